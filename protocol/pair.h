@@ -1,0 +1,65 @@
+/*
+ * Pair set-up and pair state: base OTs, Delta, PPRF seeds and the zero seed of two processes.
+ *
+ * What: `struct qr_pair` is one party's half of both ordered pairs with one peer, made by three
+ *       messages each way, and used afterwards by every presigning batch with that peer.
+ * Why: OT state belongs to a pair of running processes: RAM only, locked, never sealed, dropped at
+ *      restart, on RETIRED and at every epoch change. Delta is new each time, so a rolled-back disk
+ *      gains nothing.
+ * Invariants: attempt numbers only rise; a message of one attempt is computed once; `active` only
+ *             after the peer's confirmation; a failed machine holds no secret any more.
+ * Source: SPEC.md section 3; Masny-Rindal 2019/706 fig. 8; Roy 2022/192 fig. 13, 14.
+ * Constant time: in choice bits, Delta and all keys. Cost: about 25 + 16 ms of one core.
+ */
+#ifndef QR_PAIR_H
+#define QR_PAIR_H
+
+#include "protocol/base/aes.h"
+#include "protocol/base/err.h"
+#include "protocol/base/mem.h"
+#include "protocol/base/rng.h"
+#include "protocol/base/secret.h"
+#include "protocol/outbox.h"
+
+struct qr_pair; /* opaque; about 150 KB, must live in locked memory */
+
+struct qr_pair_params {
+    uint16_t self, peer; /* party indices, different */
+    uint8_t id_self[32], id_peer[32];       /* identity keys */
+    uint8_t nonce_self[32], nonce_peer[32]; /* boot nonces */
+    uint32_t attempt;
+};
+
+size_t qr_pair_size(void);
+/* Placed at the start of `mem` (qr_pair_size bytes, locked, 64-byte aligned). */
+struct qr_pair *qr_pair_init(void *mem, const struct qr_pair_params *p);
+const uint8_t *qr_pair_sid(const struct qr_pair *p); /* 32 bytes */
+uint32_t qr_pair_attempt(const struct qr_pair *p);
+
+/* Sends PAIR1; call once. ~10 ms of CPU. */
+qr_err QR_MUST qr_pair_start(struct qr_pair *p, const struct qr_rng *rng, const struct qr_outbox *out);
+/*
+ * One message of this sid. Errors: LENGTH, STATE (benign, state unchanged); SETUP, COMMITMENT
+ * (set-up failed: everything wiped, qr_pair_failed). A duplicate of an already handled message is
+ * QR_ERR_STATE. PAIR2 arriving before our own PAIR1 was sent is QR_ERR_STATE.
+ */
+qr_err QR_MUST qr_pair_recv(struct qr_pair *p, enum qr_msg type, qr_view payload,
+                            const struct qr_rng *rng, const struct qr_outbox *out);
+int qr_pair_active(const struct qr_pair *p);
+int qr_pair_failed(const struct qr_pair *p);
+/* Wipes everything; safe to call again. */
+void qr_pair_wipe(struct qr_pair *p);
+
+/* The views that presigning uses (pair_t.h has the struct). */
+struct qr_pair_keys {
+    struct qr_sec32 zero_seed; /* z, the same on both sides */
+    struct qr_sec16 delta;     /* self as Alice of (self, peer) */
+    /* self as Alice: leaves of the peer's trees, entry [g][Delta_g] is arbitrary */
+    struct qr_sec16 alice_seed[QR_PPRF_GROUPS][256];
+    /* self as Bob of (peer, self): all leaves */
+    struct qr_sec16 bob_seed[QR_PPRF_GROUPS][256];
+};
+/* NULL unless active. */
+const struct qr_pair_keys *qr_pair_keys(const struct qr_pair *p);
+
+#endif
