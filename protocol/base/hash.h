@@ -7,7 +7,8 @@
  *      tags.def and a test proves them unique. The protocol version is inside the tag.
  * Source: protocol/SPEC.md section 1 (after BIP340's tagged hashes).
  * Lengths are public; content may be secret: constant time in content.
- * Rules: qr_hash_init() once at start-up; single-threaded per qr_hasher.
+ * Thread rules: qr_hash_init() once at start-up, before anything else here; then every function
+ *       may be called from any thread (each keeps contexts of its own, freed when it ends).
  */
 #ifndef QR_HASH_H
 #define QR_HASH_H
@@ -15,7 +16,10 @@
 #include "protocol/base/err.h"
 #include "protocol/base/view.h"
 
-/* Fetches the algorithms once; safe to call again. QR_ERR_CRYPTO_LIB if one is missing. */
+/*
+ * Fetches the algorithms once, starts libsodium and fills the table of tag hashes; safe to call
+ * again. QR_ERR_CRYPTO_LIB if an algorithm is missing, QR_ERR_NO_MEMORY.
+ */
 qr_err QR_MUST qr_hash_init(void);
 
 enum qr_tag {
@@ -34,7 +38,10 @@ const char *qr_tag_text(enum qr_tag t);
 #define QR_FIELDS(...)                                                                             \
     (const qr_view[]){__VA_ARGS__}, sizeof((const qr_view[]){__VA_ARGS__}) / sizeof(qr_view)
 
-/* A failing library call here cannot be handled by a protocol; it panics. */
+/*
+ * m fields (m and every length < 2^32). A failing library call here cannot be handled by a
+ * protocol; it panics, as does use before qr_hash_init().
+ */
 void qr_th(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[static 32]);
 void qr_tb(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[static 64]);
 void qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t out_len);
