@@ -14,22 +14,10 @@
 #ifndef QR_PRESIGN_H
 #define QR_PRESIGN_H
 
+#include "protocol/ids.h"
 #include "protocol/key.h"
 #include "protocol/outbox.h"
 #include "protocol/pair.h"
-
-struct qr_batch_id {
-    uint8_t key_id[32], dkg_sid[32], grp[32], nonce[32];
-    uint32_t epoch;
-    uint16_t S[QR_MAX_PARTIES], t;
-    uint16_t initiator, B; /* B in {4, 8, 12, 16} */
-    uint64_t ctr;
-};
-
-void qr_batch_sid(const struct qr_batch_id *b, uint8_t ret_sid[static 32]);
-/* grp of SPEC.md section 2 over the t members of S; arrays are indexed as S. */
-void qr_grp(const uint16_t *S, size_t t, const uint8_t (*id)[32], const uint8_t (*measurement)[32],
-            const uint8_t (*nonce)[32], uint8_t ret_grp[static 32]);
 
 /* One finished presignature; secret. At most QR_PRESIG_BYTES. */
 struct qr_presig {
