@@ -1,67 +1,246 @@
-# Quorate. `make help` lists the targets.
+# Quorate. `make help` lists the targets and the variables.
+#
+# One Makefile, not recursive. The layers stand in dependency order in LAYERS; a source file is built
+# because it lies in its layer's folder. Everything goes to build/, nothing to the source tree.
+# Compiler flags and libraries are asked for once (deploy/probe.sh, cached in build/probe-*.mk).
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
 CONF  ?= release
-BUILD := build/$(CONF)
-CC    ?= cc
+ifeq ($(origin CC),default)
+CC    := cc
+endif
+ifeq ($(origin AR),default)
+AR    := ar
+endif
 V     ?= 0
 Q     := $(if $(filter 1,$(V)),,@)
-
-LAYERS := protocol/base proto protocol transport enclave-shim daemon
-PKGS   := libsecp256k1 libsodium libcrypto libssl libprotobuf-c libzstd jansson inih sqlite3 libseccomp
-
-WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-        -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2 -Wimplicit-fallthrough -Werror
-HARD := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fno-strict-aliasing -fno-common -fPIE
-OPT_release := -O2 $(HARD)
-OPT_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-OPT_debug   := -O0
-CFLAGS_ALL  := -std=c11 -D_GNU_SOURCE -g $(OPT_$(CONF)) $(WARN) -I. -I$(BUILD)/gen $(shell pkg-config --cflags $(PKGS)) $(CFLAGS)
-LDFLAGS_ALL := $(if $(filter asan,$(CONF)),-fsanitize=address$(comma)undefined,) $(if $(filter release,$(CONF)),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now,) $(LDFLAGS)
+WERROR ?= -Werror
+BUILD ?= build/$(CONF)
+# The release binaries stand where README says; those of other configurations beside their objects.
+BIN   := $(if $(filter build/release,$(BUILD)),build/bin,$(BUILD)/bin)
+JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
+empty :=
 comma := ,
-LIBS := $(shell pkg-config --libs $(PKGS)) -lnng -lpthread
 
-PROTOS  := $(sort $(wildcard proto/*.proto))
-GEN_C   := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
-GEN_H   := $(GEN_C:.c=.h)
-LIB_SRC := $(foreach d,$(LAYERS),$(sort $(wildcard $(d)/*.c)))
-# files with main() and the gateway's own (they link libmicrohttpd)
-MAIN_SRC := $(wildcard daemon/main_*.c)
-GW_SRC   := $(sort $(wildcard daemon/gw_*.c))
-CTL_SRC  := $(sort $(wildcard daemon/ctl_*.c))
-LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))) $(GEN_C:.c=.o)
-LIB      := $(BUILD)/libquorate.a
+ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz),)
+$(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz)
+endif
+ifeq ($(wildcard .git),)
+SOURCE_DATE_EPOCH ?= 0
+else
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+endif
+export SOURCE_DATE_EPOCH
 
-TEST_SRC := $(sort $(wildcard test/*/test_*.c))
-TEST_AUX := $(sort $(wildcard test/common/*.c))
-TEST_BIN := $(TEST_SRC:%.c=$(BUILD)/%)
+.PHONY: all
+all: ## build the library and the programs (the default)
+
+# ---- dependencies and probing ---------------------------------------------------------------------
+# Made before anything else is: make builds this file, then starts over with it. Its rule installs
+# missing packages first, so that a new machine needs no more than git and make.
+PROBE := build/probe-$(notdir $(firstword $(CC))).mk
+NO_PROBE := help clean deps format format-check gates
+ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_PROBE),$(MAKECMDGOALS)),all),)
+include $(PROBE)
+endif
+
+# A package installed, upgraded or removed is a reason to ask again; asking takes half a second, and
+# the file is only written when an answer changed.
+$(PROBE): deploy/probe.sh deploy/deps.sh $(wildcard /var/lib/dpkg/status)
+	@mkdir -p $(@D)
+	@deploy/deps.sh build
+	@deploy/probe.sh '$(CC)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
+
+# ---- flags ----------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+        -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2 \
+        -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion -Wdate-time $(PROBED_WARN) \
+        $(WERROR)
+HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(PROBED_HARD)
+
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
+SAN_tsan := -fsanitize=thread
+SAN_cov  := --coverage
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+OPT_release := -O2 $(HARD)
+OPT_debug   := -O0
+OPT_verify  := -O1 -DQR_VERIFY_BUILD=1
+OPT_asan    := -O1 -fno-omit-frame-pointer
+OPT_tsan    := -O1 -fno-omit-frame-pointer
+OPT_cov     := -O0
+OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_FUZZ_BUILD=1
+
+# Flags that generated code gets as well; WARN is for our own files only.
+BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common \
+               -ffile-prefix-map=$(CURDIR)=. $(OPT_$(CONF)) $(SAN_$(CONF))
+CFLAGS_ALL  := $(BASE_CFLAGS) $(WARN) -I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL := -pie $(PROBED_LINK) $(SAN_$(CONF)) $(LDFLAGS)
+LIBS        := $(PKG_LIBS) -lnng -lpthread
+
+# ---- sources --------------------------------------------------------------------------------------
+LAYERS    := protocol/base proto protocol transport enclave-shim daemon
+PROTOS    := $(sort $(wildcard proto/*.proto))
+GEN_C     := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
+GEN_H     := $(GEN_C:.c=.h)
+LIB_SRC   := $(foreach d,$(LAYERS),$(sort $(wildcard $(d)/*.c)))
+# Not in the library: files with main(), the gateway's own (they alone know libmicrohttpd), the CLI's.
+MAIN_SRC  := $(sort $(wildcard daemon/main_*.c))
+GW_SRC    := $(sort $(wildcard daemon/gw_*.c))
+CTL_SRC   := $(sort $(wildcard daemon/ctl_*.c))
+LOAD_SRC  := $(sort $(wildcard bench/load*.c))
+LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))) \
+             $(GEN_C:.c=.o)
+LIB       := $(BUILD)/libquorate.a
+TEST_SRC  := $(sort $(wildcard test/*/test_*.c))
+TEST_AUX  := $(sort $(wildcard test/common/*.c))
+TEST_BIN  := $(TEST_SRC:%.c=$(BUILD)/%)
 BENCH_SRC := $(sort $(wildcard bench/bench_*.c))
+BENCH_AUX := $(sort $(wildcard bench/common_*.c))
 BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
+FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
+FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
+OWN_SRC   := $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC)
+FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* bench)))
 
-.PHONY: all help
-all: $(LIB)
+# ---- programs -------------------------------------------------------------------------------------
+# $(call program,NAME,SOURCES,LIBRARIES): a program exists once its main file does.
+define program
+ifneq ($(strip $(2)),)
+PROGRAMS += $(BIN)/$(1)
+$(BIN)/$(1): $(patsubst %.c,$(BUILD)/%.o,$(2)) $(LIB)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS) $(3)
+endif
+endef
+PROGRAMS :=
+$(eval $(call program,quorated,$(wildcard daemon/main_party.c)))
+$(eval $(call program,quorate-gateway,$(and $(wildcard daemon/main_gateway.c),daemon/main_gateway.c $(GW_SRC)),$(PKG_LIBS_HTTP)))
+$(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC))))
+$(eval $(call program,quorate-load,$(LOAD_SRC)))
+
+all: $(LIB) $(PROGRAMS)
 	@:
 
-help:
-	@echo "make            build"
+# ---- rules ----------------------------------------------------------------------------------------
+# Rewritten only when the compiler or its flags change; every object depends on it.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || printf '%s\n' '$(CC) $(CFLAGS_ALL)' > $@
 
-$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: %.proto
+# What `--version` and the benches print. The commit is marked "+" when the tree has changes.
+$(BUILD)/gen/build_info.h: FORCE
+	@mkdir -p $(@D)
+	@{ c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
+	  git diff --quiet HEAD 2>/dev/null || c=$$c+; \
+	  echo '/* Made by the Makefile. */'; \
+	  echo "#define QR_BUILD_COMMIT \"$$c\""; \
+	  echo '#define QR_BUILD_CONF "$(CONF)"'; } > $@.$$$$; \
+	cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: %.proto | $(PROBE)
 	@mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(BUILD)/gen $<
 
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(Q)$(CC) -std=c11 -O2 -g -fPIE $(if $(filter asan,$(CONF)),-fsanitize=address$(comma)undefined) -I$(BUILD)/gen -c -o $@ $<
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	$(Q)$(CC) $(BASE_CFLAGS) -I$(BUILD)/gen -c -o $@ $<
 
-$(BUILD)/%.o: %.c | $(GEN_H)
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(GEN_H) $(BUILD)/gen/build_info.h
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
 
+# Renamed into place, so that a build beside this one never links half an archive.
 $(LIB): $(LIB_OBJ)
-	$(Q)rm -f $@ && $(AR) crD $@ $^
+	$(Q)rm -f $@.$$$$ && $(AR) crD $@.$$$$ $^ && mv $@.$$$$ $@
+
+$(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_AUX:%.c=$(BUILD)/%.o) $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(TEST_AUX:%.c=$(BUILD)/%.o) $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_AUX:%.c=$(BUILD)/%.o) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
-.SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: FORCE
+FORCE:
+
+-include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
+
+# ---- everything else is a phony target ------------------------------------------------------------
+.PHONY: help deps tests test check gates demo bench asan tsan fuzz fuzz-bins coverage nightly \
+        format format-check lint clean install
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '%s\n' '' 'Variables:' \
+	  '  CONF=release     or debug, asan, tsan, cov, verify' \
+	  '  CC=cc            or gcc, clang' \
+	  '  V=1              show the commands' \
+	  '  WERROR=          warnings do not stop the build' \
+	  '  TESTS="a b"      for test and check: only those whose path holds one of these words' \
+	  '  KEEP=1           for demo: leave the quorum running' \
+	  '  QUORATE_VECTORS  folder of the Wycheproof vectors (default ../shared/vectors)'
+
+deps: ## install the Debian packages that are missing (needs root or sudo)
+	@deploy/deps.sh build
+
+tests: $(TEST_BIN)
+
+test: all tests ## build and run every test: units, model, end to end
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run $(TESTS)
+
+check: all tests ## the quick set only: units, under a minute
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --quick $(TESTS)
+
+gates: ## the source gates: includes, banned calls, headers, documents
+	@for g in test/check_*.sh; do "$$g" || bad="$$bad $$g"; done; \
+	 [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
+
+demo: all ## three parties make a key and sign; openssl verifies. KEEP=1 leaves them running
+	@BIN=$(BIN) KEEP=$(KEEP) test/demo.sh
+
+bench: all $(BENCH_BIN) ## measure; build/bench/*.jsonl
+	@BUILD=$(BUILD) BIN=$(BIN) bench/run.sh
+
+asan: ## the quick set under AddressSanitizer and UBSan
+	@$(MAKE) CONF=asan check
+
+tsan: ## the quick set under ThreadSanitizer
+	@$(MAKE) CONF=tsan check
+
+FUZZ_SECONDS ?= 60
+fuzz: ## each libFuzzer target for FUZZ_SECONDS=60 (clang)
+	@deploy/deps.sh dev
+	@$(MAKE) CONF=fuzz CC=clang fuzz-bins
+	@BUILD=build/fuzz SECONDS_EACH=$(FUZZ_SECONDS) test/fuzz/run.sh
+
+fuzz-bins: $(FUZZ_BIN)
+
+coverage: ## line and branch coverage of the quick set, by file
+	@$(MAKE) CONF=cov check
+	@BUILD=build/cov test/coverage.sh
+
+nightly: ## what does not fit into .ci/run; up to four hours
+	@test/nightly.sh
+
+format: ## lay out the C sources by .clang-format
+	clang-format -i $(FORMATTED)
+
+format-check: ## say which C sources .clang-format would change
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+lint: gates ## the gates, clang-tidy and shellcheck
+	@deploy/deps.sh dev
+	@test/lint.sh $(filter %.c,$(FORMATTED))
+
+PREFIX ?= /usr/local
+install: all ## install the programs below DESTDIR and PREFIX=/usr/local
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+
+clean: ## remove build/
+	rm -rf build
