@@ -1,0 +1,206 @@
+#include "daemon/control.h"
+
+void
+qr_ctl_put_sign(struct qr_buf *b, const struct qr_ctl_sign *m)
+{
+    qr_buf_put32(b, m->attempt);
+    qr_buf_put16(b, m->set_mask);
+    qr_buf_put16(b, m->n);
+    qr_buf_put(b, m->presig_ids, (size_t)m->n * QR_PRESIG_ID_LEN);
+    qr_buf_put_lp(b, m->body);
+    qr_buf_put8(b, (uint8_t)m->n_stamps);
+    for (size_t i = 0; i < m->n_stamps; i++) {
+        qr_buf_put_lp(b, m->stamp[i]);
+    }
+}
+
+/* u8 count <= max, then that many length-prefixed stamps. */
+static size_t
+get_stamps(struct qr_buf *b, qr_view *stamp, size_t max)
+{
+    size_t n = qr_buf_get8(b);
+    if (n > max) {
+        b->err = b->err ? b->err : QR_ERR_TOO_LARGE;
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        stamp[i] = qr_buf_get_lp(b, QR_STAMP_MAX);
+    }
+    return n;
+}
+
+qr_err
+qr_ctl_get_sign(qr_view v, struct qr_ctl_sign *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_sign m = {0};
+    m.attempt = qr_buf_get32(&b);
+    m.set_mask = qr_buf_get16(&b);
+    m.n = qr_buf_get16(&b);
+    if (b.err == QR_OK && (m.n == 0 || m.n > QR_ITEMS_MAX)) {
+        return QR_ERR_TOO_LARGE;
+    }
+    m.presig_ids = qr_buf_take(&b, (size_t)m.n * QR_PRESIG_ID_LEN).p;
+    m.body = qr_buf_get_lp(&b, QR_BODY_MAX);
+    m.n_stamps = get_stamps(&b, m.stamp, QR_STAMPS_MAX);
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_share(struct qr_buf *b, const struct qr_ctl_share *m)
+{
+    qr_buf_put32(b, m->attempt);
+    qr_buf_put16(b, m->code);
+    qr_buf_put16(b, m->n);
+    qr_buf_put(b, m->shares, (size_t)m->n * QR_SIGN_SHARE_LEN);
+}
+
+qr_err
+qr_ctl_get_share(qr_view v, struct qr_ctl_share *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_share m = {0};
+    m.attempt = qr_buf_get32(&b);
+    m.code = qr_buf_get16(&b);
+    m.n = qr_buf_get16(&b);
+    if (b.err == QR_OK && (m.n > QR_ITEMS_MAX || (m.code != 0 && m.n != 0))) {
+        return QR_ERR_MALFORMED;
+    }
+    m.shares = qr_buf_take(&b, (size_t)m.n * QR_SIGN_SHARE_LEN).p;
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_admin(struct qr_buf *b, const struct qr_ctl_admin *m)
+{
+    qr_buf_put_lp(b, m->body);
+    qr_buf_put8(b, (uint8_t)m->n_stamps);
+    for (size_t i = 0; i < m->n_stamps; i++) {
+        qr_buf_put_lp(b, m->stamp[i]);
+    }
+}
+
+qr_err
+qr_ctl_get_admin(qr_view v, struct qr_ctl_admin *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_admin m = {0};
+    m.body = qr_buf_get_lp(&b, QR_DOC_MAX);
+    m.n_stamps = get_stamps(&b, m.stamp, QR_ADMINS_MAX);
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_start(struct qr_buf *b, const struct qr_ctl_start *m)
+{
+    qr_buf_put(b, m->key_id, 32);
+    qr_buf_put32(b, m->epoch);
+    qr_buf_put16(b, m->set_mask);
+    qr_buf_put16(b, m->B);
+    qr_buf_put64(b, m->ctr);
+    qr_buf_put(b, m->nonce, 32);
+}
+
+qr_err
+qr_ctl_get_start(qr_view v, struct qr_ctl_start *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_start m;
+    qr_buf_get(&b, m.key_id, 32);
+    m.epoch = qr_buf_get32(&b);
+    m.set_mask = qr_buf_get16(&b);
+    m.B = qr_buf_get16(&b);
+    m.ctr = qr_buf_get64(&b);
+    qr_buf_get(&b, m.nonce, 32);
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_retire(struct qr_buf *b, const struct qr_ctl_retire *m)
+{
+    qr_buf_put16(b, m->lo);
+    qr_buf_put16(b, m->hi);
+    qr_buf_put16(b, m->by);
+    qr_buf_put(b, m->nonce, 32);
+    qr_buf_put(b, m->sig, 64);
+}
+
+qr_err
+qr_ctl_get_retire(qr_view v, struct qr_ctl_retire *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_retire m;
+    m.lo = qr_buf_get16(&b);
+    m.hi = qr_buf_get16(&b);
+    m.by = qr_buf_get16(&b);
+    qr_buf_get(&b, m.nonce, 32);
+    qr_buf_get(&b, m.sig, 64);
+    QR_TRY(qr_buf_end(&b));
+    if (m.lo == 0 || m.lo >= m.hi || m.hi > QR_MAX_PARTIES || (m.by != m.lo && m.by != m.hi)) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_store(struct qr_buf *b, const struct qr_ctl_store *m)
+{
+    qr_buf_put64(b, m->boot_counter);
+    qr_buf_put64(b, m->serial);
+    qr_buf_put(b, m->root, 32);
+}
+
+qr_err
+qr_ctl_get_store(qr_view v, struct qr_ctl_store *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_store m;
+    m.boot_counter = qr_buf_get64(&b);
+    m.serial = qr_buf_get64(&b);
+    qr_buf_get(&b, m.root, 32);
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_key(struct qr_buf *b, const struct qr_ctl_key *m)
+{
+    qr_buf_put8(b, m->tell);
+    qr_buf_put(b, m->key_id, 32);
+    if (m->tell) {
+        qr_buf_put16(b, m->n);
+        qr_buf_put(b, m->confirm, (size_t)m->n * 64u);
+    }
+}
+
+qr_err
+qr_ctl_get_key(qr_view v, struct qr_ctl_key *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_key m = {0};
+    m.tell = qr_buf_get8(&b);
+    qr_buf_get(&b, m.key_id, 32);
+    if (b.err == QR_OK && m.tell > 1) {
+        return QR_ERR_MALFORMED;
+    }
+    if (m.tell) {
+        m.n = qr_buf_get16(&b);
+        if (b.err == QR_OK && m.n > QR_MAX_PARTIES) {
+            return QR_ERR_TOO_LARGE;
+        }
+        m.confirm = qr_buf_take(&b, (size_t)m.n * 64u).p;
+    }
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
