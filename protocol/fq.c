@@ -93,82 +93,87 @@ sub_borrow(uint64_t *ret, uint64_t a, uint64_t b, uint64_t borrow)
     return (uint64_t)(t >> 64) & 1;
 }
 
-/* r + over * 2^256 < 2q goes to the number below q that it equals mod q. */
+/*
+ * r + over * 2^256 < 2q goes to the number below q that it equals mod q. Adding c is subtracting q
+ * modulo 2^256, and it carries out exactly when r >= q. The sum is made twice, first for its carry
+ * alone: two chains of adds beat one and a selection, which gcc vectorises through memory.
+ */
 static inline void
-subtract_q_once(qr_fq *ret, const uint64_t r[static 4], uint64_t over)
+subtract_q_once(qr_fq *ret, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t over)
 {
-    uint64_t t[4], carry;
-    /* Adding c is subtracting q modulo 2^256; it carries out exactly when r >= q. */
-    carry = add_carry(&t[0], r[0], C0, 0);
-    carry = add_carry(&t[1], r[1], C1, carry);
-    carry = add_carry(&t[2], r[2], 1, carry);
-    carry = add_carry(&t[3], r[3], 0, carry);
-    uint64_t m = mask_of(carry | over);
-    for (int i = 0; i < 4; i++) {
-        ret->d[i] = (r[i] & ~m) | (t[i] & m);
-    }
+    uint64_t t, carry;
+    carry = add_carry(&t, r0, C0, 0);
+    carry = add_carry(&t, r1, C1, carry);
+    carry = add_carry(&t, r2, 1, carry);
+    carry = add_carry(&t, r3, 0, carry);
+    const uint64_t m = mask_of(carry | over);
+    carry = add_carry(&ret->d[0], r0, C0 & m, 0);
+    carry = add_carry(&ret->d[1], r1, C1 & m, carry);
+    carry = add_carry(&ret->d[2], r2, 1 & m, carry);
+    ret->d[3] = r3 + carry;
 }
 
-/* Any 512-bit number. */
+/* Any 512-bit number; limbs travel in registers, for arrays would earn a stack protector. */
 static inline void
-reduce_512(qr_fq *ret, const uint64_t d[static 8])
+reduce_512(qr_fq *ret, uint64_t d0, uint64_t d1, uint64_t d2, uint64_t d3, uint64_t d4, uint64_t d5,
+           uint64_t d6, uint64_t d7)
 {
-    uint64_t m[7], p[5], r[4];
+    uint64_t m0, m1, m2, m3, m4, m5, m6, p0, p1, p2, p3, p4, r0, r1, r2, r3;
     struct column k;
 
-    /* m = low 256 bits + high 256 bits * c  < 2^256 + 2^385, so m[6] <= 2. */
-    k = (struct column){d[0], 0};
-    column_mul(&k, d[4], C0);
-    m[0] = column_next(&k);
-    column_add(&k, d[1]);
-    column_mul(&k, d[4], C1);
-    column_mul(&k, d[5], C0);
-    m[1] = column_next(&k);
-    column_add(&k, d[2]);
-    column_add(&k, d[4]);
-    column_mul(&k, d[5], C1);
-    column_mul(&k, d[6], C0);
-    m[2] = column_next(&k);
-    column_add(&k, d[3]);
-    column_add(&k, d[5]);
-    column_mul(&k, d[6], C1);
-    column_mul(&k, d[7], C0);
-    m[3] = column_next(&k);
-    column_add(&k, d[6]);
-    column_mul(&k, d[7], C1);
-    m[4] = column_next(&k);
-    column_add(&k, d[7]);
-    m[5] = column_next(&k);
-    m[6] = (uint64_t)k.s;
+    /* m = low 256 bits + high 256 bits * c  < 2^256 + 2^385, so m6 <= 2. */
+    k = (struct column){d0, 0};
+    column_mul(&k, d4, C0);
+    m0 = column_next(&k);
+    column_add(&k, d1);
+    column_mul(&k, d4, C1);
+    column_mul(&k, d5, C0);
+    m1 = column_next(&k);
+    column_add(&k, d2);
+    column_add(&k, d4);
+    column_mul(&k, d5, C1);
+    column_mul(&k, d6, C0);
+    m2 = column_next(&k);
+    column_add(&k, d3);
+    column_add(&k, d5);
+    column_mul(&k, d6, C1);
+    column_mul(&k, d7, C0);
+    m3 = column_next(&k);
+    column_add(&k, d6);
+    column_mul(&k, d7, C1);
+    m4 = column_next(&k);
+    column_add(&k, d7);
+    m5 = column_next(&k);
+    m6 = (uint64_t)k.s;
 
-    /* p = m[0..3] + m[4..6] * c  < 2^256 + 2^130 * 2^129, so p[4] <= 8. */
-    k = (struct column){m[0], 0};
-    column_mul(&k, m[4], C0);
-    p[0] = column_next(&k);
-    column_add(&k, m[1]);
-    column_mul(&k, m[4], C1);
-    column_mul(&k, m[5], C0);
-    p[1] = column_next(&k);
-    column_add(&k, m[2]);
-    column_add(&k, m[4]);
-    column_mul(&k, m[5], C1);
-    column_mul(&k, m[6], C0);
-    p[2] = column_next(&k);
-    column_add(&k, m[3]);
-    column_add(&k, m[5]);
-    column_mul(&k, m[6], C1);
-    p[3] = column_next(&k);
-    p[4] = (uint64_t)k.s + m[6];
+    /* p = m[0..3] + m[4..6] * c  < 2^256 + 2^130 * 2^129, so p4 <= 8. */
+    k = (struct column){m0, 0};
+    column_mul(&k, m4, C0);
+    p0 = column_next(&k);
+    column_add(&k, m1);
+    column_mul(&k, m4, C1);
+    column_mul(&k, m5, C0);
+    p1 = column_next(&k);
+    column_add(&k, m2);
+    column_add(&k, m4);
+    column_mul(&k, m5, C1);
+    column_mul(&k, m6, C0);
+    p2 = column_next(&k);
+    column_add(&k, m3);
+    column_add(&k, m5);
+    column_mul(&k, m6, C1);
+    p3 = column_next(&k);
+    p4 = (uint64_t)k.s + m6;
 
-    /* r = p[0..3] + p[4] * c  < 2^256 + 2^133 < 2q. */
-    u128 t = (u128)p[4] * C0 + p[0];
-    r[0] = (uint64_t)t;
-    t = (u128)p[4] * C1 + p[1] + (uint64_t)(t >> 64);
-    r[1] = (uint64_t)t;
-    t = (u128)p[4] + p[2] + (uint64_t)(t >> 64);
-    r[2] = (uint64_t)t;
-    uint64_t over = add_carry(&r[3], p[3], (uint64_t)(t >> 64), 0);
-    subtract_q_once(ret, r, over);
+    /* r = p[0..3] + p4 * c  < 2^256 + 2^133 < 2q. */
+    u128 t = (u128)p4 * C0 + p0;
+    r0 = (uint64_t)t;
+    t = (u128)p4 * C1 + p1 + (uint64_t)(t >> 64);
+    r1 = (uint64_t)t;
+    t = (u128)p4 + p2 + (uint64_t)(t >> 64);
+    r2 = (uint64_t)t;
+    uint64_t over = add_carry(&r3, p3, (uint64_t)(t >> 64), 0);
+    subtract_q_once(ret, r0, r1, r2, r3, over);
 }
 
 static inline uint64_t
@@ -203,21 +208,15 @@ qr_fq_parse(qr_fq *ret, const uint8_t in[static 32])
 void
 qr_fq_reduce32(qr_fq *ret, const uint8_t in[static 32])
 {
-    uint64_t r[4];
-    for (int i = 0; i < 4; i++) {
-        r[i] = load(in + 24 - 8 * i);
-    }
-    subtract_q_once(ret, r, 0); /* 2^256 < 2q */
+    /* 2^256 < 2q, so one subtraction is enough. */
+    subtract_q_once(ret, load(in + 24), load(in + 16), load(in + 8), load(in), 0);
 }
 
 void
 qr_fq_reduce64(qr_fq *ret, const uint8_t in[static 64])
 {
-    uint64_t d[8];
-    for (int i = 0; i < 8; i++) {
-        d[i] = load(in + 56 - 8 * i);
-    }
-    reduce_512(ret, d);
+    reduce_512(ret, load(in + 56), load(in + 48), load(in + 40), load(in + 32), load(in + 24),
+               load(in + 16), load(in + 8), load(in));
 }
 
 void
@@ -237,26 +236,28 @@ qr_fq_set_u64(qr_fq *ret, uint64_t v)
 void
 qr_fq_add(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
-    uint64_t r[4], carry = 0;
-    for (int i = 0; i < 4; i++) {
-        carry = add_carry(&r[i], a->d[i], b->d[i], carry);
-    }
-    subtract_q_once(ret, r, carry);
+    uint64_t r0, r1, r2, r3, carry;
+    carry = add_carry(&r0, a->d[0], b->d[0], 0);
+    carry = add_carry(&r1, a->d[1], b->d[1], carry);
+    carry = add_carry(&r2, a->d[2], b->d[2], carry);
+    carry = add_carry(&r3, a->d[3], b->d[3], carry);
+    subtract_q_once(ret, r0, r1, r2, r3, carry);
 }
 
 void
 qr_fq_sub(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
-    uint64_t r[4], borrow = 0, carry;
-    for (int i = 0; i < 4; i++) {
-        borrow = sub_borrow(&r[i], a->d[i], b->d[i], borrow);
-    }
+    uint64_t r0, r1, r2, r3, borrow, carry;
+    borrow = sub_borrow(&r0, a->d[0], b->d[0], 0);
+    borrow = sub_borrow(&r1, a->d[1], b->d[1], borrow);
+    borrow = sub_borrow(&r2, a->d[2], b->d[2], borrow);
+    borrow = sub_borrow(&r3, a->d[3], b->d[3], borrow);
     /* Below zero: add q. */
-    uint64_t m = mask_of(borrow);
-    carry = add_carry(&ret->d[0], r[0], Q0 & m, 0);
-    carry = add_carry(&ret->d[1], r[1], Q1 & m, carry);
-    carry = add_carry(&ret->d[2], r[2], Q2 & m, carry);
-    (void)add_carry(&ret->d[3], r[3], Q3 & m, carry);
+    const uint64_t m = mask_of(borrow);
+    carry = add_carry(&ret->d[0], r0, Q0 & m, 0);
+    carry = add_carry(&ret->d[1], r1, Q1 & m, carry);
+    carry = add_carry(&ret->d[2], r2, Q2 & m, carry);
+    ret->d[3] = r3 + (Q3 & m) + carry;
 }
 
 void
@@ -265,44 +266,38 @@ qr_fq_neg(qr_fq *ret, const qr_fq *a)
     qr_fq_sub(ret, &qr_fq_zero, a);
 }
 
-static inline void
-mul_wide(uint64_t p[static 8], const qr_fq *a, const qr_fq *b)
+void
+qr_fq_mul(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
     const uint64_t *x = a->d, *y = b->d;
+    uint64_t p0, p1, p2, p3, p4, p5, p6, p7;
     struct column k = {0, 0};
 
     column_mul(&k, x[0], y[0]);
-    p[0] = column_next(&k);
+    p0 = column_next(&k);
     column_mul(&k, x[0], y[1]);
     column_mul(&k, x[1], y[0]);
-    p[1] = column_next(&k);
+    p1 = column_next(&k);
     column_mul(&k, x[0], y[2]);
     column_mul(&k, x[1], y[1]);
     column_mul(&k, x[2], y[0]);
-    p[2] = column_next(&k);
+    p2 = column_next(&k);
     column_mul(&k, x[0], y[3]);
     column_mul(&k, x[1], y[2]);
     column_mul(&k, x[2], y[1]);
     column_mul(&k, x[3], y[0]);
-    p[3] = column_next(&k);
+    p3 = column_next(&k);
     column_mul(&k, x[1], y[3]);
     column_mul(&k, x[2], y[2]);
     column_mul(&k, x[3], y[1]);
-    p[4] = column_next(&k);
+    p4 = column_next(&k);
     column_mul(&k, x[2], y[3]);
     column_mul(&k, x[3], y[2]);
-    p[5] = column_next(&k);
+    p5 = column_next(&k);
     column_mul(&k, x[3], y[3]);
-    p[6] = column_next(&k);
-    p[7] = (uint64_t)k.s;
-}
-
-void
-qr_fq_mul(qr_fq *ret, const qr_fq *a, const qr_fq *b)
-{
-    uint64_t p[8];
-    mul_wide(p, a, b);
-    reduce_512(ret, p);
+    p6 = column_next(&k);
+    p7 = (uint64_t)k.s;
+    reduce_512(ret, p0, p1, p2, p3, p4, p5, p6, p7);
 }
 
 void
@@ -317,11 +312,13 @@ qr_fq_cmov(qr_fq *ret, const qr_fq *a, const qr_fq *b, uint64_t flag)
 void
 qr_fq_cadd(qr_fq *ret, const qr_fq *b, uint64_t flag)
 {
-    uint64_t m = mask_of(flag), r[4], carry = 0;
-    for (int i = 0; i < 4; i++) {
-        carry = add_carry(&r[i], ret->d[i], b->d[i] & m, carry);
-    }
-    subtract_q_once(ret, r, carry);
+    const uint64_t m = mask_of(flag);
+    uint64_t r0, r1, r2, r3, carry;
+    carry = add_carry(&r0, ret->d[0], b->d[0] & m, 0);
+    carry = add_carry(&r1, ret->d[1], b->d[1] & m, carry);
+    carry = add_carry(&r2, ret->d[2], b->d[2] & m, carry);
+    carry = add_carry(&r3, ret->d[3], b->d[3] & m, carry);
+    subtract_q_once(ret, r0, r1, r2, r3, carry);
 }
 
 int
@@ -379,7 +376,7 @@ qr_fq_acc_zero(qr_fq_acc *acc)
     memset(acc, 0, sizeof *acc);
 }
 
-/* mul_wide with the accumulator's limbs put into the columns as they pass. */
+/* As qr_fq_mul, with the accumulator's limbs put into the columns as they pass. */
 void
 qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
 {
@@ -425,46 +422,50 @@ qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
 void
 qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a)
 {
-    uint64_t carry = 0;
-    for (int i = 0; i < 4; i++) {
-        carry = add_carry(&acc->d[i], acc->d[i], a->d[i], carry);
-    }
-    for (int i = 4; i < 9; i++) {
-        carry = add_carry(&acc->d[i], acc->d[i], 0, carry);
-    }
+    uint64_t *d = acc->d, carry;
+    carry = add_carry(&d[0], d[0], a->d[0], 0);
+    carry = add_carry(&d[1], d[1], a->d[1], carry);
+    carry = add_carry(&d[2], d[2], a->d[2], carry);
+    carry = add_carry(&d[3], d[3], a->d[3], carry);
+    carry = add_carry(&d[4], d[4], 0, carry);
+    carry = add_carry(&d[5], d[5], 0, carry);
+    carry = add_carry(&d[6], d[6], 0, carry);
+    carry = add_carry(&d[7], d[7], 0, carry);
+    d[8] += carry;
 }
 
 void
 qr_fq_acc_reduce(qr_fq *ret, const qr_fq_acc *acc)
 {
-    uint64_t d[8], carry, m;
-    const uint64_t top = acc->d[8];
-    struct column k = {acc->d[0], 0};
+    const uint64_t *a = acc->d;
+    uint64_t d0, d1, d2, d3, d4, d5, d6, d7, carry;
+    struct column k = {a[0], 0};
 
-    /* low 512 bits + top * (2^512 mod q)  < 2^512 + 2^320. */
-    column_mul(&k, top, E0);
-    d[0] = column_next(&k);
-    column_add(&k, acc->d[1]);
-    column_mul(&k, top, E1);
-    d[1] = column_next(&k);
-    column_add(&k, acc->d[2]);
-    column_mul(&k, top, E2);
-    d[2] = column_next(&k);
-    column_add(&k, acc->d[3]);
-    column_mul(&k, top, E3);
-    d[3] = column_next(&k);
-    carry = (uint64_t)k.s;
-    for (int i = 4; i < 8; i++) {
-        carry = add_carry(&d[i], acc->d[i], carry, 0);
-    }
+    /* low 512 bits + a[8] * (2^512 mod q)  < 2^512 + 2^320. */
+    column_mul(&k, a[8], E0);
+    d0 = column_next(&k);
+    column_add(&k, a[1]);
+    column_mul(&k, a[8], E1);
+    d1 = column_next(&k);
+    column_add(&k, a[2]);
+    column_mul(&k, a[8], E2);
+    d2 = column_next(&k);
+    column_add(&k, a[3]);
+    column_mul(&k, a[8], E3);
+    d3 = column_next(&k);
+    carry = add_carry(&d4, a[4], (uint64_t)k.s, 0);
+    carry = add_carry(&d5, a[5], 0, carry);
+    carry = add_carry(&d6, a[6], 0, carry);
+    carry = add_carry(&d7, a[7], 0, carry);
     /* A carry out of that leaves d < 2^320, so that adding it back in cannot carry out again. */
-    m = mask_of(carry);
-    carry = add_carry(&d[0], d[0], E0 & m, 0);
-    carry = add_carry(&d[1], d[1], E1 & m, carry);
-    carry = add_carry(&d[2], d[2], E2 & m, carry);
-    carry = add_carry(&d[3], d[3], E3 & m, carry);
-    for (int i = 4; i < 8; i++) {
-        carry = add_carry(&d[i], d[i], 0, carry);
-    }
-    reduce_512(ret, d);
+    const uint64_t m = mask_of(carry);
+    carry = add_carry(&d0, d0, E0 & m, 0);
+    carry = add_carry(&d1, d1, E1 & m, carry);
+    carry = add_carry(&d2, d2, E2 & m, carry);
+    carry = add_carry(&d3, d3, E3 & m, carry);
+    carry = add_carry(&d4, d4, 0, carry);
+    carry = add_carry(&d5, d5, 0, carry);
+    carry = add_carry(&d6, d6, 0, carry);
+    d7 += carry;
+    reduce_512(ret, d0, d1, d2, d3, d4, d5, d6, d7);
 }
