@@ -43,7 +43,7 @@ all: ## build the library and the programs (the default)
 # Made before anything else is: make builds this file, then starts over with it. Its rule installs
 # missing packages first, so that a new machine needs no more than git and make.
 PROBE := build/probe-$(notdir $(firstword $(CC))).mk
-NO_PROBE := help clean deps format format-check gates
+NO_PROBE := help clean deps format format-check nightly
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_PROBE),$(MAKECMDGOALS)),all),)
 include $(PROBE)
 endif
@@ -196,8 +196,8 @@ test: all tests ## build and run every test: units, model, end to end
 check: all tests ## the quick set only: units, under a minute
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --quick $(TESTS)
 
-gates: ## the source gates: includes, banned calls, headers, documents
-	@for g in test/check_*.sh; do "$$g" || bad="$$bad $$g"; done; \
+gates: all ## includes, banned calls, headers, documents, what the programs link
+	@export BUILD=$(BUILD) BIN=$(BIN); for g in test/check_*.sh; do "$$g" || bad="$$bad $$g"; done; \
 	 [ -z "$$bad" ] || { echo "failed:$$bad"; exit 1; }
 
 demo: all ## three parties make a key and sign; openssl verifies. KEEP=1 leaves them running
