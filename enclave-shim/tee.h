@@ -29,6 +29,7 @@ struct qr_tee {
     qr_err (*unseal)(void *ctx, qr_view ad, qr_view sealed, struct qr_buf *out);
     void (*random)(void *ctx, uint8_t *out, size_t n); /* mixed into the system generator */
     void (*free)(void *ctx);
+    struct qr_tee_mix *mix; /* qr_tee_rng's state, made on first use */
 };
 
 /* Verifies evidence of any supported platform against a binder; no policy. why: for operators. */
@@ -36,12 +37,22 @@ qr_err QR_MUST qr_tee_verify(enum qr_platform platform, qr_view evidence, const 
                              struct qr_claims *ret, char *why, size_t why_cap);
 
 /*
- * The software TEE. state_dir holds its sealing key (mode 0600; wrong permissions are
- * QR_ERR_PERMISSIONS). err_text: what and where.
+ * The software TEE. state_dir holds its sealing key, file "sim-seal.key": made there at the first
+ * start, 32 bytes, mode 0600, ours. The key that seals depends on it and on the measurement of the
+ * running program, so another build does not open what this one sealed.
+ * Errors: PERMISSIONS (mode, owner, directory others may write to), PLATFORM; err_text: what, where.
  */
 qr_err QR_MUST qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text, size_t err_cap);
 
-/* System randomness with the platform's mixed in (hash of both). */
+/* Frees the platform and the state of its generator; the table is zeroed. Takes a zeroed one. */
+void qr_tee_close(struct qr_tee *t);
+
+/*
+ * System randomness xored with a stream keyed by hash(system, platform): at least as good as the
+ * better of the two, and the platform is asked once in QR_TEE_RESEED bytes. `t` must outlive it and
+ * stay in place. Panics when memory for its state runs out. Single-threaded.
+ */
+#define QR_TEE_RESEED (64u * 1024u)
 struct qr_rng qr_tee_rng(struct qr_tee *t);
 
 #endif
