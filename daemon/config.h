@@ -3,8 +3,9 @@
  *
  * What: each key is one row {section, key, type, bounds, default, doc} of a table in config.c; the
  *       parser, the error texts, --print-default-config and --check-config all come from it.
- * Why: a typing error must not become a default. An unknown section or key, a repeated key, a value out of
- *      range or without its unit is a failure that names file, line and key and says what is allowed.
+ * Why: a typing error must not become a default. An unknown section or key, a repeated key, a
+ *      value out of range or without its unit is a failure that names file, line and key and says
+ *      what is allowed.
  * Invariant: the host supplies this file, so nothing in it can weaken the policy or the roster:
  *      it holds addresses, paths, sizes and timings only. No secret is in it.
  * Units: durations 500ms, 10s, 5m; sizes 64KiB, 1MiB; a number without its unit is refused.
@@ -38,14 +39,15 @@ enum qr_config_link { QR_CONFIG_LINK_NNG, QR_CONFIG_LINK_SOCK };
 /* quorated.conf */
 struct qr_config_party {
     char state_dir[QR_CONFIG_TEXT_MAX];
-    char listen[QR_CONFIG_TEXT_MAX];   /* tcp://address:port, peers */
-    char cloud[QR_NAME_MAX + 1];       /* free names; the descriptor carries them */
+    char listen[QR_CONFIG_TEXT_MAX];    /* tcp://address:port, for peers */
+    char advertise[QR_CONFIG_TEXT_MAX]; /* what the descriptor says; equals listen if not set */
+    char cloud[QR_NAME_MAX + 1];        /* free names; the descriptor carries them */
     char operator_name[QR_NAME_MAX + 1];
     char gateway_socket[QR_CONFIG_TEXT_MAX];
     char admin_socket[QR_CONFIG_TEXT_MAX];
-    uint32_t tee;                      /* enum qr_config_tee */
-    uint32_t link;                     /* enum qr_config_link */
-    uint32_t zstd;                     /* level, 0: off */
+    uint32_t tee;  /* enum qr_config_tee */
+    uint32_t link; /* enum qr_config_link */
+    uint32_t zstd; /* level, 0: off */
     struct {
         uint32_t low;     /* refill a set's pool below this; 0: fill once, never refill */
         uint32_t high;    /* and up to this */
@@ -68,8 +70,9 @@ struct qr_config_gateway {
     char tls_key[QR_CONFIG_TEXT_MAX];        /* PEM, mode 0600, or empty */
     char party_socket[QR_CONFIG_TEXT_MAX];
     uint32_t max_connections;
+    uint32_t header_max; /* bytes of request line and headers */
     uint32_t max_per_ip;
-    uint32_t max_in_flight; /* requests at the party; more are answered 503 */
+    uint32_t max_in_flight;      /* requests at the party; more are answered 503 */
     uint32_t idle_timeout_ms;    /* keep-alive connection without a request */
     uint32_t request_timeout_ms; /* header and body, from the first byte of silence to the last */
     uint32_t answer_timeout_ms;  /* the party's answer; then 504 */

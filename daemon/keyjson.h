@@ -7,8 +7,8 @@
  *        "parties":[{"party":1,"id":hex32,"share":hex33,"confirmation":hex64},..]}
  *       parties in order 1..n; "insecure_sim" only when set.
  * Why: a client decides from this text whether a key is the quorum's or a gateway's invention. So
- *      the reader takes exactly these members in any order, and qr_key_check (protocol/key.h) judges
- *      the result; the text itself proves nothing.
+ *      the reader takes exactly these members in any order, and qr_key_check (protocol/key.h)
+ *      judges the result; the text itself proves nothing.
  * All of it is public.
  */
 #ifndef QR_KEYJSON_H

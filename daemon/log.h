@@ -1,9 +1,9 @@
 /*
  * Logging: one event, one line on stderr.
  *
- * What: JSON lines {"ts","lvl","mod","ev","msg",fields...}; ts is RFC 3339 UTC with milliseconds, ev a
- *       stable snake_case name that operators search for, msg a sentence. A tty gets a format for
- *       people instead (QR_LOG_AUTO).
+ * What: JSON lines {"ts","lvl","mod","ev","msg",fields...}; ts is RFC 3339 UTC with milliseconds,
+ *       ev a stable snake_case name that operators search for, msg a sentence. A tty gets a format
+ *       for people instead (QR_LOG_AUTO).
  * Why: journald, Docker and enclave consoles all take lines; nothing else has to be understood.
  * Rules: the daemon logs, libraries do not; one line per failure, where it is handled. Fields are
  *       typed; there is no formatter for secret types and nobody may add one. Text is escaped, so
@@ -26,7 +26,7 @@ enum qr_log_kind {
     QR_LOG_K_U64,
     QR_LOG_K_I64,
     QR_LOG_K_BOOL,
-    QR_LOG_K_STR, /* NULL prints as null */
+    QR_LOG_K_STR,  /* NULL prints as null */
     QR_LOG_K_VIEW, /* text that is not NUL-terminated */
     QR_LOG_K_HEX,
 };
@@ -40,11 +40,12 @@ struct qr_log_field {
     qr_view v;
 };
 
-#define QR_LOG_END ((struct qr_log_field){.kind = QR_LOG_K_END})
+#define QR_LOG_END         ((struct qr_log_field){.kind = QR_LOG_K_END})
 #define QR_LOG_U64(n, val) ((struct qr_log_field){.kind = QR_LOG_K_U64, .name = (n), .u = (val)})
 #define QR_LOG_I64(n, val) ((struct qr_log_field){.kind = QR_LOG_K_I64, .name = (n), .i = (val)})
-#define QR_LOG_BOOL(n, val) ((struct qr_log_field){.kind = QR_LOG_K_BOOL, .name = (n), .u = !!(val)})
-#define QR_LOG_STR(n, val) ((struct qr_log_field){.kind = QR_LOG_K_STR, .name = (n), .s = (val)})
+#define QR_LOG_BOOL(n, val)                                                                        \
+    ((struct qr_log_field){.kind = QR_LOG_K_BOOL, .name = (n), .u = !!(val)})
+#define QR_LOG_STR(n, val)  ((struct qr_log_field){.kind = QR_LOG_K_STR, .name = (n), .s = (val)})
 #define QR_LOG_TEXT(n, val) ((struct qr_log_field){.kind = QR_LOG_K_VIEW, .name = (n), .v = (val)})
 /* Public bytes (ids, hashes, public keys). */
 #define QR_LOG_HEX(n, ptr, len)                                                                    \

@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 /*
- * "READY=1", "STATUS=2/3 peers", "STOPPING=1", "WATCHDOG=1", or several joined by '\n'. Does nothing
- * without $NOTIFY_SOCKET; returns 1 if sent, 0 if there is no manager or it cannot be reached.
+ * "READY=1", "STATUS=2/3 peers", "STOPPING=1", "WATCHDOG=1", or several joined by '\n'. Does
+ * nothing without $NOTIFY_SOCKET; returns 1 if sent, 0 if there is no manager or it cannot be
+ * reached.
  */
 int qr_sd_notify(const char *state);
 /* Microseconds between WATCHDOG=1 that the manager expects for this process; 0: no watchdog. */

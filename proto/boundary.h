@@ -25,10 +25,10 @@
 #define QR_BOUNDARY_VERSION 1u
 
 /* Largest frame each way, without its length prefix. */
-#define QR_ASK_FRAME_MAX (QR_DOC_MAX + QR_ADMINS_MAX * (QR_STAMP_MAX + 8u) + 4096u)
-#define QR_ANSWER_FRAME_MAX (4u * 1024u * 1024u)
+#define QR_ASK_FRAME_MAX     (QR_DOC_MAX + QR_ADMINS_MAX * (QR_STAMP_MAX + 8u) + 4096u)
+#define QR_ANSWER_FRAME_MAX  (4u * 1024u * 1024u)
 #define QR_ANSWER_DETAIL_MAX 512u /* detail and move_reason, bytes */
-#define QR_TRACEPARENT_LEN 55u
+#define QR_TRACEPARENT_LEN   55u
 
 /* ---- streams to frames ------------------------------------------------------------------- */
 
@@ -139,9 +139,9 @@ struct qr_answer_signed {
 struct qr_answer {
     uint64_t id;
     qr_err error;
-    uint16_t party;          /* 0..QR_MAX_PARTIES */
-    qr_view detail;          /* UTF-8, <= QR_ANSWER_DETAIL_MAX, no NUL */
-    qr_view rule;            /* <= QR_NAME_MAX, no NUL */
+    uint16_t party; /* 0..QR_MAX_PARTIES */
+    qr_view detail; /* UTF-8, <= QR_ANSWER_DETAIL_MAX, no NUL */
+    qr_view rule;   /* <= QR_NAME_MAX, no NUL */
     int is_signed;
     struct qr_answer_signed sgn;
     qr_view json, text;
