@@ -6,8 +6,9 @@
  * Why: the party with index i holds p(i); any t of them determine p(0).
  * Invariant: x is a party index, 1..QR_MAX_PARTIES, never 0: p(0) is the key. 1 <= t <=
  *       QR_MAX_PARTIES coefficients. Sets are public: strictly ascending indices.
- * Constant time: qr_poly_eval in the coefficients and qr_share_check in the share; x, t and sets
- * are public everywhere. The rest takes public input. Source: protocol/SPEC.md sections 1 and 7.
+ * Constant time: qr_poly_eval in the coefficients, qr_share_check in the share; x, t and sets are
+ *       public everywhere, and the other functions take public input only.
+ * Source: protocol/SPEC.md sections 1 and 7.
  */
 #ifndef QR_POLY_H
 #define QR_POLY_H
@@ -15,8 +16,7 @@
 #include "protocol/base/limits.h"
 #include "protocol/group.h"
 
-/* A signing set of t among n: exactly t indices, strictly ascending, 1..n, and 2 <= t <= n <= 16.
- */
+/* A signing set of t among n: t indices, strictly ascending, 1..n; 2 <= t <= n <= 16. */
 qr_err QR_MUST qr_set_check(const uint16_t *set, size_t t, size_t n);
 /* 1 if i is one of the t members. */
 int qr_set_has(const uint16_t *set, size_t t, uint16_t i);
