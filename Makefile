@@ -144,7 +144,7 @@ $(BUILD)/gen/build_info.h: FORCE
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: %.proto | $(PROBE)
 	@mkdir -p $(@D)
-	$(Q)protoc-c --c_out=$(BUILD)/gen $<
+	$(Q)out=$$(protoc-c --c_out=$(BUILD)/gen $< 2>&1) || { echo "$$out"; exit 1; }
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(Q)$(CC) $(BASE_CFLAGS) -I$(BUILD)/gen -c -o $@ $<
