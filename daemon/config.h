@@ -21,6 +21,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define QR_PRODUCT_VERSION "0.1.0"
+
 #define QR_CONFIG_TEXT_MAX 168u /* any text value, with its NUL; paths of AF_UNIX sockets: 107 */
 
 /* Exit codes of all programs. */

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_LEN 4096u
+#define LINE_MAX_LEN 8192u
 #define LINE_TAIL    64u /* kept free for what closes a line */
 #define TEXT_MAX     1024u
 #define HEX_MAX      64u

@@ -1,0 +1,587 @@
+#include "daemon/config.h"
+
+#include "daemon/addr.h"
+#include "protocol/base/check.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* inih's line buffer is 200 bytes: "\r\n" and the NUL leave 197. Longer lines are refused here. */
+#define LINE_MAX_LEN 197
+
+enum type {
+    T_TEXT,   /* min 1: required or defaulted, never empty; max: bytes with the NUL */
+    T_NUMBER, /* min..max */
+    T_MS,     /* duration; min..max in ms */
+    T_BYTES,  /* size; min..max */
+    T_ENUM,   /* words */
+};
+
+/* One row: everything there is to know about a key. */
+struct key {
+    const char *section, *name;
+    enum type type;
+    uint64_t min, max;
+    const char *const *words;
+    const char *def; /* NULL: the key is required */
+    size_t offset;
+    const char *doc;
+};
+
+static const char *const tee_words[] = {"sim", NULL};
+static const char *const link_words[] = {"nng", "sock", NULL};
+static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+static const char *const format_words[] = {"auto", "json", "human", NULL};
+
+#define P(member) offsetof(struct qr_config_party, member)
+#define G(member) offsetof(struct qr_config_gateway, member)
+#define TEXT QR_CONFIG_TEXT_MAX
+#define SOCKET 108u /* sun_path */
+#define NAME (QR_NAME_MAX + 1u)
+
+#define LOG_DOC "Least severe events to write: debug, info, warn or error."
+#define FORMAT_DOC "json, human, or auto: human on a terminal."
+
+static const struct key party_keys[] = {
+    {"party", "state_dir", T_TEXT, 1, TEXT, NULL, NULL, P(state_dir),
+     "Folder of the sealed store; owned by the daemon's user, mode 0700."},
+    {"party", "listen", T_TEXT, 1, TEXT, NULL, NULL, P(listen),
+     "Where the other parties reach this one: tcp://ADDRESS:PORT."},
+    {"party", "advertise", T_TEXT, 0, TEXT, NULL, "", P(advertise),
+     "Address for the descriptor and the roster, if it differs from `listen` (NAT, containers)."},
+    {"party", "cloud", T_TEXT, 1, NAME, NULL, NULL, P(cloud),
+     "Name of the cloud, as the roster will say."},
+    {"party", "operator", T_TEXT, 1, NAME, NULL, NULL, P(operator_name),
+     "Name of who operates this party, as the roster will say."},
+    {"party", "gateway_socket", T_TEXT, 1, SOCKET, NULL, NULL, P(gateway_socket),
+     "Unix socket for quorate-gateway."},
+    {"party", "admin_socket", T_TEXT, 1, SOCKET, NULL, NULL, P(admin_socket),
+     "Unix socket for the command line; commands on it need administrators' stamps all the same."},
+    {"party", "tee", T_ENUM, 0, 0, tee_words, "sim", P(tee),
+     "Platform. sim is the software TEE: for laptops and tests, refused by production policies."},
+    {"party", "link", T_ENUM, 0, 0, link_words, "nng", P(link),
+     "What carries bytes between parties: nng, or sock (plain sockets)."},
+    {"party", "zstd", T_NUMBER, 0, 19, NULL, "3", P(zstd),
+     "Compression level for the message classes that gain by it; 0 turns it off."},
+    {"pool", "low", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "128", P(pool.low),
+     "Presignatures of a key and signing set below which more are made; 0: filled once only."},
+    {"pool", "high", T_NUMBER, 4, QR_PRESIG_PER_KEY, NULL, "256", P(pool.high),
+     "How many are then made ready."},
+    {"pool", "standby", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "32", P(pool.standby),
+     "How many are kept for each set that is not the preferred one."},
+    {"pool", "batch", T_NUMBER, 4, QR_BATCH_MAX, NULL, "16", P(pool.batch),
+     "Presignatures made together: 4, 8, 12 or 16."},
+    {"sign", "timeout", T_MS, 10, 60000, NULL, "500ms", P(sign.timeout_ms),
+     "How long a signer may take before the request moves to another set."},
+    {"log", "level", T_ENUM, 0, 0, level_words, "info", P(log.level), LOG_DOC},
+    {"log", "format", T_ENUM, 0, 0, format_words, "auto", P(log.format), FORMAT_DOC},
+    {.section = NULL},
+};
+
+static const struct key gateway_keys[] = {
+    {"gateway", "listen", T_TEXT, 1, TEXT, NULL, "127.0.0.1:8440", G(listen),
+     "ADDRESS:PORT of the API. Without TLS it must be a loopback address."},
+    {"gateway", "metrics_listen", T_TEXT, 0, TEXT, NULL, "", G(metrics_listen),
+     "Loopback ADDRESS:PORT for /metrics. Empty: on `listen`, if that is a loopback address."},
+    {"gateway", "tls_cert", T_TEXT, 0, TEXT, NULL, "", G(tls_cert),
+     "PEM file with the certificate chain. Set together with tls_key."},
+    {"gateway", "tls_key", T_TEXT, 0, TEXT, NULL, "", G(tls_key),
+     "PEM file with the private key; mode 0600 or 0400."},
+    {"gateway", "party_socket", T_TEXT, 1, SOCKET, NULL, NULL, G(party_socket),
+     "The party's gateway_socket."},
+    {"gateway", "max_connections", T_NUMBER, 1, 65536, NULL, "1024", G(max_connections),
+     "Open client connections."},
+    {"gateway", "max_per_ip", T_NUMBER, 1, 65536, NULL, "512", G(max_per_ip),
+     "Open connections from one address."},
+    {"gateway", "header_max", T_BYTES, 4096, 65536, NULL, "16KiB", G(header_max),
+     "Size of a request line with its headers; more is answered 431."},
+    {"gateway", "max_in_flight", T_NUMBER, 1, 65536, NULL, "4096", G(max_in_flight),
+     "Requests waiting for the party; more are answered 503."},
+    {"gateway", "idle_timeout", T_MS, 1000, 600000, NULL, "60s", G(idle_timeout_ms),
+     "A connection without a request is closed after this."},
+    {"gateway", "request_timeout", T_MS, 1000, 600000, NULL, "10s", G(request_timeout_ms),
+     "A request must be complete within this."},
+    {"gateway", "answer_timeout", T_MS, 100, 600000, NULL, "20s", G(answer_timeout_ms),
+     "The party must answer within this; then the client gets 504."},
+    {"gateway", "drain_timeout", T_MS, 0, 600000, NULL, "10s", G(drain_timeout_ms),
+     "After SIGTERM, requests in flight may take this long."},
+    {"log", "level", T_ENUM, 0, 0, level_words, "info", G(log.level), LOG_DOC},
+    {"log", "format", T_ENUM, 0, 0, format_words, "auto", G(log.format), FORMAT_DOC},
+    {.section = NULL},
+};
+
+#define KEYS_MAX 32u
+_Static_assert(sizeof party_keys / sizeof party_keys[0] <= KEYS_MAX, "one bit a key");
+_Static_assert(sizeof gateway_keys / sizeof gateway_keys[0] <= KEYS_MAX, "one bit a key");
+
+static const struct role {
+    const char *program, *what;
+    const struct key *keys;
+} roles[] = {
+    [QR_CONFIG_PARTY] = {"quorated", "a party", party_keys},
+    [QR_CONFIG_GATEWAY] = {"quorate-gateway", "the HTTP side of a party", gateway_keys},
+};
+
+struct parse {
+    const struct role *role;
+    const char *path;
+    FILE *f;
+    int line;
+    uint32_t seen; /* bit per key */
+    void *cfg;
+    char *err;
+    size_t err_cap;
+    int failed;
+};
+
+static void fail(struct parse *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first failure counts. */
+static void
+fail(struct parse *p, const char *format, ...)
+{
+    va_list ap;
+    if (p->failed) {
+        return;
+    }
+    p->failed = 1;
+    int n = p->line > 0 ? snprintf(p->err, p->err_cap, "%s:%d: ", p->path, p->line)
+                        : snprintf(p->err, p->err_cap, "%s: ", p->path);
+    if (n < 0 || (size_t)n >= p->err_cap) {
+        return;
+    }
+    va_start(ap, format);
+    vsnprintf(p->err + n, p->err_cap - (size_t)n, format, ap);
+    va_end(ap);
+}
+
+/* ---- values ---- */
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+static const struct unit ms_units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {NULL, 0}};
+static const struct unit byte_units[] = {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {NULL, 0}};
+
+/* "10s" with its unit table; 0 if it is not a number with one of the units, or overflows. */
+static int
+with_unit(const char *s, const struct unit *units, uint64_t *ret)
+{
+    size_t digits = strspn(s, "0123456789");
+    unsigned long v;
+    for (; units->name; units++) {
+        if (strcmp(s + digits, units->name) == 0) {
+            if (!qr_parse_decimal(s, digits, UINT32_MAX, &v)) {
+                return 0;
+            }
+            *ret = v * units->factor;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The largest unit that divides it. */
+static void
+unit_text(uint64_t v, const struct unit *units, char *out, size_t cap)
+{
+    const struct unit *best = units;
+    for (const struct unit *u = units; u->name; u++) {
+        if (v != 0 && v % u->factor == 0 && u->factor > best->factor) {
+            best = u;
+        }
+    }
+    snprintf(out, cap, "%llu%s", (unsigned long long)(v / best->factor), best->name);
+}
+
+/* What a key allows, in words. */
+static void
+allowed_text(const struct key *k, char *out, size_t cap)
+{
+    char lo[32], hi[32];
+    size_t n = 0;
+
+    switch (k->type) {
+    case T_TEXT:
+        snprintf(out, cap, "printable text of %u to %llu characters", k->min ? 1u : 0u,
+                 (unsigned long long)k->max - 1);
+        return;
+    case T_NUMBER:
+        snprintf(out, cap, "a number from %llu to %llu", (unsigned long long)k->min,
+                 (unsigned long long)k->max);
+        return;
+    case T_MS:
+    case T_BYTES:
+        unit_text(k->min, k->type == T_MS ? ms_units : byte_units, lo, sizeof lo);
+        unit_text(k->max, k->type == T_MS ? ms_units : byte_units, hi, sizeof hi);
+        snprintf(out, cap, "a %s from %s to %s, with its unit",
+                 k->type == T_MS ? "duration (ms, s, m)" : "size (B, KiB, MiB)", lo, hi);
+        return;
+    case T_ENUM:
+    default:
+        for (const char *const *w = k->words; *w && n < cap; w++) {
+            int m = snprintf(out + n, cap - n, "%s%s", n ? " or " : "", *w);
+            n += m > 0 ? (size_t)m : 0;
+        }
+        return;
+    }
+}
+
+static int
+text_ok(const struct key *k, const char *value)
+{
+    size_t n = strlen(value);
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f) {
+            return 0;
+        }
+    }
+    return n >= k->min && n < k->max;
+}
+
+/* Stores the value; 0 if the key does not allow it. */
+static int
+set_value(const struct key *k, const char *value, void *cfg)
+{
+    char *at = (char *)cfg + k->offset;
+    uint64_t v = 0;
+    unsigned long d = 0;
+
+    switch (k->type) {
+    case T_TEXT:
+        if (!text_ok(k, value)) {
+            return 0;
+        }
+        memcpy(at, value, strlen(value) + 1);
+        return 1;
+    case T_ENUM:
+        while (k->words[v] && strcmp(k->words[v], value) != 0) {
+            v++;
+        }
+        if (!k->words[v]) {
+            return 0;
+        }
+        break;
+    case T_NUMBER:
+        if (!qr_parse_decimal(value, strlen(value), UINT32_MAX, &d)) {
+            return 0;
+        }
+        v = d;
+        break;
+    case T_MS:
+    case T_BYTES:
+    default:
+        if (!with_unit(value, k->type == T_MS ? ms_units : byte_units, &v)) {
+            return 0;
+        }
+        break;
+    }
+    if (k->type != T_ENUM && (v < k->min || v > k->max)) {
+        return 0;
+    }
+    uint32_t narrow = (uint32_t)v; /* every max fits */
+    memcpy(at, &narrow, sizeof narrow);
+    return 1;
+}
+
+static void
+value_text(const struct key *k, const void *cfg, char *out, size_t cap)
+{
+    const char *at = (const char *)cfg + k->offset;
+    uint32_t v = 0;
+
+    if (k->type == T_TEXT) {
+        snprintf(out, cap, "%s", at);
+        return;
+    }
+    memcpy(&v, at, sizeof v);
+    if (k->type == T_ENUM) {
+        snprintf(out, cap, "%s", k->words[v]);
+    } else if (k->type == T_NUMBER) {
+        snprintf(out, cap, "%u", v);
+    } else {
+        unit_text(v, k->type == T_MS ? ms_units : byte_units, out, cap);
+    }
+}
+
+/* ---- the file ---- */
+
+static const struct key *
+find_key(const struct role *r, const char *section, const char *name, int *ret_section)
+{
+    *ret_section = 0;
+    for (const struct key *k = r->keys; k->section; k++) {
+        if (strcmp(k->section, section) == 0) {
+            *ret_section = 1;
+            if (strcmp(k->name, name) == 0) {
+                return k;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void
+list_names(const struct role *r, const char *section, char *out, size_t cap)
+{
+    size_t n = 0;
+    const char *last = "";
+    out[0] = '\0';
+    for (const struct key *k = r->keys; k->section && n < cap; k++) {
+        const char *name = section ? k->name : k->section;
+        if ((section && strcmp(k->section, section) != 0) || strcmp(name, last) == 0) {
+            continue;
+        }
+        int m = snprintf(out + n, cap - n, "%s%s", n ? ", " : "", name);
+        n += m > 0 ? (size_t)m : 0;
+        last = name;
+    }
+}
+
+/* inih: one key. Returns 1 always: failures are in p. */
+static int
+on_key(void *user, const char *section, const char *name, const char *value)
+{
+    struct parse *p = user;
+    char text[512];
+    int known = 0;
+
+    if (p->failed) {
+        return 1;
+    }
+    const struct key *k = find_key(p->role, section, name, &known);
+    if (section[0] == '\0') {
+        fail(p, "%s stands before the first [section]", name);
+    } else if (!known) {
+        list_names(p->role, NULL, text, sizeof text);
+        fail(p, "[%s] is no section of %s; it has %s", section, p->role->program, text);
+    } else if (!k) {
+        list_names(p->role, section, text, sizeof text);
+        fail(p, "[%s] %s is no key; [%s] has %s", section, name, section, text);
+    } else if (p->seen & (1u << (k - p->role->keys))) {
+        fail(p, "[%s] %s is set twice", section, name);
+    } else if (!set_value(k, value, p->cfg)) {
+        allowed_text(k, text, sizeof text);
+        fail(p, "[%s] %s: \"%s\" is not allowed; it must be %s", section, name, value, text);
+    } else {
+        p->seen |= 1u << (k - p->role->keys);
+    }
+    return 1;
+}
+
+/* A section without keys never reaches on_key. */
+static void
+check_section(struct parse *p, const char *line)
+{
+    char name[64], text[512];
+    size_t n = strcspn(line + 1, "]");
+    int known = 0;
+
+    if (line[1 + n] != ']' || n >= sizeof name) {
+        return; /* inih reports it */
+    }
+    memcpy(name, line + 1, n);
+    name[n] = '\0';
+    (void)find_key(p->role, name, "", &known);
+    if (!known) {
+        list_names(p->role, NULL, text, sizeof text);
+        fail(p, "[%s] is no section of %s; it has %s", name, p->role->program, text);
+    }
+}
+
+/* inih: one line, like fgets. */
+static char *
+on_line(char *out, int cap, void *user)
+{
+    struct parse *p = user;
+    int n = 0, c;
+
+    if (p->failed) {
+        return NULL;
+    }
+    p->line++;
+    while ((c = getc(p->f)) != EOF && c != '\n') {
+        if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) {
+            fail(p, "byte 0x%02x is not text", (unsigned)c);
+            return NULL;
+        }
+        if (n >= LINE_MAX_LEN || n + 3 > cap) {
+            fail(p, "line is longer than %d characters", LINE_MAX_LEN);
+            return NULL;
+        }
+        out[n++] = (char)c;
+    }
+    if (c == EOF && n == 0) {
+        return NULL;
+    }
+    out[n] = '\0';
+    const char *start = out + strspn(out, " \t");
+    if (*start == '[') {
+        check_section(p, start);
+        if (p->failed) {
+            return NULL;
+        }
+    }
+    out[n++] = '\n';
+    out[n] = '\0';
+    return out;
+}
+
+/* ---- what single keys cannot say ---- */
+
+static int
+is_tcp(const char *text)
+{
+    struct qr_addr a;
+    return strncmp(text, "tcp://", 6) == 0 && qr_addr_parse(text + 6, &a) == QR_OK;
+}
+
+static void
+check_party(struct parse *p, const struct qr_config_party *c)
+{
+    if (!is_tcp(c->listen)) {
+        fail(p,
+             "[party] listen: \"%s\" is not allowed; it must be tcp://ADDRESS:PORT with a "
+             "numeric address",
+             c->listen);
+    } else if (c->advertise[0] && strncmp(c->advertise, "tcp://", 6) != 0) {
+        fail(p, "[party] advertise: \"%s\" is not allowed; it must be tcp://HOST:PORT",
+             c->advertise);
+    } else if (c->pool.low > c->pool.high || c->pool.standby > c->pool.high) {
+        fail(p, "[pool] high = %u must not be below low = %u or standby = %u", c->pool.high,
+             c->pool.low, c->pool.standby);
+    } else if (c->pool.batch % 4 != 0) {
+        fail(p, "[pool] batch: %u is not allowed; it must be 4, 8, 12 or 16", c->pool.batch);
+    } else if (strcmp(c->gateway_socket, c->admin_socket) == 0) {
+        fail(p, "[party] gateway_socket and admin_socket must differ");
+    }
+}
+
+static void
+check_gateway(struct parse *p, const struct qr_config_gateway *c)
+{
+    struct qr_addr a, m;
+
+    if (qr_addr_parse(c->listen, &a) != QR_OK) {
+        fail(p,
+             "[gateway] listen: \"%s\" is not allowed; it must be ADDRESS:PORT with a numeric "
+             "address, such as 127.0.0.1:8440 or [::1]:8440",
+             c->listen);
+    } else if ((c->tls_cert[0] == '\0') != (c->tls_key[0] == '\0')) {
+        fail(p, "[gateway] tls_cert and tls_key must be set together");
+    } else if (c->tls_cert[0] == '\0' && !qr_addr_is_loopback(&a)) {
+        fail(p,
+             "[gateway] listen: \"%s\" is not a loopback address, and plain HTTP would let "
+             "anyone on the way read requests; set tls_cert and tls_key, or listen on 127.0.0.1",
+             c->listen);
+    } else if (c->metrics_listen[0] &&
+               (qr_addr_parse(c->metrics_listen, &m) != QR_OK || !qr_addr_is_loopback(&m))) {
+        fail(p,
+             "[gateway] metrics_listen: \"%s\" is not allowed; it must be a loopback "
+             "ADDRESS:PORT, such as 127.0.0.1:8441",
+             c->metrics_listen);
+    } else if (c->max_per_ip > c->max_connections) {
+        fail(p, "[gateway] max_per_ip = %u must not be above max_connections = %u", c->max_per_ip,
+             c->max_connections);
+    }
+}
+
+static size_t
+config_size(enum qr_config_role role)
+{
+    return role == QR_CONFIG_PARTY ? sizeof(struct qr_config_party)
+                                   : sizeof(struct qr_config_gateway);
+}
+
+static void
+set_defaults(enum qr_config_role role, void *cfg)
+{
+    memset(cfg, 0, config_size(role));
+    for (const struct key *k = roles[role].keys; k->section; k++) {
+        QR_ASSERT(!k->def || set_value(k, k->def, cfg));
+    }
+}
+
+static void
+check_whole(struct parse *p, enum qr_config_role role, void *cfg)
+{
+    p->line = 0;
+    for (const struct key *k = p->role->keys; k->section; k++) {
+        if (!k->def && !(p->seen & (1u << (k - p->role->keys)))) {
+            fail(p, "[%s] %s is required: %s", k->section, k->name, k->doc);
+        }
+    }
+    if (p->failed) {
+        return;
+    }
+    if (role == QR_CONFIG_GATEWAY) {
+        check_gateway(p, cfg);
+        return;
+    }
+    struct qr_config_party *party = cfg;
+    check_party(p, party);
+    if (!party->advertise[0]) {
+        memcpy(party->advertise, party->listen, sizeof party->advertise);
+    }
+}
+
+qr_err
+qr_config_load(enum qr_config_role role, const char *path, void *ret, char *err_text,
+               size_t err_cap)
+{
+    struct parse p = {
+        .role = &roles[role], .path = path, .cfg = ret, .err = err_text, .err_cap = err_cap};
+
+    set_defaults(role, ret);
+    p.f = fopen(path, "re");
+    if (!p.f) {
+        fail(&p, "cannot be opened: %s", strerror(errno));
+        return QR_ERR_CONFIG;
+    }
+    int line = ini_parse_stream(on_line, &p, on_key, &p);
+    if (!p.failed && ferror(p.f)) {
+        p.line = 0;
+        fail(&p, "cannot be read: %s", strerror(errno));
+    } else if (!p.failed && line != 0) {
+        p.line = line > 0 ? line : 0;
+        fail(&p, "is neither [section] nor key = value");
+    }
+    fclose(p.f);
+    if (!p.failed) {
+        check_whole(&p, role, ret);
+    }
+    return p.failed ? QR_ERR_CONFIG : QR_OK;
+}
+
+void
+qr_config_print(enum qr_config_role role, const void *cfg, FILE *out)
+{
+    union {
+        struct qr_config_party party;
+        struct qr_config_gateway gateway;
+    } def;
+    char text[QR_CONFIG_TEXT_MAX], allowed[256];
+    const char *section = "";
+    const void *shown = cfg;
+
+    if (!cfg) {
+        set_defaults(role, &def);
+        shown = &def;
+    }
+    fprintf(out, "# %s: %s. Addresses, sizes and timings; who may sign what is in the policy.\n",
+            roles[role].program, roles[role].what);
+    for (const struct key *k = roles[role].keys; k->section; k++) {
+        if (strcmp(section, k->section) != 0) {
+            section = k->section;
+            fprintf(out, "\n[%s]\n", section);
+        }
+        value_text(k, shown, text, sizeof text);
+        allowed_text(k, allowed, sizeof allowed);
+        fprintf(out, "# %s\n# Allowed: %s.\n", k->doc, allowed);
+        /* A required key has no default to show. */
+        fprintf(out, "%s%s = %s\n", !cfg && !k->def ? "#" : "", k->name, text);
+    }
+}
