@@ -21,11 +21,19 @@ void qr_bitmat_transpose(uint8_t *blocks, size_t n);
 
 /*
  * leaf: 256 blocks of 16 bytes. sum[16b..] = xor of leaf x over all x with bit b set, b = 0..7;
- * sum[128..] = xor of all. 32-byte aligned leaf; sum needs no alignment and does not overlap.
+ * sum[128..] = xor of all; and `add` is added to that. No alignment needed; sum may be `add`.
  */
-void qr_bitmat_fold(uint8_t sum[static 144], const uint8_t leaf[static 4096]);
+void qr_bitmat_fold(uint8_t sum[static 144], const uint8_t add[static 144],
+                    const uint8_t leaf[static 4096]);
+
+/*
+ * out[i] = in[i] ^ c for n blocks of 16 bytes, n a multiple of 8. No alignment needed; in == out is
+ * allowed.
+ */
+void qr_bitmat_add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n);
 
 /* The fold without special instructions; what other CPUs run, and the tests' second opinion. */
-void qr_bitmat_fold_portable(uint8_t sum[static 144], const uint8_t leaf[static 4096]);
+void qr_bitmat_fold_portable(uint8_t sum[static 144], const uint8_t add[static 144],
+                             const uint8_t leaf[static 4096]);
 
 #endif
