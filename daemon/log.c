@@ -4,6 +4,7 @@
  */
 #include "daemon/log.h"
 
+#include "daemon/jsonw.h"
 #include "protocol/base/enc.h"
 
 #include <pthread.h>
@@ -12,13 +13,13 @@
 #include <unistd.h>
 
 #define LINE_MAX_LEN 8192u
-#define LINE_TAIL    64u /* kept free for what closes a line */
-#define TEXT_MAX     1024u
-#define HEX_MAX      64u
+#define LINE_TAIL 64u /* kept free for what closes a line */
+#define TEXT_MAX 1024u
+#define HEX_MAX 64u
 
-#define RATE_SLOTS  256u
-#define RATE_BURST  50.0
-#define RATE_PER_S  5.0
+#define RATE_SLOTS 256u
+#define RATE_BURST 50.0
+#define RATE_PER_S 5.0
 #define RATE_PROBES 8u
 
 struct line {
@@ -47,7 +48,8 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_labels[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
 void
-qr_log_init(enum qr_log_level min, enum qr_log_format format) {
+qr_log_init(enum qr_log_level min, enum qr_log_format format)
+{
     pthread_mutex_lock(&state.lock);
     state.min = min;
     state.format = format;
@@ -56,7 +58,8 @@ qr_log_init(enum qr_log_level min, enum qr_log_format format) {
 }
 
 void
-qr_log_sink(void (*fn)(void *ctx, const char *line, size_t len), void *ctx) {
+qr_log_sink(void (*fn)(void *ctx, const char *line, size_t len), void *ctx)
+{
     pthread_mutex_lock(&state.lock);
     state.sink = fn;
     state.sink_ctx = ctx;
@@ -64,7 +67,8 @@ qr_log_sink(void (*fn)(void *ctx, const char *line, size_t len), void *ctx) {
 }
 
 int
-qr_log_on(enum qr_log_level level) {
+qr_log_on(enum qr_log_level level)
+{
     pthread_mutex_lock(&state.lock);
     int on = level >= state.min;
     pthread_mutex_unlock(&state.lock);
@@ -74,7 +78,8 @@ qr_log_on(enum qr_log_level level) {
 /* ---- building a line ---- */
 
 static void
-put(struct line *l, const char *p, size_t n) {
+put(struct line *l, const char *p, size_t n)
+{
     if (l->full || n > sizeof l->b - LINE_TAIL - l->n) {
         l->full = 1;
         return;
@@ -84,55 +89,22 @@ put(struct line *l, const char *p, size_t n) {
 }
 
 static void
-put_str(struct line *l, const char *s) {
+put_str(struct line *l, const char *s)
+{
     put(l, s, strlen(s));
-}
-
-/* Length of the UTF-8 character at p, 0 if it is not one (overlong, surrogate, cut). */
-static size_t
-utf8_len(const uint8_t *p, size_t n) {
-    if (p[0] < 0x80) {
-        return 1;
-    }
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || len > n) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
-        return 0;
-    }
-    return len;
 }
 
 /* JSON string escapes; used by the format for people too, so that no text moves the cursor. */
 static void
-put_escaped(struct line *l, qr_view v) {
+put_escaped(struct line *l, qr_view v)
+{
     size_t end = v.len < TEXT_MAX ? v.len : TEXT_MAX;
 
     for (size_t i = 0; i < end;) {
-        uint8_t c = v.p[i];
-        size_t n = utf8_len(v.p + i, v.len - i);
-        char esc[8];
-        if (c == '"' || c == '\\') {
-            put(l, (char[]){'\\', (char)c}, 2);
-        } else if (c == '\n') {
-            put(l, "\\n", 2);
-        } else if (c < 0x20 || c == 0x7f) {
-            put(l, esc, (size_t)snprintf(esc, sizeof esc, "\\u%04x", c));
-        } else if (n == 0) {
-            put(l, "\xef\xbf\xbd", 3); /* U+FFFD */
-        } else if (n == 2 && c == 0xc2 && v.p[i + 1] < 0xa0) {
-            put(l, esc, (size_t)snprintf(esc, sizeof esc, "\\u%04x", v.p[i + 1])); /* C1 */
-        } else {
-            put(l, (const char *)v.p + i, n);
-        }
-        i += n ? n : 1;
+        char t[8];
+        size_t n;
+        i += qr_json_escape(v, i, t, &n);
+        put(l, t, n);
     }
     if (end < v.len) {
         put_str(l, "...");
@@ -140,7 +112,8 @@ put_escaped(struct line *l, qr_view v) {
 }
 
 static void
-put_value(struct line *l, const struct qr_log_field *f) {
+put_value(struct line *l, const struct qr_log_field *f)
+{
     char t[2 * HEX_MAX + 1];
 
     switch (f->kind) {
@@ -185,7 +158,8 @@ put_value(struct line *l, const struct qr_log_field *f) {
 
 /* A field fits whole or not at all. */
 static void
-put_field(struct line *l, enum qr_log_format format, const struct qr_log_field *f) {
+put_field(struct line *l, enum qr_log_format format, const struct qr_log_field *f)
+{
     size_t before = l->n;
 
     put_str(l, format == QR_LOG_JSON ? ",\"" : "  ");
@@ -198,7 +172,8 @@ put_field(struct line *l, enum qr_log_format format, const struct qr_log_field *
 }
 
 static void
-put_time(struct line *l, enum qr_log_format format) {
+put_time(struct line *l, enum qr_log_format format)
+{
     struct timespec ts = {0};
     struct tm tm;
     char t[64];
@@ -212,7 +187,8 @@ put_time(struct line *l, enum qr_log_format format) {
 
 static void
 build(struct line *l, enum qr_log_format format, enum qr_log_level level, const char *mod,
-      const char *ev, const char *msg, const struct qr_log_field *fields, uint64_t suppressed) {
+      const char *ev, const char *msg, const struct qr_log_field *fields, uint64_t suppressed)
+{
     l->n = 0;
     l->full = 0;
     if (format == QR_LOG_JSON) {
@@ -259,7 +235,8 @@ build(struct line *l, enum qr_log_format format, enum qr_log_level level, const 
 /* ---- rate ---- */
 
 static uint64_t
-event_key(const char *mod, const char *ev) {
+event_key(const char *mod, const char *ev)
+{
     uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a; names are ours, not hostile */
     for (const char *p = mod; *p; p++) {
         h = (h ^ (uint8_t)*p) * UINT64_C(1099511628211);
@@ -273,7 +250,8 @@ event_key(const char *mod, const char *ev) {
 
 /* 1: write it, with *ret_suppressed lines of this event held back before. Lock held. */
 static int
-rate_take(const char *mod, const char *ev, uint64_t *ret_suppressed) {
+rate_take(const char *mod, const char *ev, uint64_t *ret_suppressed)
+{
     struct timespec ts = {0};
     clock_gettime(CLOCK_MONOTONIC, &ts);
     double now = (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
@@ -309,7 +287,8 @@ rate_take(const char *mod, const char *ev, uint64_t *ret_suppressed) {
 
 void
 qr_log_write(enum qr_log_level level, const char *mod, const char *ev, const char *msg,
-             const struct qr_log_field *fields) {
+             const struct qr_log_field *fields)
+{
     struct line l;
     uint64_t suppressed = 0;
 

@@ -40,12 +40,12 @@ struct qr_log_field {
     qr_view v;
 };
 
-#define QR_LOG_END         ((struct qr_log_field){.kind = QR_LOG_K_END})
+#define QR_LOG_END ((struct qr_log_field){.kind = QR_LOG_K_END})
 #define QR_LOG_U64(n, val) ((struct qr_log_field){.kind = QR_LOG_K_U64, .name = (n), .u = (val)})
 #define QR_LOG_I64(n, val) ((struct qr_log_field){.kind = QR_LOG_K_I64, .name = (n), .i = (val)})
 #define QR_LOG_BOOL(n, val)                                                                        \
     ((struct qr_log_field){.kind = QR_LOG_K_BOOL, .name = (n), .u = !!(val)})
-#define QR_LOG_STR(n, val)  ((struct qr_log_field){.kind = QR_LOG_K_STR, .name = (n), .s = (val)})
+#define QR_LOG_STR(n, val) ((struct qr_log_field){.kind = QR_LOG_K_STR, .name = (n), .s = (val)})
 #define QR_LOG_TEXT(n, val) ((struct qr_log_field){.kind = QR_LOG_K_VIEW, .name = (n), .v = (val)})
 /* Public bytes (ids, hashes, public keys). */
 #define QR_LOG_HEX(n, ptr, len)                                                                    \
