@@ -4,20 +4,6 @@
 #include "protocol/base/check.h"
 #include "protocol/base/hash.h"
 
-qr_err
-qr_set_check(const uint16_t *S, size_t t, uint16_t n)
-{
-    if (n > QR_MAX_PARTIES || t < QR_MIN_THRESHOLD || t > n)
-        return QR_ERR_SET;
-    uint16_t last = 0;
-    for (size_t k = 0; k < t; k++) {
-        if (S[k] <= last || S[k] > n)
-            return QR_ERR_SET;
-        last = S[k];
-    }
-    return QR_OK;
-}
-
 uint16_t
 qr_set_mask(const uint16_t *S, size_t t)
 {
@@ -99,13 +85,13 @@ qr_presig_id(const uint8_t batch_sid[static 32], uint16_t idx, uint8_t ret_id[st
 }
 
 void
-qr_key_id(const uint8_t pk[static 33], uint16_t n, uint16_t t,
-          const uint8_t roster_hash[static 32], uint8_t ret_id[static 32])
+qr_key_id(const uint8_t pk[static 33], uint16_t n, uint16_t t, const uint8_t roster_hash[static 32],
+          uint8_t ret_id[static 32])
 {
     uint8_t n_be[2], t_be[2];
 
     qr_put16(n_be, n);
     qr_put16(t_be, t);
-    qr_th(QR_TAG_KEY,
-          QR_FIELDS(QR_F(pk, 33), QR_F(n_be, 2), QR_F(t_be, 2), QR_F(roster_hash, 32)), ret_id);
+    qr_th(QR_TAG_KEY, QR_FIELDS(QR_F(pk, 33), QR_F(n_be, 2), QR_F(t_be, 2), QR_F(roster_hash, 32)),
+          ret_id);
 }

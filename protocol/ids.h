@@ -2,9 +2,9 @@
  * Identifiers: signing sets, grp, batch_sid, rsid, presig_id, key_id.
  *
  * What: the hashes that name a group of running processes, a batch, one ordered pair's
- *       multiplication in a batch, and a key; and the one place that says what a signing set is.
- * Why: every answer of the protocol is bound to these names. A set that is not exactly t strictly
- *      ascending members never gets one.
+ *       multiplication in a batch, and a key; and the encodings of a signing set.
+ * Why: every answer of the protocol is bound to these names. Sets are those that qr_set_check
+ *      (poly.h) accepts.
  * Invariant: every member's boot nonce is in grp, so no sid can repeat after any party restarted.
  * Source: SPEC.md section 2.
  * Everything here is public and variable time.
@@ -12,14 +12,11 @@
 #ifndef QR_IDS_H
 #define QR_IDS_H
 
-#include "protocol/base/err.h"
 #include "protocol/base/limits.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* QR_ERR_SET unless S is t strictly ascending indices in 1..n and t, n are in range. */
-qr_err QR_MUST qr_set_check(const uint16_t *S, size_t t, uint16_t n);
 /* Bit i-1 for party i; 1 <= S[k] <= QR_MAX_PARTIES. */
 uint16_t qr_set_mask(const uint16_t *S, size_t t);
 /* t u16; writes 2*t bytes, returns 2*t. */

@@ -10,8 +10,8 @@
 #ifndef QR_KEY_H
 #define QR_KEY_H
 
-#include "protocol/fq.h"
 #include "protocol/base/limits.h"
+#include "protocol/fq.h"
 
 #define QR_KEY_INSECURE_SIM 1u /* flags: made under a policy that accepts the software TEE */
 
@@ -44,12 +44,22 @@ void qr_key_out(const struct qr_key_pub *k, uint8_t ret_out[static 32]);
  * Everything public about a key: key_id recomputes, lengths, points parse, the P_j lie on one
  * polynomial of degree t-1 with P(0) = pk, all n confirmations verify. *ret_party names the first bad
  * confirmation (0 otherwise). Errors: POINT, SET, SUM, IDENTITY. Variable time, public.
+ * It proves that these n identities vouch for this key; that they are the roster's is for the caller
+ * to compare.
  */
 qr_err QR_MUST qr_key_check(const struct qr_key_pub *k, uint16_t *ret_party);
-/* share*G == P_self. */
+/* share*G == P_self. Errors: SET, POINT, INFINITY, SHARE. Constant time in the share. */
 qr_err QR_MUST qr_key_check_share(const struct qr_key *k);
 
-/* Fixed layout, version byte first; the length follows from n. */
+/*
+ * Fixed layout, version byte first; the length follows from n. Integers big-endian:
+ *   version u8 = 1 | state u8 | n u16 | t u16 | self u16 | flags u8 | epoch u32 | key_id 32 | pk 33 |
+ *   cc 32 | dkg_sid 32 | cluster 32 | admin_hash 32 | roster_hash 32 | share 32 |
+ *   n times: id 32 | P 33 | confirm 64 (zeros where missing)
+ * The record is secret: whoever encodes wipes the buffer. decode accepts exactly one encoding of
+ * each key (VERSION, TRUNCATED, TRAILING, MALFORMED, SET, SCALAR, POINT) and checks ranges, key_id
+ * and that points are points; qr_key_check and qr_key_check_share do the rest.
+ */
 #define QR_KEY_RECORD_MAX (1024u + QR_MAX_PARTIES * 129u)
 size_t qr_key_encode(const struct qr_key *k, uint8_t out[static QR_KEY_RECORD_MAX]);
 qr_err QR_MUST qr_key_decode(qr_view v, struct qr_key *ret);

@@ -30,39 +30,55 @@ _Static_assert(sizeof(struct qr_presig) <= QR_PRESIG_BYTES, "a slab slot holds a
 
 struct qr_presign; /* opaque; locked memory */
 
-/* Bytes for set size t and batch B; about 0.5 MB at t = 2, B = 16. */
+/* Bytes for set size t (2..16) and batch B; about 0.4 MB at t = 2, B = 16. */
 size_t qr_presign_size(uint16_t t, uint16_t B);
 /*
- * key: state ACTIVE, k->self in S; outlives the machine. pairs[i]: active pair with S[i] (NULL for
- * self); outlives the machine. aes: a context the machine may re-key at will during its calls.
- * Errors: SET, STATE (pair not active), USAGE (B).
+ * mem: qr_presign_size bytes, locked, 64-byte aligned. key: state ACTIVE, k->self in S; outlives the
+ * machine. pairs[i]: active pair with S[i] (NULL for self); outlives the machine, and kills it when
+ * it is wiped or set up anew meanwhile. aes: a context the machine may re-key at will during its
+ * calls. Errors: SET (S is no set of exactly the key's t members that holds self and the initiator),
+ * SID (key_id, dkg_sid or epoch are not the key's), STATE (key not active, pair not active), USAGE
+ * (B), POINT.
  */
 qr_err QR_MUST qr_presign_init(void *mem, const struct qr_key *key, const struct qr_batch_id *id,
                                const struct qr_pair *const *pairs, struct qr_aes *aes,
                                struct qr_presign **ret);
-/* Draws, and sends PRESIGN1 to every peer. */
+/*
+ * Draws, and sends PRESIGN1 to every peer; call once (STATE). Fatal, machine wiped: BACKPRESSURE,
+ * RETIRED (a pair is gone), INFINITY.
+ */
 qr_err QR_MUST qr_presign_start(struct qr_presign *p, const struct qr_rng *rng,
                                 const struct qr_outbox *out);
 /*
- * Takes one message. The payload of PRESIGN2 is kept by reference until the batch ends or the
- * message is rejected: *ret_kept = 1 tells the caller to leave it alive. Benign, no effect: LENGTH,
- * STATE (duplicate, stranger). No cryptography happens here.
+ * Takes one message, in any order, even before qr_presign_start. The payload of PRESIGN2 is kept by
+ * reference until the batch ends, well or badly: *ret_kept = 1 tells the caller to leave it alive
+ * until then. Benign, no effect: LENGTH, STATE (duplicate, stranger, ended). No cryptography happens
+ * here.
  */
 qr_err QR_MUST qr_presign_recv(struct qr_presign *p, uint16_t from, enum qr_msg type,
                                qr_view payload, int *ret_kept);
 /*
- * One quantum. *ret_more = 1: call again (now or later); 0: waiting for messages or finished.
+ * One quantum. *ret_more = 1: call again (now or later); 0: waiting for messages, or finished.
+ * Quanta: C1 of one peer; one slot of the round 2 messages (all peers); the parsing of one peer's
+ * round 2 message; C2 and C3 of one slot (all peers). `out` must outlive the machine once round 2 has
+ * begun: any exit cancels through it what is reserved and not sent.
+ *
  * Fatal, machine wiped: QR_ERR_CHECK with *ret_blame (C1, C2 or C3: the caller must retire the pair
- * before it answers anything), COMMITMENT and EQUIVOCATION with blame, POINT and SCALAR with blame,
- * SUM, INFINITY, BACKPRESSURE without.
+ * before it answers anything); COMMITMENT, EQUIVOCATION, POINT and SCALAR with blame; SUM, INFINITY,
+ * BACKPRESSURE, RETIRED without. If several peers fail C2 or C3, the one with the lowest index is
+ * named: nobody outside learns the verdict on the others. STATE on a machine that has ended badly.
  */
 qr_err QR_MUST qr_presign_work(struct qr_presign *p, const struct qr_rng *rng,
                                const struct qr_outbox *out, int *ret_more, uint16_t *ret_blame);
 int qr_presign_done(const struct qr_presign *p);
-/* The B results, once done; wiped by qr_presign_wipe. */
+/* The B results, once done (else NULL and 0); they stay until qr_presign_wipe. */
 const struct qr_presig *qr_presign_result(const struct qr_presign *p, size_t *ret_n);
-/* The rsids this batch used, for the "one rsid never runs twice" assertion: 2(t-1) of 32 bytes. */
+/*
+ * The rsids this batch uses, for the "one rsid never runs twice" assertion: 2(t-1) of 32 bytes, known
+ * from init on; as many as fit into cap, in pairs. Returns how many.
+ */
 size_t qr_presign_rsids(const struct qr_presign *p, uint8_t (*out)[32], size_t cap);
+/* Wipes everything, results too, and cancels what is reserved; safe to call again. */
 void qr_presign_wipe(struct qr_presign *p);
 
 #endif

@@ -27,37 +27,51 @@ struct qr_sign_common {
     uint32_t path[QR_PATH_MAX];
     size_t depth;
     /* derived */
-    qr_pt pk;      /* pk' */
+    qr_pt pk; /* pk' */
     uint8_t pk33[33];
     qr_fq tau;
 };
 
-/* Derives pk', tau. Errors: HARDENED, SET, INFINITY, POINT. */
+/*
+ * Checks S against the key (exactly t strictly ascending members) and derives pk', tau. Errors: SET,
+ * TOO_LARGE (depth > QR_PATH_MAX), HARDENED, INFINITY, POINT. Public, variable time.
+ */
 qr_err QR_MUST qr_sign_prepare(const struct qr_key_pub *key, const uint16_t *S, size_t t,
                                const uint8_t request_id[static 32], const uint8_t rq[static 32],
                                const uint32_t *path, size_t depth, struct qr_sign_common *ret);
-/* rq of SPEC.md section 9. */
+/* rq of SPEC.md section 9; at most QR_STAMPS_MAX stamps of at most QR_STAMP_MAX bytes. */
 void qr_sign_rq(qr_view body, const qr_view *stamps, size_t n_stamps, uint8_t ret_rq[static 32]);
 
 /* Public per-item values that combine needs again. */
 struct qr_sign_item {
     uint8_t digest[32], ctx[32];
-    qr_pt R;   /* R' */
+    qr_pt R; /* R' */
     qr_fq rx;
     int recid; /* before low-S */
 };
 
 /*
- * Consumes *presig (wiped on every path) and writes the 96-byte share. `item` is filled for the
- * coordinator's use. Errors: SET (presig is of another set), INFINITY (burned).
- * Constant time in phi, u, v.
+ * rx = x mod q and the recovery id before low-S of a nonce point with these coordinates:
+ * odd | (x >= q) << 1. x is a field element (32 bytes big-endian, below the field's prime).
+ * QR_ERR_INFINITY if rx = 0 (the presignature is burned).
+ */
+qr_err QR_MUST qr_sign_rx(const uint8_t x[static 32], int odd, qr_fq *ret_rx, int *ret_recid);
+
+/*
+ * Consumes *presig (wiped on every path, before anything is computed from it) and writes the 96-byte
+ * share. `item` is filled for the coordinator's use. On an error both outputs are zeroed. Errors:
+ * CONSUMED (the slot is empty: wiped, used already), SET (presig is of another set), INFINITY
+ * (burned), POINT. Constant time in phi, u, v.
  */
 qr_err QR_MUST qr_sign_share(const struct qr_sign_common *c, const uint8_t digest[static 32],
                              uint16_t item_index, struct qr_presig *presig,
-                             uint8_t ret_share[static QR_SIGN_SHARE_LEN], struct qr_sign_item *item);
+                             uint8_t ret_share[static QR_SIGN_SHARE_LEN],
+                             struct qr_sign_item *item);
 /*
- * t shares in the order of S. Errors: SID (a ctx differs; *ret_blame = its owner), SCALAR (blame),
- * BAD_SIGNATURE (nobody to blame when t > 2; the peer when t = 2). Public computation.
+ * t shares in the order of S; the caller's own is among them. Errors: SID (a ctx differs;
+ * *ret_blame = its owner), SCALAR (blame), BAD_SIGNATURE (*ret_blame = 0: at t = 2 the caller knows
+ * that it was its only peer, at t > 2 nobody can tell). On an error the signature and recid are
+ * zeroed. Public computation, variable time.
  */
 qr_err QR_MUST qr_sign_combine(const struct qr_sign_common *c, const struct qr_sign_item *item,
                                const uint8_t *const *shares, uint8_t ret_sig[static 64],

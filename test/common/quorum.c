@@ -135,7 +135,7 @@ pop(struct quorum *q)
     return m;
 }
 
-/* Reserved messages hang on nothing: the payload's last hidden byte is followed by no list. */
+/* Reserved messages wait in `kept`, where their payload's address finds them again. */
 static uint8_t *
 box_reserve(void *ctx, uint16_t to, enum qr_msg type, uint32_t epoch, const uint8_t sid[32],
             size_t len)
@@ -378,15 +378,21 @@ quorum_free(struct quorum *q)
     return qr_locked_free(q);
 }
 
+/* Machines first: a wiped one takes its reserved messages back. */
 static void
 begin_run(struct quorum *q)
 {
-    drop_all(q);
     for (uint16_t i = 1; i <= q->n; i++) {
-        q->party[i].err = QR_OK;
-        q->party[i].blame = 0;
-        q->party[i].worked = 0;
+        struct quorum_party *p = &q->party[i];
+
+        if (p->ps != NULL)
+            qr_presign_wipe(p->ps);
+        p->ps = qr_locked_free(p->ps);
+        p->err = QR_OK;
+        p->blame = 0;
+        p->worked = 0;
     }
+    drop_all(q);
 }
 
 static qr_err
@@ -550,9 +556,6 @@ quorum_presign_id(struct quorum *q, const struct qr_batch_id *id)
     for (uint16_t i = 1; i <= q->n; i++) {
         struct quorum_party *p = &q->party[i];
 
-        if (p->ps != NULL)
-            qr_presign_wipe(p->ps);
-        p->ps = qr_locked_free(p->ps);
         qr_wipe(p->presig, sizeof p->presig);
         p->n_presig = 0;
     }
