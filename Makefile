@@ -61,6 +61,8 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmis
         -Wold-style-definition -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith -Wformat=2 \
         -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion -Wdate-time $(PROBED_WARN) \
         $(WERROR)
+# All of it together costs 1 to 2 % of a signature's CPU (gcc 12, t = 2, both halves), so that no file
+# is exempt. A file that needs a flag of its own gets CFLAGS_NAME := ... here, with the reason.
 HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(PROBED_HARD)
 
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
