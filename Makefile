@@ -100,6 +100,7 @@ LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CT
 LIB       := $(BUILD)/libquorate.a
 TEST_SRC  := $(sort $(wildcard test/*/test_*.c))
 TEST_AUX  := $(sort $(wildcard test/common/*.c))
+TEST_LIB  := $(BUILD)/libtest.a
 TEST_BIN  := $(TEST_SRC:%.c=$(BUILD)/%)
 BENCH_SRC := $(sort $(wildcard bench/bench_*.c))
 BENCH_AUX := $(sort $(wildcard bench/common_*.c))
@@ -156,16 +157,23 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(GEN_H) $(BUILD)/gen/build_info.h
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
 
 # Renamed into place, so that a build beside this one never links half an archive.
+define archive
+$(Q)rm -f $@.$$$$ && $(AR) crD $@.$$$$ $^ && mv $@.$$$$ $@
+endef
 $(LIB): $(LIB_OBJ)
-	$(Q)rm -f $@.$$$$ && $(AR) crD $@.$$$$ $^ && mv $@.$$$$ $@
+	$(archive)
+
+# The tests' and benches' helpers; an archive, so that a binary links those it uses.
+$(TEST_LIB): $(TEST_AUX:%.c=$(BUILD)/%.o)
+	$(archive)
 
 $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-$(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_AUX:%.c=$(BUILD)/%.o) $(LIB)
+$(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
-$(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_AUX:%.c=$(BUILD)/%.o) $(LIB)
+$(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 .PHONY: FORCE
