@@ -30,6 +30,13 @@ struct qr_admins {
     uint8_t hash[32];
 };
 
+/*
+ * Reads {"name","scheme","key"}: an administrator, or a client of a policy. Errors as
+ * qr_json_fields, POINT, NO_MEMORY. *ret_pub is the caller's.
+ */
+qr_err QR_MUST qr_signer_read(const struct qr_json_at *at, char ret_name[static QR_NAME_MAX],
+                              struct qr_stamp_key *ret_key, struct qr_pubkey **ret_pub);
+
 /* Reads the object at `at`. Errors as qr_json_fields, and POINT. On success call qr_admins_clear. */
 qr_err QR_MUST qr_admins_read(const struct qr_json_at *at, struct qr_admins *ret);
 /* Takes a zeroed set, too. */

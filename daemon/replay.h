@@ -39,7 +39,7 @@ struct qr_replay *qr_replay_free(struct qr_replay *r);
  * Enters or finds a request. who: the client's key (commands: the zero key). forget_ms:
  * qr_window_forget_ms of its window. answer_max: bytes to keep free for the answer. *ret_slot names
  * the entry until forget_ms. Errors: REPLAY_CONFLICT (this id, other hash), RATE_LIMITED (full),
- * NO_MEMORY.
+ * EXPIRED (forget_ms is not after now_ms), NO_MEMORY.
  */
 qr_err QR_MUST qr_replay_begin(struct qr_replay *r, const struct qr_stamp_key *who, qr_view id,
                                const uint8_t hash[static 32], uint64_t now_ms, uint64_t forget_ms,

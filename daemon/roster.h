@@ -54,6 +54,14 @@ qr_err QR_MUST qr_roster_accept(const struct qr_roster *in_force, const struct q
                                 qr_view text, const qr_view *stamps, size_t n_stamps, int *ret_same,
                                 char *err_text, size_t err_cap);
 
+/*
+ * The members that a roster's party and a descriptor share (identity, address, cloud, operator, tee)
+ * and the caller's own (at most 6, ends with QR_JSON_END). *ret is zeroed before. Errors as
+ * qr_json_fields, ADDRESS, POINT (no Ed25519 key).
+ */
+qr_err QR_MUST qr_roster_read_party(const struct qr_json_at *at, struct qr_roster_party *ret,
+                                    const struct qr_json_field *more);
+
 /* The party with this identity key, or NULL. */
 const struct qr_roster_party *qr_roster_find(const struct qr_roster *r,
                                              const uint8_t identity[static 32]);

@@ -86,7 +86,8 @@ qr_err QR_MUST qr_json_fields(const struct qr_json_at *at, const struct qr_json_
 
 /*
  * "v" must be 1 (QR_ERR_VERSION) and "type" this text (QR_ERR_MALFORMED, saying what the document
- * is instead). Call before qr_json_fields, and list both there as QR_JSON_SKIP.
+ * is instead); type NULL: not looked at. Call before qr_json_fields, so that a document of a later
+ * version is called that, and list both members there as QR_JSON_SKIP.
  */
 qr_err QR_MUST qr_json_head(const struct qr_json_at *at, const char *type);
 
