@@ -1,0 +1,392 @@
+/* What a party says of itself: JSON for people and programs, text for the metrics collector. */
+#include "daemon/party_int.h"
+
+#include "daemon/descriptor.h"
+#include "protocol/base/enc.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define TEXT_MAX (1024u * 1024u)
+
+static void put(struct qr_dbuf *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A full buffer shows as an answer that is not JSON; names in it were checked when they were read. */
+static void
+put(struct qr_dbuf *d, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n > 0 && qr_dbuf_append(d, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) != QR_OK) {
+        d->len = 0;
+    }
+}
+
+static void
+put_hex(struct qr_dbuf *d, const char *name, const uint8_t *b, size_t n, const char *after)
+{
+    char hex[2 * 64 + 1];
+    qr_hex_encode(qr_view_of(b, n), hex);
+    put(d, "\"%s\":\"%s\"%s", name, hex, after);
+}
+
+static const char *
+yes(int v)
+{
+    return v ? "true" : "false";
+}
+
+/* ---- status ------------------------------------------------------------------------------ */
+
+static void
+put_ledger(struct qr_dbuf *d, const struct qr_ledger_peer *l)
+{
+    put(d, ",\"link\":\"%s\",\"bytes\":{", qr_link_kind_name(l->kind));
+    for (int c = 0; c < QR_CLASSES_COUNT; c++) {
+        const struct qr_ledger_row *r = &l->class_[c];
+        put(d, "%s\"%s\":{\"out\":%llu,\"in\":%llu,\"messages_out\":%llu,\"messages_in\":%llu}", c ? "," : "",
+            qr_class_name((enum qr_class)c), (unsigned long long)r->wire[QR_DIR_OUT],
+            (unsigned long long)r->wire[QR_DIR_IN], (unsigned long long)r->messages[QR_DIR_OUT],
+            (unsigned long long)r->messages[QR_DIR_IN]);
+    }
+    put(d, "},\"tcpip_estimate\":{\"out\":%llu,\"in\":%llu}",
+        (unsigned long long)l->tcpip_estimate[QR_DIR_OUT], (unsigned long long)l->tcpip_estimate[QR_DIR_IN]);
+}
+
+static const struct qr_ledger_peer *
+ledger_of(const struct qr_party *p, uint16_t peer)
+{
+    const struct qr_ledger *l = qr_net_ledger(p->net);
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->peer[i].index == peer) {
+            return &l->peer[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
+{
+    const struct qr_roster_party *r = &p->roster->party[i - 1];
+    put(d, "{\"party\":%u,\"self\":%s,\"cloud\":\"%s\",\"operator\":\"%s\",\"platform\":\"%s\","
+           "\"address\":\"%s\"",
+        i, yes(i == p->self), r->cloud, r->operator_name, qr_platform_name(r->platform), r->address);
+    if (i == p->self) {
+        put(d, ",\"up\":true,\"insecure_sim\":%s,", yes(p->env.tee->insecure));
+        put_hex(d, "measurement", p->env.tee->measurement, 32, "");
+    } else if (p->net) {
+        const struct qr_peer_info *info = qr_net_info(p->net, i);
+        const struct qr_ledger_peer *l = ledger_of(p, i);
+        put(d, ",\"up\":%s,\"pair\":\"%s\",\"rtt_us\":%llu,\"queued\":%zu", yes(info != NULL),
+            qr_pairs_retired(p, p->self, i) ? "retired" : qr_pairs_active(p, i) ? "active" : "none",
+            (unsigned long long)(qr_net_rtt_ns(p->net, i) / 1000), qr_net_queued(p->net, i));
+        if (info) {
+            put(d, ",\"insecure_sim\":%s,", yes(info->claims.insecure));
+            put_hex(d, "measurement", info->claims.measurement, 32, "");
+        }
+        if (l) {
+            put_ledger(d, l);
+        }
+    }
+    put(d, "}");
+}
+
+struct pools {
+    struct qr_dbuf *d;
+    const struct qr_party *p;
+    const uint8_t *key_id; /* NULL: all */
+    int first;
+};
+
+static void
+put_pool(void *ctx, const struct qr_pool_id *id, size_t ready)
+{
+    struct pools *s = ctx;
+    if (s->key_id && memcmp(id->key_id, s->key_id, 32) != 0) {
+        return;
+    }
+    put(s->d, "%s{\"set\":[", s->first ? "" : ",");
+    int first = 1;
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        if (id->set_mask >> (i - 1) & 1) {
+            put(s->d, "%s%u", first ? "" : ",", i);
+            first = 0;
+        }
+    }
+    put(s->d, "],\"owner\":%u,\"ready\":%zu}", id->owner, ready);
+    s->first = 0;
+}
+
+static void
+put_keys(struct qr_dbuf *d, const struct qr_party *p)
+{
+    put(d, "[");
+    for (size_t i = 0; i < p->n_keys; i++) {
+        const struct qr_key *k = p->key[i].key;
+        struct pools s = {d, p, k->pub.key_id, 1};
+        put(d, "%s{", i ? "," : "");
+        put_hex(d, "key", k->pub.pk, 33, ",");
+        put_hex(d, "key_id", k->pub.key_id, 32, ",");
+        put(d, "\"t\":%u,\"n\":%u,\"epoch\":%u,\"state\":\"%s\",\"insecure_sim\":%s,\"pools\":[", k->pub.t,
+            k->pub.n, k->pub.epoch, k->state == QR_KEY_ACTIVE ? "active" : "pending",
+            yes(k->pub.flags & QR_KEY_INSECURE_SIM));
+        qr_pool_each(p->pool, put_pool, &s);
+        put(d, "]}");
+    }
+    put(d, "]");
+}
+
+static void
+put_status(struct qr_dbuf *d, const struct qr_party *p)
+{
+    char line[160];
+    int ready = qr_party_ready(p, line, sizeof line);
+    put(d, "{\"v\":1,\"party\":%u,\"ready\":%s,\"status\":\"%s\",", p->self, yes(ready), line);
+    put_hex(d, "identity", p->id, 32, ",");
+    put_hex(d, "boot_nonce", p->boot_nonce, 32, ",");
+    put(d, "\"boot_counter\":%llu,\"platform\":\"%s\",\"insecure_sim\":%s,\"store_serial\":%llu",
+        (unsigned long long)p->boot_counter, qr_platform_name(p->env.tee->platform),
+        yes(p->env.tee->insecure), (unsigned long long)qr_store_serial(p->env.store));
+    if (p->roster) {
+        put(d, ",\"name\":\"%s\",\"roster_serial\":%llu,", p->roster->name,
+            (unsigned long long)p->roster->serial);
+        put_hex(d, "cluster", p->roster->cluster, 32, ",");
+        put_hex(d, "roster_hash", p->roster->hash, 32, ",");
+        put_hex(d, "admin_hash", p->roster->admins.hash, 32, ",\"parties\":[");
+        for (uint16_t i = 1; i <= p->roster->n; i++) {
+            put(d, i > 1 ? "," : "");
+            put_peer(d, p, i);
+        }
+        put(d, "]");
+    }
+    if (p->policy) {
+        put(d, ",\"policy_serial\":%llu,", (unsigned long long)qr_policy_serial(p->policy));
+        put_hex(d, "policy_hash", qr_policy_hash(p->policy), 32, "");
+    }
+    put(d, ",\"keys\":");
+    put_keys(d, p);
+    put(d,
+        ",\"limits\":{\"body_bytes\":%u,\"items\":%u,\"preimage_bytes\":%u,\"request_life_ms\":%u,"
+        "\"clock_skew_ms\":%u,\"presignatures_per_key\":%u}}",
+        QR_BODY_MAX, QR_ITEMS_MAX, QR_PREIMAGE_MAX, QR_REQUEST_LIFE_MS, QR_CLOCK_SKEW_MS,
+        QR_PRESIG_PER_KEY);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------- */
+
+static void
+counter(struct qr_dbuf *d, const char *name, const char *help, uint64_t v)
+{
+    put(d, "# HELP quorated_%s %s\n# TYPE quorated_%s counter\nquorated_%s %llu\n", name, help, name, name,
+        (unsigned long long)v);
+}
+
+static void
+metric_pool(void *ctx, const struct qr_pool_id *id, size_t ready)
+{
+    struct pools *s = ctx;
+    char key[17];
+    qr_hex_encode(qr_view_of(id->key_id, 8), key);
+    put(s->d, "quorated_presignatures{key=\"%s\",set=\"%#x\",owner=\"%u\"} %zu\n", key, id->set_mask,
+        id->owner, ready);
+}
+
+static void
+metric_peers(struct qr_dbuf *d, const struct qr_party *p)
+{
+    put(d, "# TYPE quorated_peer_up gauge\n");
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self) {
+            put(d, "quorated_peer_up{peer=\"%u\"} %d\n", i, qr_net_is_up(p->net, i));
+        }
+    }
+    put(d, "# TYPE quorated_peer_rtt_seconds gauge\n");
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self) {
+            put(d, "quorated_peer_rtt_seconds{peer=\"%u\"} %.6f\n", i,
+                (double)qr_net_rtt_ns(p->net, i) / 1e9);
+        }
+    }
+    put(d, "# TYPE quorated_link_bytes_total counter\n");
+    const struct qr_ledger *l = qr_net_ledger(p->net);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct qr_ledger_peer *lp = &l->peer[i];
+        for (int c = 0; c <= QR_CLASSES_COUNT; c++) {
+            for (int dir = 0; dir < QR_DIRS; dir++) {
+                uint64_t v = c < QR_CLASSES_COUNT ? lp->class_[c].wire[dir] : lp->tcpip_estimate[dir];
+                put(d, "quorated_link_bytes_total{peer=\"%u\",link=\"%s\",class=\"%s\",direction=\"%s\"} %llu\n",
+                    lp->index, qr_link_kind_name(lp->kind),
+                    c < QR_CLASSES_COUNT ? qr_class_name((enum qr_class)c) : "tcpip_estimate",
+                    dir == QR_DIR_OUT ? "out" : "in", (unsigned long long)v);
+            }
+        }
+    }
+}
+
+static void
+put_metrics(struct qr_dbuf *d, const struct qr_party *p)
+{
+    const struct qr_counters *c = &p->c;
+    struct pools s = {d, p, NULL, 1};
+    char line[160];
+    size_t locked = 0, unlocked = 0;
+    qr_locked_stats(&locked, &unlocked);
+    put(d, "# TYPE quorated_ready gauge\nquorated_ready %d\n", qr_party_ready(p, line, sizeof line));
+    counter(d, "signatures_total", "Signatures released.", c->sign_ok);
+    counter(d, "sign_refused_total", "Requests this party refused.", c->sign_refused);
+    counter(d, "sign_moved_total", "Requests moved to another signing set.", c->sign_moved);
+    counter(d, "bad_signatures_total", "Assembled signatures that did not verify.", c->sign_bad);
+    counter(d, "batches_total", "Presigning batches completed.", c->batches_ok);
+    counter(d, "batches_failed_total", "Presigning batches that failed.", c->batches_failed);
+    counter(d, "presignatures_made_total", "Presignatures made.", c->presigs_made);
+    counter(d, "presignatures_spent_total", "Presignatures consumed.", c->presigs_spent);
+    counter(d, "presignatures_burned_total", "Consumed without a signature.", c->presigs_burned);
+    counter(d, "presignatures_dropped_total", "Dropped with a peer's process or pair.", c->presigs_dropped);
+    counter(d, "pair_setups_total", "Pair set-ups completed.", c->pair_setups);
+    counter(d, "pair_failures_total", "Pair set-ups failed.", c->pair_failures);
+    counter(d, "pairs_retired_total", "Pairs this party retired.", c->retired);
+    counter(d, "keygens_total", "Keys made.", c->keygens);
+    counter(d, "attestation_failures_total", "Connections refused.", c->attest_refused);
+    put(d, "# TYPE quorated_sign_duration_seconds histogram\n");
+    for (unsigned b = 0; b < 12; b++) {
+        put(d, "quorated_sign_duration_seconds_bucket{le=\"%.3f\"} %llu\n", (double)(1u << b) / 1000.0,
+            (unsigned long long)c->sign_us_bucket[b]);
+    }
+    put(d, "quorated_sign_duration_seconds_bucket{le=\"+Inf\"} %llu\n",
+        (unsigned long long)c->sign_us_count);
+    put(d, "quorated_sign_duration_seconds_sum %.6f\nquorated_sign_duration_seconds_count %llu\n",
+        (double)c->sign_us_sum / 1e6, (unsigned long long)c->sign_us_count);
+    put(d, "# TYPE quorated_sessions gauge\nquorated_sessions{protocol=\"presign\"} %zu\n"
+           "quorated_sessions{protocol=\"sign\"} %zu\n",
+        qr_batch_running(p), qr_sign_running(p));
+    put(d, "# TYPE quorated_locked_bytes gauge\nquorated_locked_bytes %zu\n", locked);
+    put(d, "# TYPE quorated_unlocked_secret_bytes gauge\nquorated_unlocked_secret_bytes %zu\n", unlocked);
+    put(d, "# TYPE quorated_store_serial gauge\nquorated_store_serial %llu\n",
+        (unsigned long long)qr_store_serial(p->env.store));
+    put(d, "# TYPE quorated_presignatures gauge\n");
+    qr_pool_each(p->pool, metric_pool, &s);
+    if (p->policy) {
+        put(d, "# TYPE quorated_policy_serial gauge\nquorated_policy_serial %llu\n",
+            (unsigned long long)qr_policy_serial(p->policy));
+    }
+    if (p->net) {
+        metric_peers(d, p);
+    }
+}
+
+/* ---- attestation and descriptor ---------------------------------------------------------- */
+
+/* The caller supplies a nonce, never what the platform signs. */
+static qr_err
+put_attestation(struct qr_dbuf *d, const struct qr_party *p, qr_view nonce)
+{
+    uint8_t binder[32], ev[4096];
+    char b64[4 * ((sizeof ev + 2) / 3) + 1];
+    struct qr_buf out = qr_buf_over(ev, sizeof ev);
+    if (nonce.len != 32 || !p->roster || !p->policy) {
+        return nonce.len != 32 ? QR_ERR_LENGTH : QR_ERR_NOT_READY;
+    }
+    qr_th(QR_TAG_CLIENT_EVIDENCE,
+          QR_FIELDS(nonce, QR_F(p->id, 32), QR_F(qr_policy_hash(p->policy), 32), QR_F(p->roster->hash, 32),
+                    QR_F(p->boot_nonce, 32)),
+          binder);
+    QR_TRY(p->env.tee->evidence(p->env.tee->ctx, binder, &out));
+    QR_TRY(out.err);
+    qr_b64_encode(qr_buf_view(&out), b64);
+    put(d, "{\"v\":1,\"party\":%u,\"platform\":\"%s\",\"insecure_sim\":%s,", p->self,
+        qr_platform_name(p->env.tee->platform), yes(p->env.tee->insecure));
+    put_hex(d, "identity", p->id, 32, ",");
+    put_hex(d, "boot_nonce", p->boot_nonce, 32, ",");
+    put_hex(d, "policy_hash", qr_policy_hash(p->policy), 32, ",");
+    put_hex(d, "roster_hash", p->roster->hash, 32, ",\"evidence\":\"");
+    QR_TRY(qr_dbuf_append(d, b64, strlen(b64)));
+    put(d, "\"}");
+    return QR_OK;
+}
+
+static qr_err
+put_descriptor(struct qr_dbuf *d, const struct qr_party *p)
+{
+    struct qr_descriptor x = {.party = {.platform = p->env.tee->platform}};
+    struct qr_id_signer s = {(void *)(uintptr_t)p, qr_state_sign};
+    memcpy(x.party.identity, p->id, 32);
+    memcpy(x.measurement, p->env.tee->measurement, 32);
+    (void)snprintf(x.party.address, sizeof x.party.address, "%s", p->cfg.listen);
+    (void)snprintf(x.party.cloud, sizeof x.party.cloud, "%s", p->cfg.cloud);
+    (void)snprintf(x.party.operator_name, sizeof x.party.operator_name, "%s", p->cfg.operator_name);
+    return qr_descriptor_build(&x, &s, d);
+}
+
+static qr_err
+put_key(struct qr_dbuf *d, struct qr_party *p, qr_view pk)
+{
+    size_t i;
+    if (pk.len != 33) {
+        return QR_ERR_LENGTH;
+    }
+    const struct qr_key *k = qr_state_find_key(p, pk.p, &i);
+    return k && k->state == QR_KEY_ACTIVE ? qr_keyjson_put(d, &k->pub) : QR_ERR_KEY_UNKNOWN;
+}
+
+void
+qr_query_ask(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
+{
+    struct qr_answer a = {0};
+    struct qr_dbuf d;
+    char line[160];
+    int text = 0;
+    qr_err e = QR_OK;
+    qr_dbuf_init(&d, TEXT_MAX);
+    switch (ask->query) {
+    case QR_QUERY_STATUS:
+        put_status(&d, p);
+        break;
+    case QR_QUERY_KEYS:
+        put(&d, "{\"v\":1,\"keys\":");
+        put_keys(&d, p);
+        put(&d, "}");
+        break;
+    case QR_QUERY_KEY:
+        e = put_key(&d, p, ask->body);
+        break;
+    case QR_QUERY_ATTESTATION:
+        e = put_attestation(&d, p, ask->body);
+        break;
+    case QR_QUERY_METRICS:
+        put_metrics(&d, p);
+        text = 1;
+        break;
+    case QR_QUERY_DESCRIPTOR:
+        e = put_descriptor(&d, p);
+        break;
+    case QR_QUERY_POLICY:
+    case QR_QUERY_ROSTER: {
+        int roster = ask->query == QR_QUERY_ROSTER;
+        qr_view doc = roster ? qr_view_of(p->roster_doc, p->roster_len)
+                             : qr_view_of(p->policy_doc, p->policy_len);
+        e = doc.len ? qr_dbuf_append(&d, doc.p, doc.len) : QR_ERR_NOT_FOUND;
+        text = 1;
+        break;
+    }
+    case QR_QUERY_READY:
+        e = qr_party_ready(p, line, sizeof line) ? QR_OK : QR_ERR_NOT_READY;
+        put(&d, "{\"ready\":%s,\"status\":\"%s\"}", yes(e == QR_OK), line);
+        break;
+    case QR_QUERY_END_:
+    default:
+        e = QR_ERR_MALFORMED;
+    }
+    a.error = e;
+    if (e == QR_OK || ask->query == QR_QUERY_READY) {
+        *(text ? &a.text : &a.json) = qr_view_of(d.p, d.len);
+    }
+    if (e != QR_OK) {
+        a.detail = qr_view_str(qr_err_text(e));
+    }
+    p->env.answer(p->env.answer_ctx, to, &a);
+    qr_dbuf_free(&d);
+}
