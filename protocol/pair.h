@@ -9,7 +9,9 @@
  * Invariants: attempt numbers only rise; a message of one attempt is computed once; `active` only
  *             after the peer's confirmation; a failed machine holds no secret any more.
  * Source: SPEC.md section 3; Masny-Rindal 2019/706 fig. 8; Roy 2022/192 fig. 13, 14.
- * Constant time: in choice bits, Delta and all keys. Cost: about 25 + 16 ms of one core.
+ * Order: both sides call qr_pair_start, then each message is taken once, in the order 1, 2, 3; the
+ *        channel keeps it. Anything else is QR_ERR_STATE.
+ * Constant time: in choice bits, Delta and all keys. Cost: just under 50 ms of one core a party.
  */
 #ifndef QR_PAIR_H
 #define QR_PAIR_H
@@ -21,10 +23,10 @@
 #include "protocol/base/secret.h"
 #include "protocol/outbox.h"
 
-struct qr_pair; /* opaque; about 150 KB, must live in locked memory */
+struct qr_pair; /* opaque; about 190 KB, must live in locked memory */
 
 struct qr_pair_params {
-    uint16_t self, peer; /* party indices, different */
+    uint16_t self, peer;                    /* party indices, different */
     uint8_t id_self[32], id_peer[32];       /* identity keys */
     uint8_t nonce_self[32], nonce_peer[32]; /* boot nonces */
     uint32_t attempt;
@@ -36,28 +38,33 @@ struct qr_pair *qr_pair_init(void *mem, const struct qr_pair_params *p);
 const uint8_t *qr_pair_sid(const struct qr_pair *p); /* 32 bytes */
 uint32_t qr_pair_attempt(const struct qr_pair *p);
 
-/* Sends PAIR1; call once. ~10 ms of CPU. */
-qr_err QR_MUST qr_pair_start(struct qr_pair *p, const struct qr_rng *rng, const struct qr_outbox *out);
 /*
- * One message of this sid. Errors: LENGTH, STATE (benign, state unchanged); SETUP, COMMITMENT
- * (set-up failed: everything wiped, qr_pair_failed). A duplicate of an already handled message is
- * QR_ERR_STATE. PAIR2 arriving before our own PAIR1 was sent is QR_ERR_STATE.
+ * Draws and sends PAIR1; call once, before any qr_pair_recv. About 8 ms of CPU. QR_ERR_STATE if it was
+ * called before; QR_ERR_BACKPRESSURE if the outbox refuses: the machine has then failed.
+ */
+qr_err QR_MUST qr_pair_start(struct qr_pair *p, const struct qr_rng *rng,
+                             const struct qr_outbox *out);
+/*
+ * One message of this sid. Errors: LENGTH, STATE (benign, state unchanged); SETUP, COMMITMENT,
+ * BACKPRESSURE (set-up failed: everything wiped, qr_pair_failed). A duplicate of a message already
+ * handled, one out of order and one before our own PAIR1 are QR_ERR_STATE. rng is drawn from for
+ * PAIR1 only.
  */
 qr_err QR_MUST qr_pair_recv(struct qr_pair *p, enum qr_msg type, qr_view payload,
                             const struct qr_rng *rng, const struct qr_outbox *out);
 int qr_pair_active(const struct qr_pair *p);
 int qr_pair_failed(const struct qr_pair *p);
-/* Wipes everything; safe to call again. */
+/* Wipes all secrets and ends in the failed state; sid and attempt stay readable. Safe to repeat. */
 void qr_pair_wipe(struct qr_pair *p);
 
-/* The views that presigning uses (pair_t.h has the struct). */
+/* What presigning uses. The trees are aligned for the vector loads of the COT extension. */
 struct qr_pair_keys {
     struct qr_sec32 zero_seed; /* z, the same on both sides */
     struct qr_sec16 delta;     /* self as Alice of (self, peer) */
     /* self as Alice: leaves of the peer's trees, entry [g][Delta_g] is arbitrary */
-    struct qr_sec16 alice_seed[QR_PPRF_GROUPS][256];
+    _Alignas(64) struct qr_sec16 alice_seed[QR_PPRF_GROUPS][256];
     /* self as Bob of (peer, self): all leaves */
-    struct qr_sec16 bob_seed[QR_PPRF_GROUPS][256];
+    _Alignas(64) struct qr_sec16 bob_seed[QR_PPRF_GROUPS][256];
 };
 /* NULL unless active. */
 const struct qr_pair_keys *qr_pair_keys(const struct qr_pair *p);
