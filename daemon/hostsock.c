@@ -83,7 +83,7 @@ write_out(struct qr_hostsock *h, struct conn *c)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        if (n < 0 && errno == EAGAIN) {
             break;
         }
         if (n <= 0) {

@@ -142,11 +142,15 @@ main(int argc, char **argv)
     if (sodium_init() < 0) {
         return stop_with(QR_ERR_CRYPTO_LIB, "libsodium", "");
     }
+    qr_err e = qr_sandbox_harden(text, sizeof text);
+    if (e != QR_OK) {
+        return stop_with(e, "process", text);
+    }
     struct qr_loop *loop = qr_loop_new();
     if (!loop || qr_loop_signals(loop) != QR_OK) {
         return stop_with(QR_ERR_NO_MEMORY, "event loop", "");
     }
-    qr_err e = qr_tee_sim_open(c.state_dir, &tee, text, sizeof text);
+    e = qr_tee_sim_open(c.state_dir, &tee, text, sizeof text);
     if (e != QR_OK) {
         return stop_with(e, "platform", text);
     }
@@ -155,9 +159,9 @@ main(int argc, char **argv)
     if (e != QR_OK) {
         return stop_with(e, "store", text);
     }
-    (void)snprintf(cfg.listen, sizeof cfg.listen, "%s", c.listen);
-    (void)snprintf(cfg.cloud, sizeof cfg.cloud, "%s", c.cloud);
-    (void)snprintf(cfg.operator_name, sizeof cfg.operator_name, "%s", c.operator_name);
+    cfg.listen = c.listen;
+    cfg.cloud = c.cloud;
+    cfg.operator_name = c.operator_name;
     cfg.pool_low = c.pool.low;
     cfg.pool_high = c.pool.high;
     cfg.pool_standby = c.pool.standby;

@@ -356,7 +356,7 @@ qr_party_free(struct qr_party *p)
 {
     if (p) {
         for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
-            qr_pairs_drop(p, i);
+            qr_pairs_close(p, i);
             drop_early(p, i);
         }
         if (p->pool) {

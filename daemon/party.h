@@ -22,7 +22,7 @@
 struct qr_party;
 
 struct qr_party_cfg {
-    char listen[QR_ADDRESS_MAX], cloud[QR_NAME_MAX], operator_name[QR_NAME_MAX];
+    const char *listen, *cloud, *operator_name; /* must outlive the party */
     uint32_t pool_low, pool_high, pool_standby; /* presignatures per (key, set) we own */
     uint16_t batch;                             /* 4, 8, 12 or 16 */
     uint32_t sign_timeout_ms;                   /* before a request moves to another set */

@@ -46,7 +46,8 @@
 #define QR_POOL_SLOTS 16384        /* presignatures in the slab, all keys and owners */
 
 struct qr_peerslot {
-    struct qr_pair *pair; /* locked; NULL unless set up or being set up */
+    struct qr_pair *pair;    /* locked; NULL unless set up or being set up */
+    struct qr_msg_in *early; /* PAIR1 of an attempt we have not begun */
     uint32_t attempt, failures;
     uint64_t pair_started;
     uint64_t ctr_seen;    /* highest batch counter of this initiator and boot */
@@ -209,6 +210,7 @@ int qr_state_sign(void *party, const uint8_t msg[32], uint8_t sig[64]);
 /* party_pairs.c */
 void qr_pairs_up(struct qr_party *p, uint16_t peer);   /* new process at one side */
 void qr_pairs_drop(struct qr_party *p, uint16_t peer); /* wipes the OT state with it */
+void qr_pairs_close(struct qr_party *p, uint16_t peer); /* and what waits for it */
 void qr_pairs_on_message(struct qr_party *p, struct qr_msg_in *m);
 void qr_pairs_on_abort(struct qr_party *p, uint16_t peer, const uint8_t sid[32]);
 void qr_pairs_tick(struct qr_party *p);

@@ -42,7 +42,7 @@ fail(struct qr_party *p, struct qr_keygenrun *r, qr_err why, uint16_t blame, int
 qr_err
 qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
 {
-    struct qr_dkg_params dp = {.self = p->self, .t = cmd->t, .n = p->roster->n};
+    struct qr_dkg_params dp = {.self = p->self, .t = cmd->t, .n = (uint16_t)p->roster->n};
     struct qr_keygenrun *r = NULL;
     if (p->n_keys >= QR_KEYS_MAX) {
         return QR_ERR_TOO_LARGE;

@@ -45,20 +45,36 @@ qr_pairs_drop(struct qr_party *p, uint16_t peer)
     }
 }
 
+static void
+drop_early(struct qr_party *p, uint16_t peer)
+{
+    if (p->peer[peer].early) {
+        qr_msg_unref(p->peer[peer].early);
+        p->peer[peer].early = NULL;
+    }
+}
+
+static struct qr_pair_params
+params(const struct qr_party *p, uint16_t peer, const struct qr_peer_info *info, uint32_t number)
+{
+    struct qr_pair_params pp = {.self = p->self, .peer = peer, .attempt = number};
+    memcpy(pp.id_self, p->id, 32);
+    memcpy(pp.id_peer, p->roster->party[peer - 1].identity, 32);
+    memcpy(pp.nonce_self, p->boot_nonce, 32);
+    memcpy(pp.nonce_peer, info->boot_nonce, 32);
+    return pp;
+}
+
 /* Attempt numbers count within one pair of boot nonces, so every sid is new. */
 static qr_err
 attempt(struct qr_party *p, uint16_t peer, uint32_t number)
 {
     struct qr_peerslot *s = &p->peer[peer];
     const struct qr_peer_info *info = qr_net_info(p->net, peer);
-    struct qr_pair_params pp = {.self = p->self, .peer = peer, .attempt = number};
     if (!info) {
         return QR_ERR_LINK_CLOSED;
     }
-    memcpy(pp.id_self, p->id, 32);
-    memcpy(pp.id_peer, p->roster->party[peer - 1].identity, 32);
-    memcpy(pp.nonce_self, p->boot_nonce, 32);
-    memcpy(pp.nonce_peer, info->boot_nonce, 32);
+    struct qr_pair_params pp = params(p, peer, info, number);
     qr_pairs_drop(p, peer);
     void *mem = qr_locked_alloc(qr_pair_size(), NULL);
     if (!mem) {
@@ -67,7 +83,31 @@ attempt(struct qr_party *p, uint16_t peer, uint32_t number)
     s->pair = qr_pair_init(mem, &pp);
     s->attempt = number;
     s->pair_started = p->now;
-    return qr_pair_start(s->pair, &p->env.rng, &p->out);
+    QR_TRY(qr_pair_start(s->pair, &p->env.rng, &p->out));
+    /* The peer may have begun this attempt before we did. */
+    struct qr_msg_in *early = s->early;
+    s->early = NULL;
+    if (early) {
+        qr_pairs_on_message(p, early);
+        qr_msg_unref(early);
+    }
+    return QR_OK;
+}
+
+/* How many attempts ahead of ours the peer is with this message, 0 if it is not. */
+static uint32_t
+ahead(const struct qr_party *p, const struct qr_msg_in *m)
+{
+    const struct qr_peer_info *info = qr_net_info(p->net, m->from);
+    for (uint32_t a = 1; info && a <= PAIR_ATTEMPTS; a++) {
+        struct qr_pair_params pp = params(p, m->from, info, p->peer[m->from].attempt + a);
+        uint8_t sid[32];
+        qr_pair_make_sid(&pp, sid);
+        if (memcmp(sid, m->sid, 32) == 0) {
+            return a;
+        }
+    }
+    return 0;
 }
 
 static void
@@ -96,6 +136,7 @@ qr_pairs_up(struct qr_party *p, uint16_t peer)
 {
     struct qr_peerslot *s = &p->peer[peer];
     qr_pairs_drop(p, peer);
+    drop_early(p, peer);
     s->attempt = 0;
     s->failures = 0;
     s->ctr_seen = 0;
@@ -114,10 +155,31 @@ void
 qr_pairs_on_message(struct qr_party *p, struct qr_msg_in *m)
 {
     struct qr_peerslot *s = &p->peer[m->from];
-    /* The peer may have failed and begun the next attempt before we noticed anything. */
-    if (s->pair && memcmp(qr_pair_sid(s->pair), m->sid, 32) != 0 && m->type == QR_MSG_PAIR1 &&
-        !qr_pair_active(s->pair) && s->failures + 1 < PAIR_ATTEMPTS) {
-        failed(p, m->from, QR_ERR_SETUP);
+    uint32_t a = m->type == QR_MSG_PAIR1 ? ahead(p, m) : 0;
+    if (a && qr_pairs_retired(p, p->self, m->from)) {
+        /* It has the administrators' re-admission, we do not yet. */
+        if (s->early) {
+            qr_msg_unref(s->early);
+        }
+        qr_msg_ref(m);
+        s->early = m;
+        return;
+    }
+    if (a && !qr_pairs_active(p, m->from) && s->failures + 1 < PAIR_ATTEMPTS) {
+        /* It failed, or timed out, before we noticed anything. */
+        qr_party_log(QR_LOG_WARN, "pair_setup_again", m->from, "the peer begins attempt %u",
+                     s->attempt + a);
+        s->failures++;
+        p->c.pair_failures++;
+        qr_msg_ref(m);
+        if (s->early) {
+            qr_msg_unref(s->early);
+        }
+        s->early = m;
+        if (attempt(p, m->from, s->attempt + a) != QR_OK) {
+            qr_pairs_drop(p, m->from);
+        }
+        return;
     }
     if (!s->pair || memcmp(qr_pair_sid(s->pair), m->sid, 32) != 0) {
         return; /* an old attempt's bytes */
@@ -156,6 +218,13 @@ qr_pairs_tick(struct qr_party *p)
             failed(p, i, QR_ERR_TIMEOUT);
         }
     }
+}
+
+void
+qr_pairs_close(struct qr_party *p, uint16_t peer)
+{
+    qr_pairs_drop(p, peer);
+    drop_early(p, peer);
 }
 
 /* What a retire notice signs. */

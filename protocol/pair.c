@@ -63,19 +63,12 @@ setup_sid(const uint8_t sid[static 32], uint16_t alice, uint16_t bob, uint8_t re
     qr_th(QR_TAG_OTSETUP, QR_FIELDS(QR_F(sid, 32), QR_F(a, 2), QR_F(b, 2)), ret);
 }
 
-struct qr_pair *
-qr_pair_init(void *mem, const struct qr_pair_params *p)
+void
+qr_pair_make_sid(const struct qr_pair_params *p, uint8_t ret_sid[static 32])
 {
-    struct qr_pair *s = mem;
     const int low = p->self < p->peer; /* self is the lower index */
     uint8_t lo[2], hi[2], attempt[4];
 
-    QR_ASSERT(p->self != p->peer);
-    qr_wipe(s, sizeof *s);
-    s->state = NEW;
-    s->self = p->self;
-    s->peer = p->peer;
-    s->attempt = p->attempt;
     qr_put16(lo, low ? p->self : p->peer);
     qr_put16(hi, low ? p->peer : p->self);
     qr_put32(attempt, p->attempt);
@@ -84,7 +77,21 @@ qr_pair_init(void *mem, const struct qr_pair_params *p)
                     QR_F(low ? p->id_peer : p->id_self, 32),
                     QR_F(low ? p->nonce_self : p->nonce_peer, 32),
                     QR_F(low ? p->nonce_peer : p->nonce_self, 32), QR_F(attempt, 4)),
-          s->sid);
+          ret_sid);
+}
+
+struct qr_pair *
+qr_pair_init(void *mem, const struct qr_pair_params *p)
+{
+    struct qr_pair *s = mem;
+
+    QR_ASSERT(p->self != p->peer);
+    qr_wipe(s, sizeof *s);
+    s->state = NEW;
+    s->self = p->self;
+    s->peer = p->peer;
+    s->attempt = p->attempt;
+    qr_pair_make_sid(p, s->sid);
     setup_sid(s->sid, s->self, s->peer, s->sid_alice);
     setup_sid(s->sid, s->peer, s->self, s->sid_bob);
     return s;

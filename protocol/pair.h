@@ -32,6 +32,9 @@ struct qr_pair_params {
     uint32_t attempt;
 };
 
+/* The sid of such an attempt, for telling an old attempt's bytes from a newer one's. */
+void qr_pair_make_sid(const struct qr_pair_params *p, uint8_t ret_sid[static 32]);
+
 size_t qr_pair_size(void);
 /* Placed at the start of `mem` (qr_pair_size bytes, locked, 64-byte aligned). */
 struct qr_pair *qr_pair_init(void *mem, const struct qr_pair_params *p);
