@@ -81,7 +81,7 @@ OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_FUZZ_BUILD=1
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common \
                -ffile-prefix-map=$(CURDIR)=. $(OPT_$(CONF)) $(SAN_$(CONF))
 CFLAGS_ALL  := $(BASE_CFLAGS) $(WARN) -I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CFLAGS)
-LDFLAGS_ALL := -pie $(PROBED_LINK) $(SAN_$(CONF)) $(LDFLAGS)
+LDFLAGS_ALL  = -pie $(PROBED_LINK) $(SAN_$(CONF)) $(LDFLAGS)
 LIBS        := $(PKG_LIBS) -lnng -lpthread
 
 # ---- sources --------------------------------------------------------------------------------------
@@ -173,6 +173,12 @@ $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
+# Functions whose result is public by design; see the source.
+CTIME_PUBLIC := sodium_memcmp sodium_is_zero crypto_scalarmult_ristretto255 \
+    crypto_scalarmult_ristretto255_base crypto_core_ristretto255_sub crypto_core_ristretto255_add \
+    crypto_core_ristretto255_is_valid_point
+$(BUILD)/test/ctime/ctime_%: LDFLAGS += $(CTIME_PUBLIC:%=-Wl,--wrap=%)
+
 $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
@@ -182,7 +188,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo bench asan tsan fuzz fuzz-bins coverage nightly \
+.PHONY: help deps tests test check gates demo bench asan tsan ctime fuzz fuzz-bins coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -221,6 +227,11 @@ asan: ## the quick set under AddressSanitizer and UBSan
 
 tsan: ## the quick set under ThreadSanitizer
 	@$(MAKE) CONF=tsan check
+
+ctime: ## branches and addresses that depend on secrets, with valgrind
+	@deploy/deps.sh dev
+	@$(MAKE) $(BUILD)/test/ctime/ctime_protocol
+	@BUILD=$(BUILD) test/ctime/run.sh
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each libFuzzer target for FUZZ_SECONDS=60 (clang)
