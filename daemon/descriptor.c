@@ -36,6 +36,18 @@ is_name(const char *s)
     return 1;
 }
 
+/* A path may hold what JSON would escape; such a party says its address another way. */
+static int
+is_plain(const char *s)
+{
+    for (; *s; s++) {
+        if (*s < 0x20 || *s == 0x7f || *s == '"' || *s == '\\') {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 qr_err
 qr_descriptor_build(const struct qr_descriptor *d, const struct qr_id_signer *signer,
                     struct qr_dbuf *out)
@@ -45,7 +57,7 @@ qr_descriptor_build(const struct qr_descriptor *d, const struct qr_id_signer *si
     uint8_t digest[32], sig[64];
     enum qr_platform known;
 
-    if (qr_address_check(qr_view_str(p->address)) != QR_OK || strpbrk(p->address, "\"\\") ||
+    if (qr_address_check(qr_view_str(p->address)) != QR_OK || !is_plain(p->address) ||
         !is_name(p->cloud) || !is_name(p->operator_name) ||
         qr_platform_parse(qr_view_str(qr_platform_name(p->platform)), &known) != QR_OK) {
         return QR_ERR_USAGE;

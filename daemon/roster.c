@@ -1,6 +1,7 @@
 #include "daemon/roster.h"
 
 #include "protocol/base/mem.h"
+#include "transport/address.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -22,87 +23,19 @@ qr_platform_parse(qr_view name, enum qr_platform *ret)
     return QR_ERR_MALFORMED;
 }
 
-static int
-has_prefix(qr_view v, const char *prefix, qr_view *ret_rest)
-{
-    size_t n = strlen(prefix);
-    if (v.len < n || memcmp(v.p, prefix, n) != 0) {
-        return 0;
-    }
-    *ret_rest = qr_view_of(v.p + n, v.len - n);
-    return 1;
-}
-
-/* 1..65535 without leading zeros. */
-static int
-is_port(qr_view v)
-{
-    unsigned port = 0;
-    if (v.len < 1 || v.len > 5 || v.p[0] == '0') {
-        return 0;
-    }
-    for (size_t i = 0; i < v.len; i++) {
-        if (v.p[i] < '0' || v.p[i] > '9') {
-            return 0;
-        }
-        port = port * 10 + (unsigned)(v.p[i] - '0');
-    }
-    return port <= 65535;
-}
-
-static int
-is_host_char(uint8_t c, int v6)
-{
-    if ((c >= '0' && c <= '9') || c == '.') {
-        return 1;
-    }
-    return v6 ? (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':'
-              : (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
-}
-
 qr_err
 qr_address_check(qr_view address)
 {
-    qr_view rest;
+    char text[QR_ADDRESS_MAX];
+    struct qr_address a;
 
-    if (address.len >= QR_ADDRESS_MAX) {
+    if (address.len >= sizeof text || memchr(address.p, 0, address.len)) {
         return QR_ERR_ADDRESS;
     }
-    for (size_t i = 0; i < address.len; i++) {
-        if (address.p[i] <= 0x20 || address.p[i] >= 0x7f) {
-            return QR_ERR_ADDRESS;
-        }
-    }
-    if (has_prefix(address, "unix://", &rest)) {
-        return rest.len > 1 && rest.p[0] == '/' ? QR_OK : QR_ERR_ADDRESS;
-    }
-    if (has_prefix(address, "mem://", &rest)) {
-        return rest.len > 0 ? QR_OK : QR_ERR_ADDRESS;
-    }
-    if (!has_prefix(address, "tcp://", &rest)) {
-        return QR_ERR_ADDRESS;
-    }
-    size_t colon = rest.len;
-    while (colon > 0 && rest.p[colon - 1] != ':') {
-        colon--;
-    }
-    if (colon < 2 || !is_port(qr_view_of(rest.p + colon, rest.len - colon))) {
-        return QR_ERR_ADDRESS;
-    }
-    qr_view host = qr_view_of(rest.p, colon - 1);
-    int v6 = host.p[0] == '[';
-    if (v6) {
-        if (host.len < 4 || host.p[host.len - 1] != ']') {
-            return QR_ERR_ADDRESS;
-        }
-        host = qr_view_of(host.p + 1, host.len - 2);
-    }
-    for (size_t i = 0; i < host.len; i++) {
-        if (!is_host_char(host.p[i], v6)) {
-            return QR_ERR_ADDRESS;
-        }
-    }
-    return QR_OK;
+    memcpy(text, address.p, address.len);
+    text[address.len] = 0;
+    QR_TRY(qr_address_parse(text, &a));
+    return a.kind == QR_ADDRESS_TCP && a.port == 0 ? QR_ERR_ADDRESS : QR_OK;
 }
 
 qr_err

@@ -68,7 +68,7 @@ const struct qr_roster_party *qr_roster_find(const struct qr_roster *r,
 
 /* "sim" and so on. QR_ERR_MALFORMED. */
 qr_err QR_MUST qr_platform_parse(qr_view name, enum qr_platform *ret);
-/* QR_ERR_ADDRESS unless this is tcp://HOST:PORT, tcp://[V6]:PORT, unix:///PATH or mem://NAME. */
+/* QR_ERR_ADDRESS unless transport/address.h reads it and others can dial it (a port is given). */
 qr_err QR_MUST qr_address_check(qr_view address);
 
 #endif

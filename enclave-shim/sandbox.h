@@ -8,8 +8,10 @@
  *       libraries started, and every thread started later. Neither can be undone.
  * After enter a forbidden call ends the process with SIGSYS. Softer refusals, because libraries try
  *       these in good faith and cope: executable mappings (EACCES), clone3 (ENOSYS: clone is used
- *       instead), sockets outside AF_UNIX, AF_INET, AF_INET6, AF_VSOCK (EAFNOSUPPORT).
- * Still possible: what is open, sockets, epoll, timers, threads, memory, reading files.
+ *       instead), netlink sockets (EAFNOSUPPORT), removing a file (EPERM).
+ * Still possible: what is open, sockets (UNIX, IPv4, IPv6, VSOCK), epoll, timers, threads, memory,
+ *       reading files. So name resolution must work by files and DNS: a module of nsswitch.conf that
+ *       glibc would have to load is passed over.
  */
 #ifndef QR_SANDBOX_H
 #define QR_SANDBOX_H
