@@ -6,13 +6,17 @@
  * in three registers and add with one add/adc/adc chain (measured against row-wise summation, which
  * gcc spills).
  *
- * Reduction folds what lies above 2^256 back in, times c: 512 bits become 386, then 260, then one
- * last fold and a conditional subtraction of q. The bounds stand at each step.
+ * Reduction folds what lies above 2^256 back in, times c: up to 545 bits become 419, then 293, then
+ * one last fold and a conditional subtraction of q. The bounds stand at each step.
  *
  * Constant time: no branch and no index below depends on a value. Masks go through mask_of(), whose
  * empty asm keeps a compiler from turning the selection back into a branch.
  */
 #include "protocol/fq.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -28,12 +32,6 @@ const qr_fq qr_fq_one = {{1, 0, 0, 0}};
 /* c = 2^256 - q; its third limb is 1. */
 #define C0 UINT64_C(0x402da1732fc9bebf)
 #define C1 UINT64_C(0x4551231950b75fc4)
-
-/* 2^512 mod q, to fold the ninth limb of an accumulator. */
-#define E0 UINT64_C(0x896cf21467d7d140)
-#define E1 UINT64_C(0x741496c20e7cf878)
-#define E2 UINT64_C(0xe697f5e45bcd07c6)
-#define E3 UINT64_C(0x9d671cd581c69bc5)
 
 /* (q - 1) / 2. */
 #define H0 UINT64_C(0xdfe92f46681b20a0)
@@ -77,20 +75,35 @@ mask_of(uint64_t flag)
     return m;
 }
 
+/* carry, borrow: 0 or 1, returned for the next limb. gcc makes adc chains of the builtins only. */
 static inline uint64_t
 add_carry(uint64_t *ret, uint64_t a, uint64_t b, uint64_t carry)
 {
+#if defined(__x86_64__)
+    unsigned long long t;
+    carry = _addcarry_u64((unsigned char)carry, a, b, &t);
+    *ret = t;
+    return carry;
+#else
     u128 t = (u128)a + b + carry;
     *ret = (uint64_t)t;
     return (uint64_t)(t >> 64);
+#endif
 }
 
 static inline uint64_t
 sub_borrow(uint64_t *ret, uint64_t a, uint64_t b, uint64_t borrow)
 {
+#if defined(__x86_64__)
+    unsigned long long t;
+    borrow = _subborrow_u64((unsigned char)borrow, a, b, &t);
+    *ret = t;
+    return borrow;
+#else
     u128 t = (u128)a - b - borrow;
     *ret = (uint64_t)t;
     return (uint64_t)(t >> 64) & 1;
+#endif
 }
 
 /*
@@ -113,67 +126,93 @@ subtract_q_once(qr_fq *ret, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, 
     ret->d[3] = r3 + carry;
 }
 
-/* Any 512-bit number; limbs travel in registers, for arrays would earn a stack protector. */
+/*
+ * Any number d below 2^545, which holds 2^33 products. Limbs travel in registers, for arrays would
+ * earn a stack protector. A product's two halves are added by separate chains of carries, which the
+ * processor runs side by side.
+ */
 static inline void
-reduce_512(qr_fq *ret, uint64_t d0, uint64_t d1, uint64_t d2, uint64_t d3, uint64_t d4, uint64_t d5,
-           uint64_t d6, uint64_t d7)
+reduce(qr_fq *ret, uint64_t d0, uint64_t d1, uint64_t d2, uint64_t d3, uint64_t d4, uint64_t d5,
+       uint64_t d6, uint64_t d7, uint64_t d8)
 {
-    uint64_t m0, m1, m2, m3, m4, m5, m6, p0, p1, p2, p3, p4, r0, r1, r2, r3;
-    struct column k;
+    uint64_t d9 = 0, d10 = 0, h, k;
+    u128 p0, p1, p2, p3, p4, t;
 
-    /* m = low 256 bits + high 256 bits * c  < 2^256 + 2^385, so m6 <= 2. */
-    k = (struct column){d0, 0};
-    column_mul(&k, d4, C0);
-    m0 = column_next(&k);
-    column_add(&k, d1);
-    column_mul(&k, d4, C1);
-    column_mul(&k, d5, C0);
-    m1 = column_next(&k);
-    column_add(&k, d2);
-    column_add(&k, d4);
-    column_mul(&k, d5, C1);
-    column_mul(&k, d6, C0);
-    m2 = column_next(&k);
-    column_add(&k, d3);
-    column_add(&k, d5);
-    column_mul(&k, d6, C1);
-    column_mul(&k, d7, C0);
-    m3 = column_next(&k);
-    column_add(&k, d6);
-    column_mul(&k, d7, C1);
-    m4 = column_next(&k);
-    column_add(&k, d7);
-    m5 = column_next(&k);
-    m6 = (uint64_t)k.s;
+    /* m = d[0..3] + d[4..8] * c  < 2^256 + 2^289 * 2^129: seven limbs, in d0..d3, d8..d10. */
+    const uint64_t a4 = d4, a5 = d5, a6 = d6, a7 = d7, a8 = d8;
+    p0 = (u128)a4 * C0;
+    p1 = (u128)a5 * C0;
+    p2 = (u128)a6 * C0;
+    p3 = (u128)a7 * C0;
+    p4 = (u128)a8 * C0;
+    k = add_carry(&d0, d0, (uint64_t)p0, 0);
+    k = add_carry(&d1, d1, (uint64_t)p1, k);
+    k = add_carry(&d2, d2, (uint64_t)p2, k);
+    k = add_carry(&d3, d3, (uint64_t)p3, k);
+    k = add_carry(&d8, (uint64_t)p4, 0, k);
+    d9 = k;
+    k = add_carry(&d1, d1, (uint64_t)(p0 >> 64), 0);
+    k = add_carry(&d2, d2, (uint64_t)(p1 >> 64), k);
+    k = add_carry(&d3, d3, (uint64_t)(p2 >> 64), k);
+    k = add_carry(&d8, d8, (uint64_t)(p3 >> 64), k);
+    d9 += (uint64_t)(p4 >> 64) + k;
+    p0 = (u128)a4 * C1;
+    p1 = (u128)a5 * C1;
+    p2 = (u128)a6 * C1;
+    p3 = (u128)a7 * C1;
+    p4 = (u128)a8 * C1;
+    k = add_carry(&d1, d1, (uint64_t)p0, 0);
+    k = add_carry(&d2, d2, (uint64_t)p1, k);
+    k = add_carry(&d3, d3, (uint64_t)p2, k);
+    k = add_carry(&d8, d8, (uint64_t)p3, k);
+    k = add_carry(&d9, d9, (uint64_t)p4, k);
+    d10 = k;
+    k = add_carry(&d2, d2, (uint64_t)(p0 >> 64), 0);
+    k = add_carry(&d3, d3, (uint64_t)(p1 >> 64), k);
+    k = add_carry(&d8, d8, (uint64_t)(p2 >> 64), k);
+    k = add_carry(&d9, d9, (uint64_t)(p3 >> 64), k);
+    d10 += (uint64_t)(p4 >> 64) + k;
+    k = add_carry(&d2, d2, a4, 0);
+    k = add_carry(&d3, d3, a5, k);
+    k = add_carry(&d8, d8, a6, k);
+    k = add_carry(&d9, d9, a7, k);
+    d10 += a8 + k;
 
-    /* p = m[0..3] + m[4..6] * c  < 2^256 + 2^130 * 2^129, so p4 <= 8. */
-    k = (struct column){m0, 0};
-    column_mul(&k, m4, C0);
-    p0 = column_next(&k);
-    column_add(&k, m1);
-    column_mul(&k, m4, C1);
-    column_mul(&k, m5, C0);
-    p1 = column_next(&k);
-    column_add(&k, m2);
-    column_add(&k, m4);
-    column_mul(&k, m5, C1);
-    column_mul(&k, m6, C0);
-    p2 = column_next(&k);
-    column_add(&k, m3);
-    column_add(&k, m5);
-    column_mul(&k, m6, C1);
-    p3 = column_next(&k);
-    p4 = (uint64_t)k.s + m6;
+    /* m[0..3] + m[4..6] * c  < 2^256 + 2^163 * 2^129, so h < 2^37. */
+    p0 = (u128)d8 * C0;
+    p1 = (u128)d9 * C0;
+    p2 = (u128)d10 * C0;
+    p3 = (u128)d8 * C1;
+    p4 = (u128)d9 * C1;
+    t = (u128)d10 * C1;
+    k = add_carry(&d0, d0, (uint64_t)p0, 0);
+    k = add_carry(&d1, d1, (uint64_t)p1, k);
+    k = add_carry(&d2, d2, (uint64_t)p2, k);
+    k = add_carry(&d3, d3, (uint64_t)t, k);
+    h = (uint64_t)(t >> 64) + k;
+    k = add_carry(&d1, d1, (uint64_t)(p0 >> 64), 0);
+    k = add_carry(&d2, d2, (uint64_t)(p1 >> 64), k);
+    k = add_carry(&d3, d3, (uint64_t)(p2 >> 64), k);
+    h += k;
+    k = add_carry(&d1, d1, (uint64_t)p3, 0);
+    k = add_carry(&d2, d2, (uint64_t)p4, k);
+    k = add_carry(&d3, d3, (uint64_t)(p4 >> 64), k);
+    h += k;
+    k = add_carry(&d2, d2, (uint64_t)(p3 >> 64), 0);
+    k = add_carry(&d3, d3, d9, k);
+    h += d10 + k;
+    k = add_carry(&d2, d2, d8, 0);
+    k = add_carry(&d3, d3, 0, k);
+    h += k;
 
-    /* r = p[0..3] + p4 * c  < 2^256 + 2^133 < 2q. */
-    u128 t = (u128)p4 * C0 + p0;
-    r0 = (uint64_t)t;
-    t = (u128)p4 * C1 + p1 + (uint64_t)(t >> 64);
-    r1 = (uint64_t)t;
-    t = (u128)p4 + p2 + (uint64_t)(t >> 64);
-    r2 = (uint64_t)t;
-    uint64_t over = add_carry(&r3, p3, (uint64_t)(t >> 64), 0);
-    subtract_q_once(ret, r0, r1, r2, r3, over);
+    /* + h * c: below 2^256 + 2^166 < 2q. */
+    t = (u128)h * C0;
+    k = add_carry(&d0, d0, (uint64_t)t, 0);
+    t = (u128)h * C1 + (uint64_t)(t >> 64);
+    k = add_carry(&d1, d1, (uint64_t)t, k);
+    k = add_carry(&d2, d2, h + (uint64_t)(t >> 64), k);
+    k = add_carry(&d3, d3, 0, k);
+    subtract_q_once(ret, d0, d1, d2, d3, k);
 }
 
 static inline uint64_t
@@ -215,8 +254,8 @@ qr_fq_reduce32(qr_fq *ret, const uint8_t in[static 32])
 void
 qr_fq_reduce64(qr_fq *ret, const uint8_t in[static 64])
 {
-    reduce_512(ret, load(in + 56), load(in + 48), load(in + 40), load(in + 32), load(in + 24),
-               load(in + 16), load(in + 8), load(in));
+    reduce(ret, load(in + 56), load(in + 48), load(in + 40), load(in + 32), load(in + 24),
+           load(in + 16), load(in + 8), load(in), 0);
 }
 
 void
@@ -297,7 +336,7 @@ qr_fq_mul(qr_fq *ret, const qr_fq *a, const qr_fq *b)
     column_mul(&k, x[3], y[3]);
     p6 = column_next(&k);
     p7 = (uint64_t)k.s;
-    reduce_512(ret, p0, p1, p2, p3, p4, p5, p6, p7);
+    reduce(ret, p0, p1, p2, p3, p4, p5, p6, p7, 0);
 }
 
 void
@@ -376,12 +415,10 @@ qr_fq_acc_zero(qr_fq_acc *acc)
     memset(acc, 0, sizeof *acc);
 }
 
-/* As qr_fq_mul, with the accumulator's limbs put into the columns as they pass. */
-void
-qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
+/* As qr_fq_mul, with the accumulator's limbs put into the columns as they pass. x, y < 2^256. */
+static inline void
+accumulate(uint64_t *d, const uint64_t *x, const uint64_t *y)
 {
-    const uint64_t *x = a->d, *y = b->d;
-    uint64_t *d = acc->d;
     struct column k = {0, 0};
 
     column_mul(&k, x[0], y[0]);
@@ -420,13 +457,25 @@ qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
 }
 
 void
-qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a)
+qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
 {
-    uint64_t *d = acc->d, carry;
-    carry = add_carry(&d[0], d[0], a->d[0], 0);
-    carry = add_carry(&d[1], d[1], a->d[1], carry);
-    carry = add_carry(&d[2], d[2], a->d[2], carry);
-    carry = add_carry(&d[3], d[3], a->d[3], carry);
+    accumulate(acc->d, a->d, b->d);
+}
+
+void
+qr_fq_acc_mul_loose(qr_fq_acc *acc, const qr_fq *a, const qr_fq_loose *b)
+{
+    accumulate(acc->d, a->d, b->d);
+}
+
+static inline void
+accumulate_one(uint64_t *d, const uint64_t *x)
+{
+    uint64_t carry;
+    carry = add_carry(&d[0], d[0], x[0], 0);
+    carry = add_carry(&d[1], d[1], x[1], carry);
+    carry = add_carry(&d[2], d[2], x[2], carry);
+    carry = add_carry(&d[3], d[3], x[3], carry);
     carry = add_carry(&d[4], d[4], 0, carry);
     carry = add_carry(&d[5], d[5], 0, carry);
     carry = add_carry(&d[6], d[6], 0, carry);
@@ -435,37 +484,77 @@ qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a)
 }
 
 void
+qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a)
+{
+    accumulate_one(acc->d, a->d);
+}
+
+void
+qr_fq_acc_add_loose(qr_fq_acc *acc, const qr_fq_loose *a)
+{
+    accumulate_one(acc->d, a->d);
+}
+
+void
 qr_fq_acc_reduce(qr_fq *ret, const qr_fq_acc *acc)
 {
-    const uint64_t *a = acc->d;
-    uint64_t d0, d1, d2, d3, d4, d5, d6, d7, carry;
-    struct column k = {a[0], 0};
+    const uint64_t *d = acc->d;
+    reduce(ret, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]);
+}
 
-    /* low 512 bits + a[8] * (2^512 mod q)  < 2^512 + 2^320. */
-    column_mul(&k, a[8], E0);
-    d0 = column_next(&k);
-    column_add(&k, a[1]);
-    column_mul(&k, a[8], E1);
-    d1 = column_next(&k);
-    column_add(&k, a[2]);
-    column_mul(&k, a[8], E2);
-    d2 = column_next(&k);
-    column_add(&k, a[3]);
-    column_mul(&k, a[8], E3);
-    d3 = column_next(&k);
-    carry = add_carry(&d4, a[4], (uint64_t)k.s, 0);
-    carry = add_carry(&d5, a[5], 0, carry);
-    carry = add_carry(&d6, a[6], 0, carry);
-    carry = add_carry(&d7, a[7], 0, carry);
-    /* A carry out of that leaves d < 2^320, so that adding it back in cannot carry out again. */
-    const uint64_t m = mask_of(carry);
-    carry = add_carry(&d0, d0, E0 & m, 0);
-    carry = add_carry(&d1, d1, E1 & m, carry);
-    carry = add_carry(&d2, d2, E2 & m, carry);
-    carry = add_carry(&d3, d3, E3 & m, carry);
-    carry = add_carry(&d4, d4, 0, carry);
-    carry = add_carry(&d5, d5, 0, carry);
-    carry = add_carry(&d6, d6, 0, carry);
-    d7 += carry;
-    reduce_512(ret, d0, d1, d2, d3, d4, d5, d6, d7);
+void
+qr_fq_loose_load(qr_fq_loose *ret, const uint8_t in[static 32])
+{
+    for (int i = 0; i < 4; i++) {
+        ret->d[i] = load(in + 24 - 8 * i);
+    }
+}
+
+void
+qr_fq_loose_cadd(qr_fq_loose *ret, const qr_fq_loose *b, uint64_t flag)
+{
+    uint64_t m = mask_of(flag), *r = ret->d, carry;
+    carry = add_carry(&r[0], r[0], b->d[0] & m, 0);
+    carry = add_carry(&r[1], r[1], b->d[1] & m, carry);
+    carry = add_carry(&r[2], r[2], b->d[2] & m, carry);
+    carry = add_carry(&r[3], r[3], b->d[3] & m, carry);
+    /* A carry is worth c. Adding c carries again only from r >= q, and then leaves r < c. */
+    for (int i = 0; i < 2; i++) {
+        m = mask_of(carry);
+        carry = add_carry(&r[0], r[0], C0 & m, 0);
+        carry = add_carry(&r[1], r[1], C1 & m, carry);
+        carry = add_carry(&r[2], r[2], 1 & m, carry);
+        carry = add_carry(&r[3], r[3], 0, carry);
+    }
+}
+
+void
+qr_fq_loose_diff(qr_fq *ret, const qr_fq_loose *x, const qr_fq_loose *y, const qr_fq *a)
+{
+    uint64_t r0, r1, r2, r3, t0, t1, t2, h, carry;
+
+    /* r + h * 2^256 = x - y + a + 2q: positive, below 2^256 + 3q, so h <= 3. 2q = 2^257 - 2c. */
+    carry = add_carry(&r0, x->d[0], a->d[0], 0);
+    carry = add_carry(&r1, x->d[1], a->d[1], carry);
+    carry = add_carry(&r2, x->d[2], a->d[2], carry);
+    h = add_carry(&r3, x->d[3], a->d[3], carry) + 1;
+    carry = add_carry(&r0, r0, 2 * Q0, 0);
+    carry = add_carry(&r1, r1, 2 * Q1 + 1, carry);
+    carry = add_carry(&r2, r2, 2 * Q2 + 1, carry);
+    h += add_carry(&r3, r3, 2 * Q3 + 1, carry);
+    carry = sub_borrow(&r0, r0, y->d[0], 0);
+    carry = sub_borrow(&r1, r1, y->d[1], carry);
+    carry = sub_borrow(&r2, r2, y->d[2], carry);
+    h -= sub_borrow(&r3, r3, y->d[3], carry);
+    /* h * 2^256 is h * c. C1 < 2^63, so the products of one limb are small enough to add up. */
+    u128 t = (u128)h * C0;
+    t0 = (uint64_t)t;
+    t = (u128)h * C1 + (uint64_t)(t >> 64);
+    t1 = (uint64_t)t;
+    t2 = h + (uint64_t)(t >> 64);
+    carry = add_carry(&r0, r0, t0, 0);
+    carry = add_carry(&r1, r1, t1, carry);
+    carry = add_carry(&r2, r2, t2, carry);
+    carry = add_carry(&r3, r3, 0, carry);
+    subtract_q_once(ret, r0, r1, r2, r3, carry);
 }

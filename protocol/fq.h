@@ -71,4 +71,28 @@ void qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b);
 void qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a);
 void qr_fq_acc_reduce(qr_fq *ret, const qr_fq_acc *acc);
 
+/*
+ * A number below 2^256 that stands for its residue: what the multiplication's rows are before
+ * anything needs them reduced. Nothing else should use it.
+ */
+typedef struct qr_fq_loose {
+    uint64_t d[4];
+} qr_fq_loose;
+
+static inline void
+qr_wipe_qr_fq_loose(qr_fq_loose *p)
+{
+    qr_wipe(p, sizeof *p);
+}
+
+/* 32 bytes big-endian, any value. */
+void qr_fq_loose_load(qr_fq_loose *ret, const uint8_t in[static 32]);
+/* ret += b if flag == 1, masked. */
+void qr_fq_loose_cadd(qr_fq_loose *ret, const qr_fq_loose *b, uint64_t flag);
+/* ret = x - y + a, reduced. */
+void qr_fq_loose_diff(qr_fq *ret, const qr_fq_loose *x, const qr_fq_loose *y, const qr_fq *a);
+/* As qr_fq_acc_mul and qr_fq_acc_add. */
+void qr_fq_acc_mul_loose(qr_fq_acc *acc, const qr_fq *a, const qr_fq_loose *b);
+void qr_fq_acc_add_loose(qr_fq_acc *acc, const qr_fq_loose *a);
+
 #endif

@@ -8,11 +8,11 @@
 #include "protocol/base/mem.h"
 #include "protocol/ct.h"
 
-#define COLUMNS    3u                /* a_0, a_1, check */
-#define ROW_LEN    (COLUMNS * 32u)   /* of A~ */
-#define ETA_AT     (QR_XI * ROW_LEN) /* in the payload, after A~ */
-#define MU_AT      (ETA_AT + 32u)
-#define STEP       32u            /* rows at a time; divides QR_XI */
+#define COLUMNS 3u               /* a_0, a_1, check */
+#define ROW_LEN (COLUMNS * 32u)  /* of A~ */
+#define ETA_AT (QR_XI * ROW_LEN) /* in the payload, after A~ */
+#define MU_AT (ETA_AT + 32u)
+#define STEP 32u                  /* rows at a time; divides QR_XI */
 #define PAD_BLOCKS (COLUMNS * 2u) /* AES blocks of a pad row */
 
 _Static_assert(QR_XI % STEP == 0, "steps cover the rows");
@@ -22,17 +22,19 @@ struct work {
     struct qr_sec16 x[2 * STEP];                /* what is padded */
     struct qr_sec16 y[2 * STEP];                /* AES(x) */
     struct qr_sec16 pad[2 * STEP * PAD_BLOCKS]; /* per x: columns 0, 1, 2 of 32 bytes */
-    qr_fq alpha0[QR_XI][COLUMNS];               /* Alice only */
+    qr_fq_loose alpha0[QR_XI][COLUMNS];         /* Alice only */
     uint8_t mu[QR_XI * 32u];
 };
 
 size_t
-qr_rvole_scratch(void) {
+qr_rvole_scratch(void)
+{
     return QR_ARENA_ROUND(sizeof(struct work));
 }
 
 void
-qr_rvole_key(struct qr_aes *aes, const uint8_t rsid[static 32]) {
+qr_rvole_key(struct qr_aes *aes, const uint8_t rsid[static 32])
+{
     struct qr_sec32 k QR_WIPE(qr_sec32);
 
     qr_th(QR_TAG_K_PAD, QR_FIELDS(QR_F(rsid, 32)), k.b);
@@ -40,7 +42,8 @@ qr_rvole_key(struct qr_aes *aes, const uint8_t rsid[static 32]) {
 }
 
 void
-qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI]) {
+qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI])
+{
     uint8_t wide[32];
 
     /* The bytes are made where the scalars go. */
@@ -57,7 +60,8 @@ qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI]) {
  * sits in the first eight bytes of a block: u32 J, u8 i, u8 h, zeros.
  */
 static void
-make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t per_row) {
+make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t per_row)
+{
     qr_aes_blocks(aes, w->x[0].b, w->y[0].b, n);
     for (size_t v = 0; v < n; v++) {
         uint8_t tweak[8] = {0};
@@ -88,15 +92,17 @@ make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t p
     }
 }
 
-/* pad(x_v; J, i) as a scalar. */
+/* pad(x_v; J, i). */
 static void
-pad_scalar(const struct work *w, size_t v, size_t i, qr_fq *ret) {
-    qr_fq_reduce32(ret, (const uint8_t *)&w->pad[v * PAD_BLOCKS + 2 * i]);
+load_pad(const struct work *w, size_t v, size_t i, qr_fq_loose *ret)
+{
+    qr_fq_loose_load(ret, (const uint8_t *)&w->pad[v * PAD_BLOCKS + 2 * i]);
 }
 
 /* theta_0, theta_1 from A~. */
 static void
-derive_theta(const struct qr_rvole *v, uint16_t k, const uint8_t *a_tilde, qr_fq ret[static 2]) {
+derive_theta(const struct qr_rvole *v, uint16_t k, const uint8_t *a_tilde, qr_fq ret[static 2])
+{
     uint8_t h[32], wide[64], k_be[2];
 
     qr_put16(k_be, k);
@@ -108,20 +114,21 @@ derive_theta(const struct qr_rvole *v, uint16_t k, const uint8_t *a_tilde, qr_fq
     }
 }
 
-/* ret = x[2] + theta_0 * x[0] + theta_1 * x[1]. */
+/* ret = x[2] + theta_0 * x[0] + theta_1 * x[1]; acc is the caller's, to be wiped once and not here. */
 static void
-check_combine(qr_fq *ret, const qr_fq theta[static 2], const qr_fq x[static COLUMNS]) {
-    qr_fq_acc acc QR_WIPE(qr_fq_acc);
-
-    qr_fq_acc_zero(&acc);
-    qr_fq_acc_mul(&acc, &theta[0], &x[0]);
-    qr_fq_acc_mul(&acc, &theta[1], &x[1]);
-    qr_fq_acc_add(&acc, &x[2]);
-    qr_fq_acc_reduce(ret, &acc);
+check_combine(qr_fq *ret, qr_fq_acc *acc, const qr_fq theta[static 2],
+              const qr_fq_loose x[static COLUMNS])
+{
+    qr_fq_acc_zero(acc);
+    qr_fq_acc_mul_loose(acc, &theta[0], &x[0]);
+    qr_fq_acc_mul_loose(acc, &theta[1], &x[1]);
+    qr_fq_acc_add_loose(acc, &x[2]);
+    qr_fq_acc_reduce(ret, acc);
 }
 
 static void
-hash_mu(const struct qr_rvole *v, uint16_t k, const uint8_t *mu, uint8_t out[static 32]) {
+hash_mu(const struct qr_rvole *v, uint16_t k, const uint8_t *mu, uint8_t out[static 32])
+{
     uint8_t k_be[2];
 
     qr_put16(k_be, k);
@@ -131,12 +138,14 @@ hash_mu(const struct qr_rvole *v, uint16_t k, const uint8_t *mu, uint8_t out[sta
 void
 qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows_q,
                const struct qr_sec16 *delta, const qr_fq a[static 2], const qr_fq *a_hat,
-               uint8_t payload[static QR_RVOLE_LEN], qr_fq ret_c[static 2]) {
+               uint8_t payload[static QR_RVOLE_LEN], qr_fq ret_c[static 2])
+{
     struct work *w = v->scratch;
     const uint32_t row0 = QR_XI * (uint32_t)k;
     const qr_fq *const in[COLUMNS] = {&a[0], &a[1], a_hat};
-    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc);
-    qr_fq t QR_WIPE(qr_fq), u QR_WIPE(qr_fq);
+    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc), acc QR_WIPE(qr_fq_acc);
+    qr_fq_loose alpha1 QR_WIPE(qr_fq_loose);
+    qr_fq t QR_WIPE(qr_fq);
     qr_fq theta[2];
 
     qr_fq_acc_zero(&sum0);
@@ -149,16 +158,16 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
         }
         make_pads(w, v->aes, row0 + base, 2 * STEP, 2);
         for (size_t s = 0; s < STEP; s++) {
-            size_t j = base + s;
+            const size_t j = base + s;
+            qr_fq_loose *alpha0 = w->alpha0[j];
             for (size_t i = 0; i < COLUMNS; i++) {
-                pad_scalar(w, 2 * s, i, &w->alpha0[j][i]);
-                pad_scalar(w, 2 * s + 1, i, &t);
-                qr_fq_sub(&u, &w->alpha0[j][i], &t);
-                qr_fq_add(&t, &u, in[i]);
+                load_pad(w, 2 * s, i, &alpha0[i]);
+                load_pad(w, 2 * s + 1, i, &alpha1);
+                qr_fq_loose_diff(&t, &alpha0[i], &alpha1, in[i]);
                 qr_fq_put(payload + ROW_LEN * j + 32 * i, &t);
             }
-            qr_fq_acc_mul(&sum0, &v->g[j], &w->alpha0[j][0]);
-            qr_fq_acc_mul(&sum1, &v->g[j], &w->alpha0[j][1]);
+            qr_fq_acc_mul_loose(&sum0, &v->g[j], &alpha0[0]);
+            qr_fq_acc_mul_loose(&sum1, &v->g[j], &alpha0[1]);
         }
     }
     qr_fq_acc_reduce(&t, &sum0);
@@ -167,17 +176,22 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
     qr_fq_neg(&ret_c[1], &t);
 
     derive_theta(v, k, payload, theta);
-    check_combine(&t, theta, (const qr_fq[COLUMNS]){a[0], a[1], *a_hat});
+    qr_fq_acc_zero(&acc);
+    qr_fq_acc_mul(&acc, &theta[0], &a[0]);
+    qr_fq_acc_mul(&acc, &theta[1], &a[1]);
+    qr_fq_acc_add(&acc, a_hat);
+    qr_fq_acc_reduce(&t, &acc);
     qr_fq_put(payload + ETA_AT, &t);
     for (size_t j = 0; j < QR_XI; j++) {
-        check_combine(&t, theta, w->alpha0[j]);
+        check_combine(&t, &acc, theta, w->alpha0[j]);
         qr_fq_put(w->mu + 32 * j, &t);
     }
     hash_mu(v, k, w->mu, payload + MU_AT);
 }
 
 void
-qr_rvole_mask(const qr_fq g[static QR_XI], const uint8_t *beta, uint16_t k, qr_fq *ret_b) {
+qr_rvole_mask(const qr_fq g[static QR_XI], const uint8_t *beta, uint16_t k, qr_fq *ret_b)
+{
     qr_fq b QR_WIPE(qr_fq) = qr_fq_zero;
 
     for (size_t j = 0; j < QR_XI; j++)
@@ -187,7 +201,8 @@ qr_rvole_mask(const qr_fq g[static QR_XI], const uint8_t *beta, uint16_t k, qr_f
 
 /* Every scalar of the payload below q; public, variable time. */
 static qr_err
-check_scalars(const uint8_t *payload) {
+check_scalars(const uint8_t *payload)
+{
     qr_fq t;
 
     for (const uint8_t *p = payload; p < payload + MU_AT; p += 32) {
@@ -200,14 +215,15 @@ check_scalars(const uint8_t *payload) {
 
 qr_err
 qr_rvole_bob(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows_t,
-             const uint8_t *beta, const uint8_t payload[static QR_RVOLE_LEN],
-             qr_fq ret_d[static 2]) {
+             const uint8_t *beta, const uint8_t payload[static QR_RVOLE_LEN], qr_fq ret_d[static 2])
+{
     struct work *w = v->scratch;
     const uint32_t row0 = QR_XI * (uint32_t)k;
-    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc);
+    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc), acc QR_WIPE(qr_fq_acc);
+    qr_fq d0 QR_WIPE(qr_fq), d1 QR_WIPE(qr_fq), t QR_WIPE(qr_fq);
     struct qr_sec32 mu QR_WIPE(qr_sec32);
-    qr_fq t QR_WIPE(qr_fq);
-    qr_fq theta[2], minus_eta, d[COLUMNS];
+    qr_fq_loose d[COLUMNS], a_tilde;
+    qr_fq theta[2], minus_eta;
 
     QR_TRY(check_scalars(payload));
     derive_theta(v, k, payload, theta);
@@ -219,30 +235,27 @@ qr_rvole_bob(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows_t
         memcpy(w->x, rows_t + row0 + base, STEP * sizeof w->x[0]);
         make_pads(w, v->aes, row0 + base, STEP, 1);
         for (size_t s = 0; s < STEP; s++) {
-            size_t j = base + s;
-            uint64_t bit = qr_ct_bit(beta, row0 + j);
+            const size_t j = base + s;
+            const uint64_t bit = qr_ct_bit(beta, row0 + j);
             for (size_t i = 0; i < COLUMNS; i++) {
-                pad_scalar(w, s, i, &d[i]);
-                qr_fq_reduce32(&t, payload + ROW_LEN * j + 32 * i);
-                qr_fq_cadd(&d[i], &t, bit);
+                load_pad(w, s, i, &d[i]);
+                qr_fq_loose_load(&a_tilde, payload + ROW_LEN * j + 32 * i);
+                qr_fq_loose_cadd(&d[i], &a_tilde, bit);
             }
-            qr_fq_acc_mul(&sum0, &v->g[j], &d[0]);
-            qr_fq_acc_mul(&sum1, &v->g[j], &d[1]);
-            check_combine(&t, theta, d);
+            qr_fq_acc_mul_loose(&sum0, &v->g[j], &d[0]);
+            qr_fq_acc_mul_loose(&sum1, &v->g[j], &d[1]);
+            check_combine(&t, &acc, theta, d);
             qr_fq_cadd(&t, &minus_eta, bit);
             qr_fq_put(w->mu + 32 * j, &t);
         }
     }
     qr_wipe(d, sizeof d);
     hash_mu(v, k, w->mu, mu.b);
-    qr_fq_acc_reduce(&d[0], &sum0);
-    qr_fq_acc_reduce(&d[1], &sum1);
-    if (!qr_sec_eq(mu.b, payload + MU_AT, 32)) {
-        qr_wipe(d, sizeof d);
+    qr_fq_acc_reduce(&d0, &sum0);
+    qr_fq_acc_reduce(&d1, &sum1);
+    if (!qr_sec_eq(mu.b, payload + MU_AT, 32))
         return QR_ERR_CHECK;
-    }
-    ret_d[0] = d[0];
-    ret_d[1] = d[1];
-    qr_wipe(d, sizeof d);
+    ret_d[0] = d0;
+    ret_d[1] = d1;
     return QR_OK;
 }

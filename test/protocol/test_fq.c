@@ -16,6 +16,7 @@
 #include <secp256k1.h>
 
 #define RANDOM_CASES 20000
+#define TOP_LIMB_MAX ((UINT64_C(1) << 33) - 1) /* of an accumulator */
 
 static const char q_hex[] = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
 
@@ -263,7 +264,7 @@ test_reduce(void **state)
     }
 }
 
-/* Any accumulator content, reachable or not. */
+/* Any accumulator content that 2^32 products and as many sums can reach, and a little more. */
 static void
 test_accumulator_reduces_anything(void **state)
 {
@@ -272,6 +273,7 @@ test_accumulator_reduces_anything(void **state)
 
     (void)state;
     memset(&acc, 0xff, sizeof acc);
+    acc.d[8] = TOP_LIMB_MAX;
     qr_fq_acc_reduce(&r, &acc);
     expect(&r, bn_limbs(acc.d, 9));
     qr_fq_acc_zero(&acc);
@@ -279,7 +281,7 @@ test_accumulator_reduces_anything(void **state)
     assert_true(qr_fq_is_zero(&r));
     for (int top = 0; top < 9; top++) {
         qr_fq_acc_zero(&acc);
-        acc.d[top] = UINT64_MAX;
+        acc.d[top] = top < 8 ? UINT64_MAX : TOP_LIMB_MAX;
         qr_fq_acc_reduce(&r, &acc);
         expect(&r, bn_limbs(acc.d, 9));
     }
@@ -287,6 +289,7 @@ test_accumulator_reduces_anything(void **state)
         for (int k = 0; k < 9; k++) {
             acc.d[k] = limb();
         }
+        acc.d[8] &= TOP_LIMB_MAX;
         qr_fq_acc_reduce(&r, &acc);
         expect(&r, bn_limbs(acc.d, 9));
     }
@@ -345,6 +348,55 @@ test_accumulator_sums(void **state)
         assert_int_equal(acc.d[i], 0);
     }
     assert_int_equal(acc.d[8], 2);
+}
+
+static BIGNUM *
+random_loose(qr_fq_loose *ret)
+{
+    uint8_t b[32];
+    for (int i = 0; i < 4; i++) {
+        qr_put64(b + 8 * i, limb());
+    }
+    qr_fq_loose_load(ret, b);
+    return bn_limbs(ret->d, 4);
+}
+
+/* Numbers of 256 bits that are not reduced: x - y + a, masked sums, products. */
+static void
+test_loose(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RANDOM_CASES; i++) {
+        qr_fq_loose x, y;
+        qr_fq_acc acc;
+        qr_fq a, r;
+        BIGNUM *bx = random_loose(&x), *by = random_loose(&y), *ba, *want = BN_new();
+        uint64_t flag = i & 1;
+
+        random_fq(&a);
+        ba = bn_limbs(a.d, 4);
+        qr_fq_loose_diff(&r, &x, &y, &a);
+        assert_true(BN_sub(want, bx, by) && BN_add(want, want, ba));
+        assert_true(BN_nnmod(want, want, q, bn_ctx));
+        expect(&r, BN_dup(want));
+
+        qr_fq_acc_zero(&acc);
+        qr_fq_acc_mul_loose(&acc, &a, &x);
+        qr_fq_acc_add_loose(&acc, &y);
+        qr_fq_acc_reduce(&r, &acc);
+        assert_true(BN_mul(want, ba, bx, bn_ctx) && BN_add(want, want, by));
+        expect(&r, BN_dup(want));
+
+        qr_fq_loose_cadd(&x, &y, flag);
+        qr_fq_acc_zero(&acc);
+        qr_fq_acc_add_loose(&acc, &x);
+        qr_fq_acc_reduce(&r, &acc);
+        assert_true(flag ? BN_add(want, bx, by) == 1 : BN_copy(want, bx) != NULL);
+        expect(&r, want);
+        BN_free(bx);
+        BN_free(by);
+        BN_free(ba);
+    }
 }
 
 static void
@@ -439,6 +491,7 @@ main(void)
         cmocka_unit_test(test_reduce),
         cmocka_unit_test(test_accumulator_reduces_anything),
         cmocka_unit_test(test_accumulator_sums),
+        cmocka_unit_test(test_loose),
         cmocka_unit_test(test_inverse),
         cmocka_unit_test(test_parse_and_put),
         cmocka_unit_test(test_eq_sees_every_bit),
