@@ -5,7 +5,8 @@
  * Locked block:  | guard page | slack ... n bytes, canary | guard page |
  *
  * A locked block ends at its rear guard page (up to 63 bytes of canary between), so that running
- * over its end dies at once. Its bookkeeping lives in an ordinary heap list: the panic hook walks it.
+ * over its end dies at once. Its bookkeeping lives in an ordinary heap list: the panic hook walks
+ * it.
  */
 #include "protocol/base/mem.h"
 
@@ -18,8 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ALIGNMENT 64u
-#define CANARY 0xa5
+#define ALIGNMENT  64u
+#define CANARY     0xa5
 #define HEAD_MAGIC UINT64_C(0x71756f726174656d)
 
 struct head {

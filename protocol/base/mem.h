@@ -35,7 +35,8 @@ void qr_alloc_gate(int (*may_allocate)(size_t n));
 /*
  * Zeroed, 64-byte aligned, page-granular (whole pages for the smallest block: few and large);
  * *ret_locked (may be NULL) tells whether mlock succeeded. NULL when out of memory, n == 0, or on a
- * kernel that cannot keep the pages out of core files and child processes. A child sees zeros.
+ * kernel that cannot keep the pages out of core files and child processes. A child process sees
+ * zeros and must not free the block.
  */
 void *qr_locked_alloc(size_t n, int *ret_locked);
 /* Wipes; p must come from qr_locked_alloc (or be NULL); a block written past its end panics. */
@@ -50,7 +51,8 @@ struct qr_arena {
 
 /*
  * 64-byte aligned, zeroed if the arena's memory was; NULL when full or n == 0. Takes exactly
- * QR_ARENA_ROUND(n) bytes if the arena's memory is 64-byte aligned, which the two allocators see to.
+ * QR_ARENA_ROUND(n) bytes if the arena's memory is 64-byte aligned, which the two allocators see
+ * to.
  */
 void *qr_arena_get(struct qr_arena *a, size_t n);
 /* n rounded up to the arena's granularity, for the *_size functions. */
