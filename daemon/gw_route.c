@@ -1,0 +1,73 @@
+#include "daemon/gw_route.h"
+
+#define NO_QUERY ((enum qr_query)0)
+
+static const struct {
+    const char *path, *name;
+    int post;
+    enum qr_query query;
+} routes[QR_GW_ROUTES] = {
+    [QR_GW_SIGN] = {"/v1/sign", "sign", 1, NO_QUERY},
+    [QR_GW_KEYS] = {"/v1/keys", "keys", 0, QR_QUERY_KEYS},
+    [QR_GW_KEY] = {"/v1/keys/", "key", 0, QR_QUERY_KEY},
+    [QR_GW_ATTESTATION] = {"/v1/attestation", "attestation", 0, QR_QUERY_ATTESTATION},
+    [QR_GW_STATUS] = {"/v1/status", "status", 0, QR_QUERY_STATUS},
+    [QR_GW_UPCHECK] = {"/upcheck", "upcheck", 0, NO_QUERY},
+    [QR_GW_HEALTHCHECK] = {"/healthcheck", "healthcheck", 0, QR_QUERY_READY},
+    [QR_GW_LIVEZ] = {"/livez", "livez", 0, NO_QUERY},
+    [QR_GW_READYZ] = {"/readyz", "readyz", 0, QR_QUERY_READY},
+    [QR_GW_METRICS] = {"/metrics", "metrics", 0, QR_QUERY_METRICS},
+    [QR_GW_NONE] = {"", "none", 0, NO_QUERY},
+};
+
+const char *
+qr_gw_route_name(enum qr_gw_route r)
+{
+    return routes[r].name;
+}
+
+enum qr_gw_route
+qr_gw_route_find(const char *path, qr_view *ret_arg)
+{
+    const char *prefix = routes[QR_GW_KEY].path;
+    size_t n = strlen(prefix);
+
+    *ret_arg = (qr_view){NULL, 0};
+    if (strncmp(path, prefix, n) == 0) {
+        *ret_arg = qr_view_str(path + n);
+        return QR_GW_KEY;
+    }
+    for (size_t r = 0; r < QR_GW_NONE; r++) {
+        if (strcmp(path, routes[r].path) == 0) {
+            return (enum qr_gw_route)r;
+        }
+    }
+    return QR_GW_NONE;
+}
+
+enum qr_gw_method
+qr_gw_method_of(const char *method)
+{
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
+        return QR_GW_GET;
+    }
+    return strcmp(method, "POST") == 0 ? QR_GW_POST : QR_GW_OTHER;
+}
+
+const char *
+qr_gw_route_allow(enum qr_gw_route r)
+{
+    return routes[r].post ? "POST" : "GET, HEAD";
+}
+
+int
+qr_gw_route_takes(enum qr_gw_route r, enum qr_gw_method m)
+{
+    return m == (routes[r].post ? QR_GW_POST : QR_GW_GET);
+}
+
+enum qr_query
+qr_gw_route_query(enum qr_gw_route r)
+{
+    return routes[r].query;
+}
