@@ -180,7 +180,7 @@ read_rule_keys(const struct qr_json_at *list, struct rule *r)
         const struct qr_json_field f = {"", QR_JSON_HEX, 0, 33, r->keys[i], NULL};
         QR_TRY(qr_json_value(&at, &f));
         if (r->keys[i][0] != 2 && r->keys[i][0] != 3) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "must be a compressed point (02… or 03…)");
+            return qr_json_fail(&at, QR_ERR_MALFORMED, "must be a compressed point (66 hex digits, 02 or 03 first)");
         }
     }
     r->n_keys = n;

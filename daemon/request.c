@@ -157,7 +157,7 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
     QR_TRY(qr_json_head(&root, NULL));
     QR_TRY(qr_json_fields(&root, fields));
     if (q->key[0] != 2 && q->key[0] != 3) {
-        return qr_json_fail(&root, QR_ERR_MALFORMED, "key must be a compressed point (02… or 03…)");
+        return qr_json_fail(&root, QR_ERR_MALFORMED, "key must be a compressed point (66 hex digits, 02 or 03 first)");
     }
     memcpy(q->id, id.p, id.len);
     q->id[id.len] = 0;

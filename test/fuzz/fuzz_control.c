@@ -1,0 +1,66 @@
+/* Control messages between parties, and key records: one encoding each. */
+#include "daemon/control.h"
+#include "protocol/base/hash.h"
+#include "protocol/key.h"
+#include "test/fuzz/fuzz.h"
+
+#define CAP (QR_CTL_SIGN_MAX + 4096u)
+
+static void
+record(qr_view in)
+{
+    struct qr_key *k = malloc(sizeof *k);
+    uint8_t out[QR_KEY_RECORD_MAX];
+
+    FUZZ_MUST(k);
+    if (qr_key_decode(in, k) == QR_OK) {
+        size_t n = qr_key_encode(k, out);
+        FUZZ_MUST(n == in.len && memcmp(out, in.p, n) == 0);
+    }
+    free(k);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t mem[CAP];
+    static int started;
+    unsigned which = fuzz_choice(&data, &size, 8);
+    qr_view in = qr_view_of(data, size);
+    struct qr_buf out = qr_buf_over(mem, sizeof mem);
+    union {
+        struct qr_ctl_sign sign;
+        struct qr_ctl_share share;
+        struct qr_ctl_admin admin;
+        struct qr_ctl_start start;
+        struct qr_ctl_retire retire;
+        struct qr_ctl_store store;
+        struct qr_ctl_key key;
+    } m;
+
+    if (!started) {
+        FUZZ_MUST(qr_hash_init() == QR_OK);
+        started = 1;
+    }
+#define ONE(number, name)                                                                          \
+    case number:                                                                                   \
+        if (qr_ctl_get_##name(in, &m.name) != QR_OK) {                                             \
+            return 0;                                                                              \
+        }                                                                                          \
+        qr_ctl_put_##name(&out, &m.name);                                                          \
+        break
+    switch (which) {
+        ONE(0, sign);
+        ONE(1, share);
+        ONE(2, admin);
+        ONE(3, start);
+        ONE(4, retire);
+        ONE(5, store);
+        ONE(6, key);
+    default:
+        record(in);
+        return 0;
+    }
+    FUZZ_MUST(out.err == QR_OK && out.len == size && memcmp(mem, data, size) == 0);
+    return 0;
+}
