@@ -12,7 +12,8 @@
 /* H_c(j, P): a group element whose discrete logarithm nobody knows. c may be secret. */
 static void
 hash_to_group(uint8_t ret[static 32], const uint8_t sid[static 32], uint16_t j, uint8_t c,
-              const uint8_t p[static 32]) {
+              const uint8_t p[static 32])
+{
     uint8_t wide[64], j_be[2];
 
     qr_put16(j_be, j);
@@ -25,7 +26,8 @@ hash_to_group(uint8_t ret[static 32], const uint8_t sid[static 32], uint16_t j, 
 static void
 derive_key(struct qr_sec16 *ret, const uint8_t sid[static 32], uint16_t j, uint8_t c,
            const uint8_t points[static 64], const uint8_t y[static 32],
-           const struct qr_sec32 *product) {
+           const struct qr_sec32 *product)
+{
     struct qr_sec32 k QR_WIPE(qr_sec32);
     uint8_t j_be[2];
 
@@ -38,7 +40,8 @@ derive_key(struct qr_sec16 *ret, const uint8_t sid[static 32], uint16_t j, uint8
 }
 
 static void
-draw_scalar(struct qr_sec32 *ret, const struct qr_rng *rng) {
+draw_scalar(struct qr_sec32 *ret, const struct qr_rng *rng)
+{
     uint8_t wide[64];
 
     qr_rng_fill(rng, wide, sizeof wide);
@@ -48,7 +51,8 @@ draw_scalar(struct qr_sec32 *ret, const struct qr_rng *rng) {
 
 qr_err
 qr_base_ot_request(const uint8_t sid[static 32], const struct qr_rng *rng,
-                   struct qr_base_ot *ret_st, uint8_t ot1[static QR_OT1_LEN]) {
+                   struct qr_base_ot *ret_st, uint8_t ot1[static QR_OT1_LEN])
+{
     struct qr_base_ot st QR_WIPE(qr_base_ot);
     struct qr_sec32 random QR_WIPE(qr_sec32), mine QR_WIPE(qr_sec32), h QR_WIPE(qr_sec32);
     uint8_t wide[64];
@@ -79,7 +83,8 @@ qr_base_ot_request(const uint8_t sid[static 32], const struct qr_rng *rng,
 /* One instance for Bob. */
 static qr_err
 answer_one(const uint8_t sid[static 32], uint16_t j, const uint8_t points[static 64],
-           const struct qr_rng *rng, uint8_t ys[static 64], struct qr_sec16 key[static 2]) {
+           const struct qr_rng *rng, uint8_t ys[static 64], struct qr_sec16 key[static 2])
+{
     struct qr_sec32 y QR_WIPE(qr_sec32), product QR_WIPE(qr_sec32);
     uint8_t m[32];
 
@@ -100,7 +105,8 @@ answer_one(const uint8_t sid[static 32], uint16_t j, const uint8_t points[static
 qr_err
 qr_base_ot_answer(const uint8_t sid[static 32], const uint8_t ot1[static QR_OT1_LEN],
                   const struct qr_rng *rng, uint8_t ot2[static QR_OT2_LEN],
-                  struct qr_sec16 key[static 2 * QR_OT_COUNT]) {
+                  struct qr_sec16 key[static 2 * QR_OT_COUNT])
+{
     for (uint16_t j = 0; j < QR_OT_COUNT; j++)
         QR_TRY(answer_one(sid, j, ot1 + 64u * j, rng, ot2 + 64u * j, key + 2u * j));
     return QR_OK;
@@ -109,7 +115,8 @@ qr_base_ot_answer(const uint8_t sid[static 32], const uint8_t ot1[static QR_OT1_
 qr_err
 qr_base_ot_finish(const struct qr_base_ot *st, const uint8_t sid[static 32],
                   const uint8_t ot1[static QR_OT1_LEN], const uint8_t ot2[static QR_OT2_LEN],
-                  struct qr_sec16 key[static QR_OT_COUNT]) {
+                  struct qr_sec16 key[static QR_OT_COUNT])
+{
     struct qr_sec32 product QR_WIPE(qr_sec32), y QR_WIPE(qr_sec32), unused QR_WIPE(qr_sec32);
     int bad = 0;
 

@@ -29,13 +29,14 @@ struct qr_base_ot {
 };
 
 static inline void
-qr_wipe_qr_base_ot(struct qr_base_ot *p) {
+qr_wipe_qr_base_ot(struct qr_base_ot *p)
+{
     qr_wipe(p, sizeof *p);
 }
 
 /*
  * Alice, first message: draws (SPEC.md order) and writes QR_OT1_LEN bytes.
- * sid: setup_sid(A,B). Cost: about 8 ms. QR_ERR_SETUP only if a drawn scalar is zero.
+ * sid: setup_sid(A,B). Cost: about 9 ms. QR_ERR_SETUP only if a drawn scalar is zero.
  */
 qr_err QR_MUST qr_base_ot_request(const uint8_t sid[static 32], const struct qr_rng *rng,
                                   struct qr_base_ot *ret_st, uint8_t ot1[static QR_OT1_LEN]);
@@ -43,8 +44,8 @@ qr_err QR_MUST qr_base_ot_request(const uint8_t sid[static 32], const struct qr_
 /*
  * Bob: reads OT1, writes OT2 (QR_OT2_LEN bytes) and his keys, K_{j,c} in key[2*j + c].
  * QR_ERR_SETUP for an encoding that is not canonical or a product that is the identity; `ot2` and
- * `key` are then partly written and must be thrown away. ot1 and ot2 do not overlap. Cost: about 28
- * ms.
+ * `key` are then partly written and must be thrown away. ot1 and ot2 do not overlap. Cost: about
+ * 26 ms.
  */
 qr_err QR_MUST qr_base_ot_answer(const uint8_t sid[static 32], const uint8_t ot1[static QR_OT1_LEN],
                                  const struct qr_rng *rng, uint8_t ot2[static QR_OT2_LEN],
@@ -53,7 +54,7 @@ qr_err QR_MUST qr_base_ot_answer(const uint8_t sid[static 32], const uint8_t ot1
 /*
  * Alice, end: K_{j,b_j} in key[j]. ot1 is her own first message. QR_ERR_SETUP if any of the 256
  * points of OT2 is not canonical or is the identity, whatever her bits are; `key` must then be
- * thrown away. Cost: about 9 ms.
+ * thrown away. Cost: about 7 ms.
  */
 qr_err QR_MUST qr_base_ot_finish(const struct qr_base_ot *st, const uint8_t sid[static 32],
                                  const uint8_t ot1[static QR_OT1_LEN],

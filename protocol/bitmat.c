@@ -21,7 +21,8 @@ typedef uint64_t v4u __attribute__((vector_size(32), aligned(1), may_alias));
  * quarter with the lower left one. s = 1..32 stays inside the 64-bit words of a row.
  */
 TEMPLATE void
-swap_quarters(v2 *r, unsigned s) {
+swap_quarters(v2 *r, unsigned s)
+{
     uint64_t low = ~(uint64_t)0 / (((uint64_t)1 << s) + 1); /* the low s of every 2s bits */
 
     for (unsigned i = 0; i < 128; i += 2 * s) {
@@ -34,7 +35,8 @@ swap_quarters(v2 *r, unsigned s) {
 }
 
 static void
-transpose_block(v2 *r) {
+transpose_block(v2 *r)
+{
     for (unsigned k = 0; k < 64; k++) {
         v2 a = r[k], b = r[k + 64];
         r[k] = (v2){a[0], b[0]};
@@ -49,7 +51,8 @@ transpose_block(v2 *r) {
 }
 
 void
-qr_bitmat_transpose(uint8_t *blocks, size_t n) {
+qr_bitmat_transpose(uint8_t *blocks, size_t n)
+{
     for (size_t i = 0; i < n; i++)
         transpose_block((v2 *)(void *)(blocks + i * QR_BITMAT_BLOCK));
 }
@@ -69,7 +72,8 @@ qr_bitmat_transpose(uint8_t *blocks, size_t n) {
 
 /* out = add ^ both halves of v. */
 TEMPLATE void
-put_halves(uint8_t *out, const uint8_t *add, const v4 *v) {
+put_halves(uint8_t *out, const uint8_t *add, const v4 *v)
+{
     v2 half[2], x;
 
     memcpy(half, v, 32);
@@ -83,7 +87,8 @@ put_halves(uint8_t *out, const uint8_t *add, const v4 *v) {
  * is the half within the vector. 128 vectors -> 16 totals (bits 1-3) -> 2 (bits 4-6) -> bit 7.
  */
 TEMPLATE void
-fold(uint8_t sum[static 144], const uint8_t add[static 144], const uint8_t leaf[static 4096]) {
+fold(uint8_t sum[static 144], const uint8_t add[static 144], const uint8_t leaf[static 4096])
+{
     const v4u *r = (const v4u *)(const void *)leaf;
     v4 zero = {0}, s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero, s6 = zero, s7;
     v4 t[16], total;
@@ -108,7 +113,8 @@ fold(uint8_t sum[static 144], const uint8_t add[static 144], const uint8_t leaf[
 }
 
 TEMPLATE void
-add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n) {
+add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n)
+{
     v4u *o = (v4u *)(void *)out;
     const v4u *p = (const v4u *)(const void *)in;
     uint64_t w[2];
@@ -126,24 +132,28 @@ add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n) 
 
 void
 qr_bitmat_fold_portable(uint8_t sum[static 144], const uint8_t add[static 144],
-                        const uint8_t leaf[static 4096]) {
+                        const uint8_t leaf[static 4096])
+{
     fold(sum, add, leaf);
 }
 
 #if defined(__x86_64__)
 
 __attribute__((target("avx2"))) static void
-fold_avx2(uint8_t sum[static 144], const uint8_t add[static 144], const uint8_t leaf[static 4096]) {
+fold_avx2(uint8_t sum[static 144], const uint8_t add[static 144], const uint8_t leaf[static 4096])
+{
     fold(sum, add, leaf);
 }
 
 __attribute__((target("avx2"))) static void
-add_each_avx2(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n) {
+add_each_avx2(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n)
+{
     add_each(out, in, c, n);
 }
 
 static int
-have_avx2(void) {
+have_avx2(void)
+{
     return __builtin_cpu_supports("avx2") != 0;
 }
 
@@ -151,7 +161,8 @@ have_avx2(void) {
 
 void
 qr_bitmat_fold(uint8_t sum[static 144], const uint8_t add[static 144],
-               const uint8_t leaf[static 4096]) {
+               const uint8_t leaf[static 4096])
+{
 #if defined(__x86_64__)
     if (have_avx2()) {
         fold_avx2(sum, add, leaf);
@@ -162,7 +173,8 @@ qr_bitmat_fold(uint8_t sum[static 144], const uint8_t add[static 144],
 }
 
 void
-qr_bitmat_add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n) {
+qr_bitmat_add_each(uint8_t *out, const uint8_t *in, const uint8_t c[static 16], size_t n)
+{
 #if defined(__x86_64__)
     if (have_avx2()) {
         add_each_avx2(out, in, c, n);

@@ -16,10 +16,10 @@
 #include "protocol/gf128.h"
 
 /* PRG blocks per AES call and group: 16 KB, so that it stays in the first cache with its seeds. */
-#define STEP       4u
+#define STEP 4u
 #define LEAF_BLOCK 4096u /* one PRG block of 256 leaves */
-#define SUM_LEN    144u  /* qr_bitmat_fold: eight sums, then the total */
-#define CHI_MAX    (QR_COT_BITS(QR_BATCH_MAX) / 128u)
+#define SUM_LEN 144u     /* qr_bitmat_fold: eight sums, then the total */
+#define CHI_MAX (QR_COT_BITS(QR_BATCH_MAX) / 128u)
 
 struct work {
     uint8_t leaf[STEP * LEAF_BLOCK];
@@ -39,19 +39,22 @@ struct shape {
 };
 
 size_t
-qr_cot_scratch(uint16_t B) {
+qr_cot_scratch(uint16_t B)
+{
     (void)B;
     return QR_ARENA_ROUND(sizeof(struct work));
 }
 
 static struct shape
-shape_of(uint16_t B) {
+shape_of(uint16_t B)
+{
     QR_ASSERT(B >= 4 && B <= QR_BATCH_MAX && B % 4 == 0);
     return (struct shape){QR_COT_BITS(B) / 128u, QR_COT_ROW_BYTES(B)};
 }
 
 static void
-key_prg(struct qr_aes *aes, const uint8_t rsid[static 32]) {
+key_prg(struct qr_aes *aes, const uint8_t rsid[static 32])
+{
     struct qr_sec32 k QR_WIPE(qr_sec32);
 
     qr_th(QR_TAG_K_PRG, QR_FIELDS(QR_F(rsid, 32)), k.b);
@@ -67,7 +70,8 @@ key_prg(struct qr_aes *aes, const uint8_t rsid[static 32]) {
  */
 static void
 group_sums(struct work *w, struct qr_aes *aes, const struct qr_sec16 seed[256], size_t first,
-           size_t n) {
+           size_t n)
+{
     uint8_t counter[16] = {0};
 
     for (size_t i = 0; i < n; i++) {
@@ -81,13 +85,15 @@ group_sums(struct work *w, struct qr_aes *aes, const struct qr_sec16 seed[256], 
 
 /* Rows 8g..8g+7 of block j of the matrix. */
 static uint8_t *
-matrix_at(struct work *w, struct qr_sec16 *rows, struct shape sh, size_t g, size_t j) {
+matrix_at(struct work *w, struct qr_sec16 *rows, struct shape sh, size_t g, size_t j)
+{
     uint8_t *block = j < sh.m ? (uint8_t *)rows + j * QR_BITMAT_BLOCK : w->last;
     return block + 128 * g;
 }
 
 static void
-xor16(uint8_t *ret, const uint8_t *a, const uint8_t *b) {
+xor16(uint8_t *ret, const uint8_t *a, const uint8_t *b)
+{
     uint64_t x[2], y[2];
 
     memcpy(x, a, 16);
@@ -100,7 +106,8 @@ xor16(uint8_t *ret, const uint8_t *a, const uint8_t *b) {
 /* Bob's V and u. */
 static void
 expand_bob(struct work *w, struct shape sh, struct qr_aes *aes, const struct qr_sec16 (*seed)[256],
-           const uint8_t *beta, uint8_t *u, struct qr_sec16 *rows) {
+           const uint8_t *beta, uint8_t *u, struct qr_sec16 *rows)
+{
     for (size_t g = 0; g < QR_PPRF_GROUPS; g++, u += sh.row_bytes) {
         qr_bitmat_fold(w->seed_sum, no_sum, (const uint8_t *)seed[g]);
         for (size_t j = 0; j <= sh.m; j++) {
@@ -125,7 +132,8 @@ expand_bob(struct work *w, struct shape sh, struct qr_aes *aes, const struct qr_
 static void
 expand_alice(struct work *w, struct shape sh, struct qr_aes *aes,
              const struct qr_sec16 (*seed)[256], const struct qr_sec16 *delta, const uint8_t *u,
-             struct qr_sec16 *rows) {
+             struct qr_sec16 *rows)
+{
     for (size_t g = 0; g < QR_PPRF_GROUPS; g++, u += sh.row_bytes) {
         uint64_t mask[8];
         for (size_t b = 0; b < 8; b++)
@@ -151,7 +159,8 @@ expand_alice(struct work *w, struct shape sh, struct qr_aes *aes,
 /* The challenge from all of u, and the 128 combined rows. */
 static void
 combine_rows(struct work *w, struct shape sh, const uint8_t rsid[static 32], const uint8_t *u,
-             const struct qr_sec16 *rows) {
+             const struct qr_sec16 *rows)
+{
     qr_tx(QR_TAG_CHI, QR_FIELDS(QR_F(rsid, 32), QR_F(u, QR_PPRF_GROUPS * sh.row_bytes)), w->chi,
           16 * sh.m);
     for (size_t i = 0; i < 128; i++)
@@ -160,14 +169,16 @@ combine_rows(struct work *w, struct shape sh, const uint8_t rsid[static 32], con
 }
 
 static void
-hash_rows(const struct work *w, const uint8_t rsid[static 32], uint8_t out[static 32]) {
+hash_rows(const struct work *w, const uint8_t rsid[static 32], uint8_t out[static 32])
+{
     qr_th(QR_TAG_OT_CHK, QR_FIELDS(QR_F(rsid, 32), QR_F(w->combined, sizeof w->combined)), out);
 }
 
 void
 qr_cot_send(const uint8_t rsid[static 32], const struct qr_sec16 (*seed)[256], uint16_t B,
             const uint8_t *beta, struct qr_aes *aes, void *scratch, uint8_t *msg,
-            struct qr_sec16 *rows_t) {
+            struct qr_sec16 *rows_t)
+{
     struct work *w = scratch;
     struct shape sh = shape_of(B);
     uint8_t *x = msg + QR_PPRF_GROUPS * sh.row_bytes;
@@ -184,7 +195,8 @@ qr_cot_send(const uint8_t rsid[static 32], const struct qr_sec16 (*seed)[256], u
 qr_err
 qr_cot_recv(const uint8_t rsid[static 32], const struct qr_sec16 (*seed)[256],
             const struct qr_sec16 *delta, uint16_t B, const uint8_t *msg, struct qr_aes *aes,
-            void *scratch, struct qr_sec16 *rows_q) {
+            void *scratch, struct qr_sec16 *rows_q)
+{
     struct work *w = scratch;
     struct shape sh = shape_of(B);
     const uint8_t *x = msg + QR_PPRF_GROUPS * sh.row_bytes;

@@ -2,8 +2,9 @@
  * Correlated OT extension (SoftSpokenOT, k = 8) for one presigning batch and one ordered pair.
  *
  * What: n = 416*B rows with t_j = q_j ^ beta_j * Delta. Bob has the choice bits beta and t, Alice
- * has Delta and q. One message of QR_COT_LEN(B) bytes, Bob -> Alice, checked by C1. Why: RVOLE
- * needs 416 such rows a presignature; a batch pays for the check and its 128 masking bits once.
+ *       has Delta and q. One message of QR_COT_LEN(B) bytes, Bob -> Alice, checked by C1.
+ * Why: RVOLE needs 416 such rows a presignature; a batch pays for the check and its 128 masking
+ *      bits once.
  * Invariants: an rsid is used once, with one beta'; all parameters of C1 are 128 bits, because its
  *       challenge is a hash and can be tried off line. C1 is computed to its end before its one
  *       verdict; a failure says nothing of where.
@@ -20,7 +21,7 @@
 #include "protocol/base/secret.h"
 
 /* Rows of a batch, and bytes of beta' (choice bits, then 128 masking bits). B: 4, 8, 12 or 16. */
-#define QR_COT_ROWS(B)     QR_COT_BITS(B)
+#define QR_COT_ROWS(B) QR_COT_BITS(B)
 #define QR_COT_BETA_LEN(B) QR_COT_ROW_BYTES(B)
 
 /* Bytes of scratch for either role, 64-byte aligned; about 24 KB. Secret afterwards. */

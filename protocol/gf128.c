@@ -10,7 +10,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blocks are loaded as 
 
 /* ret = last ^ (p mod x^128 + x^7 + x^2 + x + 1). */
 static void
-reduce_add(uint8_t ret[static 16], const uint64_t p[4], const uint8_t last[static 16]) {
+reduce_add(uint8_t ret[static 16], const uint64_t p[4], const uint8_t last[static 16])
+{
     uint64_t r[2], w;
 
     memcpy(r, last, 16);
@@ -27,7 +28,8 @@ reduce_add(uint8_t ret[static 16], const uint64_t p[4], const uint8_t last[stati
  * eight terms meet in a column, so carries stay inside the three empty bits above it.
  */
 static uint64_t
-clmul32(uint32_t a, uint32_t b) {
+clmul32(uint32_t a, uint32_t b)
+{
     const uint64_t m = 0x1111111111111111u;
     uint64_t x[4], y[4], z, ret = 0;
 
@@ -46,7 +48,8 @@ clmul32(uint32_t a, uint32_t b) {
 
 /* r ^= a * b, 64 x 64 -> 128, one Karatsuba step. */
 static void
-clmul64_add(uint64_t r[2], uint64_t a, uint64_t b) {
+clmul64_add(uint64_t r[2], uint64_t a, uint64_t b)
+{
     uint64_t lo = clmul32((uint32_t)a, (uint32_t)b);
     uint64_t hi = clmul32((uint32_t)(a >> 32), (uint32_t)(b >> 32));
     uint64_t mid = clmul32((uint32_t)(a ^ (a >> 32)), (uint32_t)(b ^ (b >> 32))) ^ lo ^ hi;
@@ -57,7 +60,8 @@ clmul64_add(uint64_t r[2], uint64_t a, uint64_t b) {
 
 void
 qr_gf128_combine_portable(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x,
-                          size_t stride, size_t m, const uint8_t last[static 16]) {
+                          size_t stride, size_t m, const uint8_t last[static 16])
+{
     uint64_t lo[2] = {0, 0}, mid[2] = {0, 0}, hi[2] = {0, 0}, a[2], b[2];
 
     for (size_t k = 0; k < m; k++) {
@@ -78,7 +82,8 @@ qr_gf128_combine_portable(uint8_t ret[static 16], const uint8_t *chi, const uint
 
 __attribute__((target("pclmul"))) static void
 combine_pclmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride,
-               size_t m, const uint8_t last[static 16]) {
+               size_t m, const uint8_t last[static 16])
+{
     __m128i lo = _mm_setzero_si128(), hi = lo, mid = lo, mid2 = lo;
     uint64_t l[2], h[2], c[2];
 
@@ -100,7 +105,8 @@ combine_pclmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, siz
 
 void
 qr_gf128_combine(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride,
-                 size_t m, const uint8_t last[static 16]) {
+                 size_t m, const uint8_t last[static 16])
+{
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("pclmul")) {
         combine_pclmul(ret, chi, x, stride, m, last);

@@ -1,6 +1,6 @@
 /*
- * The machine is a straight line: PAIR1 out, PAIR1 in, PAIR2 out, PAIR2 in, PAIR3 out, PAIR3 in. The
- * channel keeps the order, so a message that is not the next one is a duplicate or a fault.
+ * The machine is a straight line: PAIR1 out, PAIR1 in, PAIR2 out, PAIR2 in, PAIR3 out, PAIR3 in.
+ * The channel keeps the order, so a message that is not the next one is a duplicate or a fault.
  */
 #include "protocol/pair.h"
 

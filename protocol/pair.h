@@ -42,8 +42,8 @@ const uint8_t *qr_pair_sid(const struct qr_pair *p); /* 32 bytes */
 uint32_t qr_pair_attempt(const struct qr_pair *p);
 
 /*
- * Draws and sends PAIR1; call once, before any qr_pair_recv. About 8 ms of CPU. QR_ERR_STATE if it was
- * called before; QR_ERR_BACKPRESSURE if the outbox refuses: the machine has then failed.
+ * Draws and sends PAIR1; call once, before any qr_pair_recv. About 9 ms of CPU. QR_ERR_STATE if it
+ * was called before; QR_ERR_BACKPRESSURE if the outbox refuses: the machine has then failed.
  */
 qr_err QR_MUST qr_pair_start(struct qr_pair *p, const struct qr_rng *rng,
                              const struct qr_outbox *out);

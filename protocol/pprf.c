@@ -5,25 +5,16 @@
 
 /* One tree's part of the message: seven pairs of corrections, t~, s~. */
 #define TREE_LEN (QR_PPRF_LEN / QR_PPRF_GROUPS)
-#define T_AT     (7u * 32u)
-#define S_AT     (T_AT + 32u)
+#define T_AT (7u * 32u)
+#define S_AT (T_AT + 32u)
 
-static void
-xor_into(uint8_t *ret, const uint8_t *a, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        ret[i] ^= a[i];
-}
-
-static void
-xor_masked(uint8_t *ret, const uint8_t *a, size_t n, uint64_t mask) {
-    for (size_t i = 0; i < n; i++)
-        ret[i] ^= a[i] & (uint8_t)mask;
-}
+#define ALL (~(uint64_t)0)
 
 /* The children of all `n` nodes of one level: child[2x] and child[2x+1]. */
 static void
 grow(const uint8_t sid[static 32], uint16_t g, uint8_t v, const struct qr_sec16 *node, size_t n,
-     struct qr_sec16 *child) {
+     struct qr_sec16 *child)
+{
     struct qr_sec32 both QR_WIPE(qr_sec32);
     uint8_t g_be[2];
 
@@ -39,7 +30,8 @@ grow(const uint8_t sid[static 32], uint16_t g, uint8_t v, const struct qr_sec16 
 /* Leaves to seeds and check values. */
 static void
 hash_leaves(const uint8_t sid[static 32], uint16_t g, const struct qr_sec16 *leaf,
-            struct qr_sec16 *seed, uint8_t (*check)[32]) {
+            struct qr_sec16 *seed, uint8_t (*check)[32])
+{
     uint8_t wide[64], g_be[2];
 
     qr_put16(g_be, g);
@@ -52,8 +44,8 @@ hash_leaves(const uint8_t sid[static 32], uint16_t g, const struct qr_sec16 *lea
 }
 
 static void
-hash_checks(const uint8_t sid[static 32], uint16_t g, const uint8_t *checks,
-            uint8_t out[static 32]) {
+hash_checks(const uint8_t sid[static 32], uint16_t g, const uint8_t *checks, uint8_t out[static 32])
+{
     uint8_t g_be[2];
 
     qr_put16(g_be, g);
@@ -64,7 +56,8 @@ hash_checks(const uint8_t sid[static 32], uint16_t g, const uint8_t *checks,
 /* Bob's tree g from K_{8g..8g+7}; key: those 16 keys. */
 static void
 build_tree(const uint8_t sid[static 32], uint16_t g, const struct qr_sec16 *key,
-           struct qr_pprf_work *w, uint8_t *msg, struct qr_sec16 *seed) {
+           struct qr_pprf_work *w, uint8_t *msg, struct qr_sec16 *seed)
+{
     memcpy(w->node[0], key, 2 * sizeof *key);
     for (uint8_t v = 1; v < 8; v++) {
         struct qr_sec16 *child = w->node[v % 2];
@@ -74,19 +67,20 @@ build_tree(const uint8_t sid[static 32], uint16_t g, const struct qr_sec16 *key,
         /* L_v ^ K_{8g+v,0} || R_v ^ K_{8g+v,1}: left and right alternate in `child` as here. */
         memcpy(correction, key + 2 * v, 32);
         for (size_t x = 0; x < (size_t)2 << v; x += 2)
-            xor_into(correction, (const uint8_t *)&child[x], 32);
+            qr_ct_xor(correction, (const uint8_t *)&child[x], 32, ALL);
     }
     hash_leaves(sid, g, w->node[1], seed, w->check);
     memset(msg + T_AT, 0, 32);
     for (size_t x = 0; x < QR_PPRF_LEAVES; x++)
-        xor_into(msg + T_AT, w->check[x], 32);
+        qr_ct_xor(msg + T_AT, w->check[x], 32, ALL);
     hash_checks(sid, g, w->check[0], msg + S_AT);
 }
 
 void
 qr_pprf_build(const uint8_t sid[static 32], const struct qr_sec16 key[static 2 * QR_OT_COUNT],
               struct qr_pprf_work *work, uint8_t msg[static QR_PPRF_LEN],
-              struct qr_sec16 (*seed)[QR_PPRF_LEAVES]) {
+              struct qr_sec16 (*seed)[QR_PPRF_LEAVES])
+{
     for (uint16_t g = 0; g < QR_PPRF_GROUPS; g++)
         build_tree(sid, g, key + 16u * g, work, msg + TREE_LEN * g, seed[g]);
 }
@@ -100,18 +94,19 @@ qr_pprf_build(const uint8_t sid[static 32], const struct qr_sec16 key[static 2 *
 static void
 descend(const uint8_t sid[static 32], uint16_t g, uint8_t v, const struct qr_sec16 *node,
         struct qr_sec16 *child, uint32_t path, uint64_t b, const struct qr_sec16 *k,
-        const uint8_t correction[static 32]) {
+        const uint8_t correction[static 32])
+{
     struct qr_sec16 want QR_WIPE(qr_sec16), zero = {{0}};
     uint64_t right = qr_ct_mask(b);
     size_t n = (size_t)1 << v;
 
     grow(sid, g, v, node, n, child);
     qr_ct_select(want.b, correction, correction + 16, 16, right);
-    xor_into(want.b, k->b, 16);
+    qr_ct_xor(want.b, k->b, 16, ALL);
     for (size_t x = 0; x < n; x++) {
         uint64_t known = ~qr_ct_mask_eq((uint32_t)x, path);
-        xor_masked(want.b, child[2 * x].b, 16, known & ~right);
-        xor_masked(want.b, child[2 * x + 1].b, 16, known & right);
+        qr_ct_xor(want.b, child[2 * x].b, 16, known & ~right);
+        qr_ct_xor(want.b, child[2 * x + 1].b, 16, known & right);
     }
     for (size_t x = 0; x < n; x++) {
         uint64_t here = qr_ct_mask_eq((uint32_t)x, path);
@@ -127,13 +122,14 @@ descend(const uint8_t sid[static 32], uint16_t g, uint8_t v, const struct qr_sec
 /* Alice's tree g; returns 1 if s~ matches. choice, key: of OTs 8g..8g+7. */
 static int
 open_tree(const uint8_t sid[static 32], uint16_t g, uint8_t choice, const struct qr_sec16 *key,
-          const uint8_t *msg, struct qr_pprf_work *w, struct qr_sec16 *seed, uint8_t *ret_delta) {
+          const uint8_t *msg, struct qr_pprf_work *w, struct qr_sec16 *seed, uint8_t *ret_delta)
+{
     struct qr_sec32 s QR_WIPE(qr_sec32), lost QR_WIPE(qr_sec32);
     uint32_t path = (choice & 1u) ^ 1u;
 
     memset(w->node[0], 0, 2 * sizeof w->node[0][0]);
-    xor_masked(w->node[0][0].b, key[0].b, 16, qr_ct_mask(path));
-    xor_masked(w->node[0][1].b, key[0].b, 16, ~qr_ct_mask(path));
+    qr_ct_xor(w->node[0][0].b, key[0].b, 16, qr_ct_mask(path));
+    qr_ct_xor(w->node[0][1].b, key[0].b, 16, ~qr_ct_mask(path));
     for (uint8_t v = 1; v < 8; v++) {
         uint32_t b = ((uint32_t)choice >> v) & 1u;
         descend(sid, g, v, w->node[(v + 1) % 2], w->node[v % 2], path, b, &key[v],
@@ -144,7 +140,7 @@ open_tree(const uint8_t sid[static 32], uint16_t g, uint8_t choice, const struct
     /* c_Delta = t~ ^ (xor of the others). */
     memcpy(lost.b, msg + T_AT, 32);
     for (size_t x = 0; x < QR_PPRF_LEAVES; x++)
-        xor_masked(lost.b, w->check[x], 32, ~qr_ct_mask_eq((uint32_t)x, path));
+        qr_ct_xor(lost.b, w->check[x], 32, ~qr_ct_mask_eq((uint32_t)x, path));
     for (size_t x = 0; x < QR_PPRF_LEAVES; x++)
         qr_ct_select(w->check[x], w->check[x], lost.b, 32, qr_ct_mask_eq((uint32_t)x, path));
     hash_checks(sid, g, w->check[0], s.b);
@@ -156,7 +152,8 @@ qr_err
 qr_pprf_open(const uint8_t sid[static 32], const struct qr_sec16 *choice,
              const struct qr_sec16 key[static QR_OT_COUNT], const uint8_t msg[static QR_PPRF_LEN],
              struct qr_pprf_work *work, struct qr_sec16 (*seed)[QR_PPRF_LEAVES],
-             struct qr_sec16 *ret_delta) {
+             struct qr_sec16 *ret_delta)
+{
     struct qr_sec16 delta QR_WIPE(qr_sec16);
     int ok = 1;
 

@@ -28,7 +28,7 @@ struct qr_pprf_work {
 
 /*
  * Bob. key: K_{j,c} in key[2*j + c], from qr_base_ot_answer. Writes the message and all leaf seeds,
- * seed[g][x] = sd_{g,x}. Cost: about 3 ms.
+ * seed[g][x] = sd_{g,x}. Cost: about 3.5 ms.
  */
 void qr_pprf_build(const uint8_t sid[static 32], const struct qr_sec16 key[static 2 * QR_OT_COUNT],
                    struct qr_pprf_work *work, uint8_t msg[static QR_PPRF_LEN],
@@ -36,9 +36,8 @@ void qr_pprf_build(const uint8_t sid[static 32], const struct qr_sec16 key[stati
 
 /*
  * Alice. choice: bit j is b_j; key: K_{j,b_j}. Writes seed[g][x] for all x (the entry x = Delta_g
- * is arbitrary, and the same for every Bob message with the same other leaves is not promised) and
- * Delta, byte g = Delta_g. All 16 trees are evaluated before the one verdict. QR_ERR_SETUP if a
- * tree's s~ does not match; the seeds must then be thrown away and *ret_delta is not written.
+ * is meaningless) and Delta, byte g = Delta_g. All 16 trees are evaluated before the one verdict.
+ * QR_ERR_SETUP if a tree's s~ does not match; the seeds must then be thrown away.
  */
 qr_err QR_MUST qr_pprf_open(const uint8_t sid[static 32], const struct qr_sec16 *choice,
                             const struct qr_sec16 key[static QR_OT_COUNT],

@@ -18,11 +18,16 @@
 _Static_assert(QR_XI % STEP == 0, "steps cover the rows");
 _Static_assert(MU_AT + 32u == QR_RVOLE_LEN, "payload layout");
 
+/* An AES block; two words, little-endian in memory. */
+typedef uint64_t block __attribute__((vector_size(16), may_alias));
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tweaks are built as words");
+
 struct work {
-    struct qr_sec16 x[2 * STEP];                /* what is padded */
-    struct qr_sec16 y[2 * STEP];                /* AES(x) */
-    struct qr_sec16 pad[2 * STEP * PAD_BLOCKS]; /* per x: columns 0, 1, 2 of 32 bytes */
-    qr_fq_loose alpha0[QR_XI][COLUMNS];         /* Alice only */
+    block x[2 * STEP];                  /* what is padded */
+    block y[2 * STEP];                  /* AES(x) */
+    block pad[2 * STEP][PAD_BLOCKS];    /* per x: columns 0, 1, 2 of 32 bytes */
+    qr_fq_loose alpha0[QR_XI][COLUMNS]; /* Alice only */
     uint8_t mu[QR_XI * 32u];
 };
 
@@ -57,38 +62,25 @@ qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI])
 
 /*
  * w->pad = F(x, tw) for n values w->x; value v has the global row first + v / per_row. The tweak
- * sits in the first eight bytes of a block: u32 J, u8 i, u8 h, zeros.
+ * sits in the first six bytes of a block: u32 J, u8 i, u8 h, all big-endian, then zeros.
  */
 static void
 make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t per_row)
 {
-    qr_aes_blocks(aes, w->x[0].b, w->y[0].b, n);
+    block column[PAD_BLOCKS];
+
+    for (unsigned i = 0; i < PAD_BLOCKS; i++)
+        column[i] = (block){(uint64_t)(i / 2) << 32 | (uint64_t)(i % 2) << 40, 0};
+    qr_aes_blocks(aes, (const uint8_t *)w->x, (uint8_t *)w->y, n);
     for (size_t v = 0; v < n; v++) {
-        uint8_t tweak[8] = {0};
-        uint64_t y[2], tw;
-        qr_put32(tweak, first + (uint32_t)(v / per_row));
-        memcpy(y, w->y[v].b, 16);
-        for (size_t i = 0; i < PAD_BLOCKS; i++) {
-            uint64_t block[2];
-            tweak[4] = (uint8_t)(i / 2);
-            tweak[5] = (uint8_t)(i % 2);
-            memcpy(&tw, tweak, 8);
-            block[0] = y[0] ^ tw;
-            block[1] = y[1];
-            memcpy(w->pad[v * PAD_BLOCKS + i].b, block, 16);
-        }
+        const block row = {__builtin_bswap32(first + (uint32_t)(v / per_row)), 0};
+        for (size_t i = 0; i < PAD_BLOCKS; i++)
+            w->pad[v][i] = w->y[v] ^ row ^ column[i];
     }
-    qr_aes_blocks(aes, w->pad[0].b, w->pad[0].b, n * PAD_BLOCKS);
+    qr_aes_blocks(aes, (const uint8_t *)w->pad, (uint8_t *)w->pad, n * PAD_BLOCKS);
     for (size_t v = 0; v < n; v++) {
-        uint64_t y[2], block[2];
-        memcpy(y, w->y[v].b, 16);
-        for (size_t i = 0; i < PAD_BLOCKS; i++) {
-            uint8_t *p = w->pad[v * PAD_BLOCKS + i].b;
-            memcpy(block, p, 16);
-            block[0] ^= y[0];
-            block[1] ^= y[1];
-            memcpy(p, block, 16);
-        }
+        for (size_t i = 0; i < PAD_BLOCKS; i++)
+            w->pad[v][i] ^= w->y[v];
     }
 }
 
@@ -96,7 +88,7 @@ make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t p
 static void
 load_pad(const struct work *w, size_t v, size_t i, qr_fq_loose *ret)
 {
-    qr_fq_loose_load(ret, (const uint8_t *)&w->pad[v * PAD_BLOCKS + 2 * i]);
+    qr_fq_loose_load(ret, (const uint8_t *)&w->pad[v][2 * i]);
 }
 
 /* theta_0, theta_1 from A~. */
@@ -114,7 +106,7 @@ derive_theta(const struct qr_rvole *v, uint16_t k, const uint8_t *a_tilde, qr_fq
     }
 }
 
-/* ret = x[2] + theta_0 * x[0] + theta_1 * x[1]; acc is the caller's, to be wiped once and not here. */
+/* ret = x[2] + theta_0 * x[0] + theta_1 * x[1]; acc is the caller's, who wipes it once. */
 static void
 check_combine(qr_fq *ret, qr_fq_acc *acc, const qr_fq theta[static 2],
               const qr_fq_loose x[static COLUMNS])
@@ -147,14 +139,15 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
     qr_fq_loose alpha1 QR_WIPE(qr_fq_loose);
     qr_fq t QR_WIPE(qr_fq);
     qr_fq theta[2];
+    block d;
 
+    memcpy(&d, delta, 16);
     qr_fq_acc_zero(&sum0);
     qr_fq_acc_zero(&sum1);
     for (uint32_t base = 0; base < QR_XI; base += STEP) {
         for (size_t s = 0; s < STEP; s++) {
-            w->x[2 * s] = rows_q[row0 + base + s];
-            for (size_t i = 0; i < 16; i++)
-                w->x[2 * s + 1].b[i] = w->x[2 * s].b[i] ^ delta->b[i];
+            memcpy(&w->x[2 * s], &rows_q[row0 + base + s], 16);
+            w->x[2 * s + 1] = w->x[2 * s] ^ d;
         }
         make_pads(w, v->aes, row0 + base, 2 * STEP, 2);
         for (size_t s = 0; s < STEP; s++) {
@@ -187,6 +180,7 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
         qr_fq_put(w->mu + 32 * j, &t);
     }
     hash_mu(v, k, w->mu, payload + MU_AT);
+    qr_wipe(&d, sizeof d);
 }
 
 void

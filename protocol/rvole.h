@@ -2,11 +2,12 @@
  * RVOLE: one presignature's two multiplications of an ordered pair, from 416 correlated OT rows.
  *
  * What: Alice puts in a_0, a_1, Bob gets a random b = sum g_j * beta_j; they end with additive
- * shares c_i + d_i = a_i * b (mod q). One payload of QR_RVOLE_LEN bytes, Alice -> Bob, checked by
- * C2. Why: with a_0 = r_A and a_1 = sk_A this is all the secret multiplication that ECDSA needs.
+ *       shares c_i + d_i = a_i * b (mod q). One payload of QR_RVOLE_LEN bytes, Alice -> Bob,
+ *       checked by C2.
+ * Why: with a_0 = r_A and a_1 = sk_A this is all the secret multiplication that ECDSA needs.
  * Invariants: g is fixed by rsid; a (rsid, k) is used once; pads are separated by global row,
- * column and half, and by rsid through the AES key. C2 and both products are computed to their end
- *       before the one verdict.
+ *             column and half, and by rsid through the AES key. C2 and both products are computed
+ *             to their end before the one verdict.
  * Constant time: in everything but the payload's canonical form, which is public.
  * Memory: no heap; scratch is the caller's, and the caller wipes it when the batch ends.
  * Source: SPEC.md section 6; DKLs23, ePrint 2023/765, protocol 5.2.
@@ -28,11 +29,11 @@ struct qr_rvole {
     void *scratch;       /* qr_rvole_scratch() bytes, 64-byte aligned; may be shared by all */
 };
 
-/* Bytes; about 90 KB. */
+/* Bytes; about 60 KB. */
 size_t qr_rvole_scratch(void);
 /* Keys aes for the pads of rsid; again whenever aes was keyed for something else. */
 void qr_rvole_key(struct qr_aes *aes, const uint8_t rsid[static 32]);
-/* The gadget vector: once per batch and ordered pair. About 50 us. Public. */
+/* The gadget vector: once per batch and ordered pair. About 35 us. Public. */
 void qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI]);
 
 /*

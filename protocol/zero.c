@@ -4,7 +4,8 @@
 
 void
 qr_zero_share(const struct qr_sec32 *const *z, const uint16_t *S, size_t t, uint16_t self,
-              const uint8_t batch_sid[static 32], uint16_t idx, qr_fq *ret) {
+              const uint8_t batch_sid[static 32], uint16_t idx, qr_fq *ret)
+{
     qr_fq sum QR_WIPE(qr_fq) = qr_fq_zero;
     qr_fq term QR_WIPE(qr_fq);
     uint8_t wide[64], idx_be[2];
