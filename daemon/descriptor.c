@@ -41,7 +41,7 @@ static int
 is_plain(const char *s)
 {
     for (; *s; s++) {
-        if (*s < 0x20 || *s == 0x7f || *s == '"' || *s == '\\') {
+        if ((uint8_t)*s < 0x20 || (uint8_t)*s >= 0x7f || *s == '"' || *s == '\\') {
             return 0;
         }
     }
