@@ -191,8 +191,8 @@ box_cancel(void *ctx, uint16_t to, uint8_t *payload)
     msg_free(m);
 }
 
-static struct qr_outbox
-outbox(struct quorum_party *p)
+struct qr_outbox
+quorum_outbox(struct quorum_party *p)
 {
     return (struct qr_outbox){p, box_reserve, box_commit, box_cancel};
 }
@@ -239,19 +239,30 @@ record(struct quorum_party *p, qr_err err, uint16_t blame)
     }
 }
 
-/* Hands one message to the machine it names; 1 if its memory must stay. */
-static int
-deliver(struct quorum *q, const struct quorum_msg *m)
+struct quorum_msg *
+quorum_next(struct quorum *q)
+{
+    struct quorum_msg *m = pop(q);
+
+    if (m != NULL && q->tap != NULL)
+        q->tap(q->tap_ctx, q, m);
+    return m;
+}
+
+void
+quorum_deliver(struct quorum *q, struct quorum_msg *m)
 {
     struct quorum_party *p = &q->party[m->to];
-    struct qr_outbox out = outbox(p);
+    struct qr_outbox out = quorum_outbox(p);
     qr_view v = qr_view_of(m->p, m->len);
     uint16_t blame = 0;
     int kept = 0;
     qr_err err = QR_OK;
     uint64_t since = enter(p);
 
-    if (m->type <= QR_MSG_PAIR3) {
+    if (m->drop) {
+        /* nothing arrives */
+    } else if (m->type <= QR_MSG_PAIR3) {
         struct qr_pair *pair = p->pair[m->from];
         if (pair != NULL && memcmp(qr_pair_sid(pair), m->sid, 32) == 0)
             err = qr_pair_recv(pair, m->type, v, &p->rng, &out);
@@ -264,14 +275,19 @@ deliver(struct quorum *q, const struct quorum_msg *m)
     leave(p, since);
     if (!benign(err))
         record(p, err, blame);
-    return kept;
+    if (kept) {
+        m->next = q->kept;
+        q->kept = m;
+    } else {
+        msg_free(m);
+    }
 }
 
 /* One quantum for a party that has something to do; 1 if it did. */
 static int
 work(struct quorum_party *p)
 {
-    struct qr_outbox out = outbox(p);
+    struct qr_outbox out = quorum_outbox(p);
     int more = 0;
     uint16_t blame;
 
@@ -289,20 +305,11 @@ void
 quorum_pump(struct quorum *q)
 {
     for (;;) {
-        struct quorum_msg *m = pop(q);
-        int busy = 0;
+        struct quorum_msg *m = quorum_next(q);
+        int busy = m != NULL;
 
-        if (m != NULL) {
-            busy = 1;
-            if (q->tap != NULL)
-                q->tap(q->tap_ctx, q, m);
-            if (!m->drop && deliver(q, m)) {
-                m->next = q->kept;
-                q->kept = m;
-            } else {
-                msg_free(m);
-            }
-        }
+        if (m != NULL)
+            quorum_deliver(q, m);
         for (uint16_t i = 1; i <= q->n; i++)
             while (work(&q->party[i]))
                 busy = 1;
@@ -433,7 +440,7 @@ quorum_pairs(struct quorum *q, const uint16_t *S, size_t n)
     for (size_t a = 0; a < n; a++)
         for (size_t b = 0; b < n; b++) {
             struct quorum_party *p = &q->party[S[a]];
-            struct qr_outbox out = outbox(p);
+            struct qr_outbox out = quorum_outbox(p);
 
             if (a == b)
                 continue;
@@ -491,7 +498,7 @@ quorum_dkg(struct quorum *q)
     }
     for (uint16_t i = 1; i <= q->n; i++) {
         struct quorum_party *p = &q->party[i];
-        struct qr_outbox out = outbox(p);
+        struct qr_outbox out = quorum_outbox(p);
         uint64_t since = enter(p);
 
         record(p, qr_dkg_start(p->dkg, &p->rng, &out), 0);
@@ -500,7 +507,7 @@ quorum_dkg(struct quorum *q)
     quorum_pump(q);
     for (uint16_t i = 1; i <= q->n; i++) {
         struct quorum_party *p = &q->party[i];
-        struct qr_outbox out = outbox(p);
+        struct qr_outbox out = quorum_outbox(p);
         struct qr_id_signer s = {p, sign_identity};
 
         if (!qr_dkg_ready(p->dkg))
@@ -551,13 +558,11 @@ quorum_batch_id(struct quorum *q, const uint16_t *S, uint16_t t, uint16_t B,
 }
 
 qr_err
-quorum_presign_id(struct quorum *q, const struct qr_batch_id *id)
+quorum_presign_init(struct quorum *q, const struct qr_batch_id *id)
 {
     for (uint16_t i = 1; i <= q->n; i++) {
-        struct quorum_party *p = &q->party[i];
-
-        qr_wipe(p->presig, sizeof p->presig);
-        p->n_presig = 0;
+        qr_wipe(q->party[i].presig, sizeof q->party[i].presig);
+        q->party[i].n_presig = 0;
     }
     begin_run(q);
     for (uint16_t k = 0; k < id->t; k++) {
@@ -576,15 +581,23 @@ quorum_presign_id(struct quorum *q, const struct qr_batch_id *id)
             return p->err;
         }
     }
-    for (uint16_t k = 0; k < id->t; k++) {
-        struct quorum_party *p = &q->party[id->S[k]];
-        struct qr_outbox out = outbox(p);
-        uint64_t since = enter(p);
+    return QR_OK;
+}
 
-        record(p, qr_presign_start(p->ps, &p->rng, &out), 0);
-        leave(p, since);
-    }
-    quorum_pump(q);
+void
+quorum_presign_start(struct quorum *q, uint16_t party)
+{
+    struct quorum_party *p = &q->party[party];
+    struct qr_outbox out = quorum_outbox(p);
+    uint64_t since = enter(p);
+
+    record(p, qr_presign_start(p->ps, &p->rng, &out), 0);
+    leave(p, since);
+}
+
+qr_err
+quorum_presign_collect(struct quorum *q, const struct qr_batch_id *id)
+{
     QR_TRY(first_error(q));
     for (uint16_t k = 0; k < id->t; k++) {
         struct quorum_party *p = &q->party[id->S[k]];
@@ -598,6 +611,16 @@ quorum_presign_id(struct quorum *q, const struct qr_batch_id *id)
         leave(p, since);
     }
     return QR_OK;
+}
+
+qr_err
+quorum_presign_id(struct quorum *q, const struct qr_batch_id *id)
+{
+    QR_TRY(quorum_presign_init(q, id));
+    for (uint16_t k = 0; k < id->t; k++)
+        quorum_presign_start(q, id->S[k]);
+    quorum_pump(q);
+    return quorum_presign_collect(q, id);
 }
 
 qr_err

@@ -100,6 +100,13 @@ qr_err quorum_dkg(struct quorum *q);
 /* The names of the next batch of S: a new counter and nonce. */
 void quorum_batch_id(struct quorum *q, const uint16_t *S, uint16_t t, uint16_t B,
                      struct qr_batch_id *ret);
+/*
+ * The three steps of a batch, for tests that want to stand between them: makes the machines of id->S;
+ * starts one; after quorum_pump, takes over the results (QR_ERR_TIMEOUT if somebody is not done).
+ */
+qr_err quorum_presign_init(struct quorum *q, const struct qr_batch_id *id);
+void quorum_presign_start(struct quorum *q, uint16_t party);
+qr_err quorum_presign_collect(struct quorum *q, const struct qr_batch_id *id);
 /* One batch by S; QR_OK when all members are done: party[i].presig then holds B presignatures. */
 qr_err quorum_presign(struct quorum *q, const uint16_t *S, uint16_t t, uint16_t B);
 /* The same with given names. */
@@ -121,9 +128,15 @@ qr_err quorum_sign(struct quorum *q, const uint16_t *S, uint16_t t, size_t slot,
                    void (*shares)(void *ctx, uint8_t (*share)[QR_SIGN_SHARE_LEN]), void *ctx,
                    uint8_t ret_sig[static 64], int *ret_recid, uint16_t *ret_blame);
 
+/* A party's way into the queue, for calls that a test makes itself. */
+struct qr_outbox quorum_outbox(struct quorum_party *p);
 /* Puts a message at the end of the queue, as if `from` had sent it. */
 void quorum_inject(struct quorum *q, uint16_t from, uint16_t to, enum qr_msg type,
                    const uint8_t *sid, qr_view payload);
+/* Takes the next message out of the queue, past the tap; NULL if there is none. Give it back. */
+struct quorum_msg *quorum_next(struct quorum *q);
+/* Delivers it to its machine; no work is done. The message is the harness's again. */
+void quorum_deliver(struct quorum *q, struct quorum_msg *m);
 /* Delivers and works until nothing is left to do. */
 void quorum_pump(struct quorum *q);
 
