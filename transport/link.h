@@ -1,16 +1,21 @@
 /*
- * qr_link: a bounded byte stream between two parties, nothing more.
+ * qr_link: byte streams between parties, nothing more.
  *
  * What: a table of functions with three back ends: link_nng.c (nng's tcp:// streams; the only file
  *       that includes nng), link_sock.c (plain TCP and AF_UNIX), link_mem.c (in process, for tests
- *       and simulation).
- * Why: the channel above is TLS over memory BIOs and does not care what carries its bytes; a link
- *      is untrusted and may drop, delay, reorder by reconnecting, or lie about addresses.
- * Invariants: per connection, bytes arrive in order or the connection is closed; a connection never
- *             buffers more than QR_LINK_BUF bytes in either direction (send takes less than it is
- *             given: back-pressure; received bytes are not read from the system until consumed).
+ *       and simulation). A link listens at one address at most and dials many.
+ * Why: the channel above is TLS over memory and does not care what carries its bytes; a link is
+ *      untrusted and may drop, delay, reorder by reconnecting, or lie about addresses.
+ * Invariants: per connection, bytes arrive in order or the connection is closed; a back end never
+ *             buffers more than QR_LINK_BUF bytes of a connection in either direction: send takes
+ *             less than it is given, and nothing is read from the system but inside qr_link_step.
+ * Life of a connection: dial or a stranger's arrival; on_open or on_accept; on_data, on_room; exactly
+ *      one on_close, after which it is gone. A dial that fails has its on_close without an on_open.
  * Callback and thread rules: a back end may use threads of its own, but every callback runs inside
- *      qr_link_step, on the caller's thread. No callback may call qr_link_free.
+ *      step, on the caller's thread. Callbacks may call dial, send and close, not free. After close
+ *      only on_close comes. free calls no callbacks.
+ * Clock: step is called when fd polls readable and at least once a second; a back end's own time-outs
+ *      (dialling, lingering) are as coarse as that.
  */
 #ifndef QR_LINK_H
 #define QR_LINK_H
@@ -19,34 +24,50 @@
 #include "protocol/base/view.h"
 
 #define QR_LINK_BUF (1024u * 1024u)
+#define QR_LINK_DIAL_NS UINT64_C(5000000000)   /* a dial that takes longer fails with TIMEOUT */
+#define QR_LINK_LINGER_NS UINT64_C(1000000000) /* a graceful close takes at most this */
 #define QR_ADDRESS_MAX 128u /* "tcp://10.0.0.1:7001", "unix:///run/q.sock", "mem://name" */
 
 struct qr_link;
-struct qr_conn;
+
+/* Common head of every back end's connection. */
+struct qr_conn {
+    struct qr_link *link;
+    void *user; /* from dial, or what on_accept returned */
+};
 
 struct qr_link_events {
     void *ctx;
-    /* A stranger connected. Return the value to pass as `user` of this connection from now on. */
+    /* A stranger connected. The return value is this connection's `user`. */
     void *(*on_accept)(void *ctx, struct qr_conn *c);
-    /* A dial of ours succeeded. */
-    void (*on_open)(void *ctx, struct qr_conn *c, void *user);
-    /* Bytes arrived; return how many were consumed (the rest is offered again later). */
-    size_t (*on_data)(void *ctx, struct qr_conn *c, void *user, qr_view data);
+    /* A dial succeeded. */
+    void (*on_open)(void *ctx, struct qr_conn *c);
+    /* Bytes arrived; they are gone when this returns. */
+    void (*on_data)(void *ctx, struct qr_conn *c, qr_view data);
     /* Room for sending again after a short send. */
-    void (*on_room)(void *ctx, struct qr_conn *c, void *user);
-    /* Gone (dial failed, peer closed, error); the conn is freed after this returns. */
-    void (*on_close)(void *ctx, struct qr_conn *c, void *user, qr_err why);
+    void (*on_room)(void *ctx, struct qr_conn *c);
+    /*
+     * Gone: LINK_CLOSED, TIMEOUT (dialling) or NO_MEMORY, with a few words for the operator
+     * ("connection refused"). The conn is freed when this returns.
+     */
+    void (*on_close)(void *ctx, struct qr_conn *c, qr_err why, const char *text);
 };
 
 struct qr_link_ops {
-    const char *name;
-    /* QR_ERR_ADDRESS: cannot be parsed or bound; text for the operator in err_text. */
+    const char *name; /* "nng", "sock", "mem" */
+    /*
+     * ADDRESS: cannot be parsed or bound; err_text is a sentence for the operator that names the
+     * address ("tcp://127.0.0.1:7001: address already in use: is another quorated running?").
+     */
     qr_err (*listen)(struct qr_link *l, const char *address, char *err_text, size_t err_cap);
+    /* ADDRESS: cannot be parsed, no callback will come; NO_MEMORY likewise. */
     qr_err (*dial)(struct qr_link *l, const char *address, void *user);
-    /* Takes up to len bytes; returns how many (0 when full). */
+    /* Takes up to data.len bytes; returns how many (0 when full; on_room will come). */
     size_t (*send)(struct qr_conn *c, qr_view data);
-    /* Closes after what was sent is flushed (graceful) or at once; on_close still comes. */
+    /* Closes after what was taken is flushed (graceful) or at once; on_close comes in a later step. */
     void (*close)(struct qr_conn *c, int graceful);
+    /* Where the other end seems to be, for the operator; a NUL-terminated word. */
+    void (*remote)(const struct qr_conn *c, char *out, size_t cap);
     /* A file descriptor that polls readable when step has work, or -1. */
     int (*fd)(struct qr_link *l);
     void (*step)(struct qr_link *l, uint64_t now_ns);
@@ -59,12 +80,10 @@ struct qr_link {
     struct qr_link_events ev;
 };
 
-/* Back ends. NULL when out of memory. */
+/* Back ends. NULL when out of memory or descriptors. */
 struct qr_link *qr_link_nng_new(const struct qr_link_events *ev);
 struct qr_link *qr_link_sock_new(const struct qr_link_events *ev);
-struct qr_link_mem_net; /* a switchboard shared by the links of one test */
-struct qr_link_mem_net *qr_link_mem_net_new(void);
-void qr_link_mem_net_free(struct qr_link_mem_net *n);
+struct qr_link_mem_net; /* a switchboard shared by the links of one test: link_mem.h */
 struct qr_link *qr_link_mem_new(struct qr_link_mem_net *n, const struct qr_link_events *ev);
 
 #endif
