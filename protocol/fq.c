@@ -14,6 +14,8 @@
  */
 #include "protocol/fq.h"
 
+#include "protocol/base/check.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -38,6 +40,20 @@ const qr_fq qr_fq_one = {{1, 0, 0, 0}};
 #define H1 UINT64_C(0x5d576e7357a4501d)
 #define H2 UINT64_C(0xffffffffffffffff)
 #define H3 UINT64_C(0x7fffffffffffffff)
+
+#ifdef QR_VERIFY_BUILD
+/* The invariant of fq.h: below q. */
+static int
+reduced(const qr_fq *a)
+{
+    const uint64_t *d = a->d;
+
+    if (d[3] != Q3 || d[2] != Q2) {
+        return d[3] < Q3 || d[2] < Q2;
+    }
+    return d[1] != Q1 ? d[1] < Q1 : d[0] < Q0;
+}
+#endif
 
 struct column {
     u128 s;
@@ -261,6 +277,7 @@ qr_fq_reduce64(qr_fq *ret, const uint8_t in[static 64])
 void
 qr_fq_put(uint8_t out[static 32], const qr_fq *a)
 {
+    QR_VERIFY(reduced(a));
     for (int i = 0; i < 4; i++) {
         qr_put64(out + 24 - 8 * i, a->d[i]);
     }
@@ -275,17 +292,20 @@ qr_fq_set_u64(qr_fq *ret, uint64_t v)
 void
 qr_fq_add(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
+    QR_VERIFY(reduced(a) && reduced(b));
     uint64_t r0, r1, r2, r3, carry;
     carry = add_carry(&r0, a->d[0], b->d[0], 0);
     carry = add_carry(&r1, a->d[1], b->d[1], carry);
     carry = add_carry(&r2, a->d[2], b->d[2], carry);
     carry = add_carry(&r3, a->d[3], b->d[3], carry);
     subtract_q_once(ret, r0, r1, r2, r3, carry);
+    QR_VERIFY(reduced(ret));
 }
 
 void
 qr_fq_sub(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
+    QR_VERIFY(reduced(a) && reduced(b));
     uint64_t r0, r1, r2, r3, borrow, carry;
     borrow = sub_borrow(&r0, a->d[0], b->d[0], 0);
     borrow = sub_borrow(&r1, a->d[1], b->d[1], borrow);
@@ -308,6 +328,7 @@ qr_fq_neg(qr_fq *ret, const qr_fq *a)
 void
 qr_fq_mul(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 {
+    QR_VERIFY(reduced(a) && reduced(b));
     const uint64_t *x = a->d, *y = b->d;
     uint64_t p0, p1, p2, p3, p4, p5, p6, p7;
     struct column k = {0, 0};
@@ -342,6 +363,7 @@ qr_fq_mul(qr_fq *ret, const qr_fq *a, const qr_fq *b)
 void
 qr_fq_cmov(qr_fq *ret, const qr_fq *a, const qr_fq *b, uint64_t flag)
 {
+    QR_VERIFY(reduced(a) && reduced(b) && flag <= 1);
     uint64_t m = mask_of(flag);
     for (int i = 0; i < 4; i++) {
         ret->d[i] = (a->d[i] & ~m) | (b->d[i] & m);
@@ -351,6 +373,7 @@ qr_fq_cmov(qr_fq *ret, const qr_fq *a, const qr_fq *b, uint64_t flag)
 void
 qr_fq_cadd(qr_fq *ret, const qr_fq *b, uint64_t flag)
 {
+    QR_VERIFY(reduced(ret) && reduced(b) && flag <= 1);
     const uint64_t m = mask_of(flag);
     uint64_t r0, r1, r2, r3, carry;
     carry = add_carry(&r0, ret->d[0], b->d[0] & m, 0);
@@ -370,6 +393,7 @@ qr_fq_is_zero(const qr_fq *a)
 int
 qr_fq_eq(const qr_fq *a, const qr_fq *b)
 {
+    QR_VERIFY(reduced(a) && reduced(b));
     qr_fq t;
     for (int i = 0; i < 4; i++) {
         t.d[i] = a->d[i] ^ b->d[i];
@@ -380,6 +404,7 @@ qr_fq_eq(const qr_fq *a, const qr_fq *b)
 int
 qr_fq_is_high_var(const qr_fq *a)
 {
+    QR_VERIFY(reduced(a));
     uint64_t t, borrow;
     borrow = sub_borrow(&t, H0, a->d[0], 0);
     borrow = sub_borrow(&t, H1, a->d[1], borrow);
@@ -459,6 +484,7 @@ accumulate(uint64_t *d, const uint64_t *x, const uint64_t *y)
 void
 qr_fq_acc_mul(qr_fq_acc *acc, const qr_fq *a, const qr_fq *b)
 {
+    QR_VERIFY(reduced(a) && reduced(b));
     accumulate(acc->d, a->d, b->d);
 }
 
@@ -486,6 +512,7 @@ accumulate_one(uint64_t *d, const uint64_t *x)
 void
 qr_fq_acc_add(qr_fq_acc *acc, const qr_fq *a)
 {
+    QR_VERIFY(reduced(a));
     accumulate_one(acc->d, a->d);
 }
 

@@ -1,5 +1,7 @@
 #include "protocol/base/buf.h"
 
+#include "protocol/base/check.h"
+
 struct qr_buf
 qr_buf_over(void *mem, size_t cap)
 {
@@ -16,6 +18,7 @@ qr_buf_read(qr_view v)
 static int
 room(struct qr_buf *b, size_t n)
 {
+    QR_VERIFY(b->pos <= b->len && b->len <= b->cap);
     if (b->err == QR_OK && n > b->cap - b->len) {
         b->err = QR_ERR_NO_SPACE;
     }
