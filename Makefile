@@ -171,6 +171,13 @@ $(TEST_LIB): $(TEST_AUX:%.c=$(BUILD)/%.o)
 $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+# Tests of the gateway and of the command line link those programs' own objects as well.
+$(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
+
+$(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 

@@ -231,14 +231,15 @@ make_health(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
     } else if (c->route == QR_GW_READYZ) {
         struct qr_gw_problem p = qr_gw_problem_of(e, a ? a->detail : (qr_view){NULL, 0});
         make_problem(c, &p);
-    } else if (a && a->json.len) {
-        make_bytes(c, e == QR_OK ? 200 : 503, TYPE_JSON, a->json);
     } else {
-        make_bytes(c, e == QR_OK ? 200 : 503, TYPE_JSON,
-                   qr_view_str(e == QR_OK ? "{\"status\":\"UP\",\"checks\":[{\"id\":\"party\","
-                                            "\"status\":\"UP\"}],\"outcome\":\"UP\"}\n"
-                                          : "{\"status\":\"DOWN\",\"checks\":[{\"id\":\"party\","
-                                            "\"status\":\"DOWN\"}],\"outcome\":\"DOWN\"}\n"));
+        /* The shape that existing signers have. */
+        char json[256];
+        const char *quorum = e == QR_OK ? "UP" : "DOWN";
+        int n = snprintf(json, sizeof json,
+                         "{\"status\":\"%s\",\"checks\":[{\"id\":\"party\",\"status\":\"%s\"},"
+                         "{\"id\":\"quorum\",\"status\":\"%s\"}],\"outcome\":\"%s\"}\n",
+                         quorum, a ? "UP" : "DOWN", quorum, quorum);
+        make_bytes(c, e == QR_OK ? 200 : 503, TYPE_JSON, qr_view_of(json, (size_t)n));
     }
 }
 
