@@ -52,8 +52,8 @@ int qr_fq_is_high_var(const qr_fq *a);
 void qr_fq_inv_var(qr_fq *ret, const qr_fq *a);
 
 /*
- * Lazy multiply-accumulate: up to 2^32 products summed before one reduction.
- * A 576-bit accumulator; qr_fq_acc_reduce gives the sum mod q.
+ * Lazy multiply-accumulate: up to 2^32 products and as many single numbers, summed before one
+ * reduction: a sum below 2^545, the most that qr_fq_acc_reduce brings back below q.
  */
 typedef struct qr_fq_acc {
     uint64_t d[9];

@@ -16,8 +16,8 @@ static const struct err_row rows[] = {
 #undef QR_E
 };
 
-static const struct err_row unknown = {
-    -1, QR_CLASS_INTERNAL, 500, "UNKNOWN", "internal", "unknown error"};
+static const struct err_row unknown = {-1,        QR_CLASS_INTERNAL, 500,
+                                       "UNKNOWN", "internal",        "unknown error"};
 
 static const struct err_row *
 find(qr_err e)

@@ -29,7 +29,7 @@
 #define QR_PRESIG_BYTES 256     /* one slab slot */
 
 /* Transport. */
-#define QR_FRAME_MAX (1024u * 1024u)           /* one frame or message, bytes */
+#define QR_FRAME_MAX (1024u * 1024u)            /* one frame or message, bytes */
 #define QR_PEER_QUEUE_MAX (16u * 1024u * 1024u) /* unacknowledged bytes for one peer */
 
 /* Client requests (interfaces: POST /v1/sign). */

@@ -19,8 +19,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define ALIGNMENT  64u
-#define CANARY     0xa5
+#define ALIGNMENT 64u
+#define CANARY 0xa5
 #define HEAD_MAGIC UINT64_C(0x71756f726174656d)
 
 struct head {

@@ -76,7 +76,7 @@ enum qr_class {
 #define QR_RVOLE_LEN (QR_XI * 96u + 64u)
 #define QR_PRESIGN1_LEN(B) (32u + QR_COT_LEN(B))
 #define QR_PRESIGN2_SLOT_LEN (33u * 4u + 32u + QR_RVOLE_LEN)
-#define QR_PRESIGN2_LEN(B) (64u + (size_t)(B) * QR_PRESIGN2_SLOT_LEN)
+#define QR_PRESIGN2_LEN(B) (64u + (size_t)(B)*QR_PRESIGN2_SLOT_LEN)
 
 /* Online. */
 #define QR_PRESIG_ID_LEN 34u

@@ -17,8 +17,8 @@
 #include "test/common/testrng.h"
 #include "test/common/vectors.h"
 
-#define H            UINT32_C(0x80000000)
-#define XPUB_LEN     78
+#define H UINT32_C(0x80000000)
+#define XPUB_LEN 78
 #define XPUB_VERSION UINT32_C(0x0488b21e)
 
 static struct qr_testrng rng;
