@@ -184,7 +184,7 @@ $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 # Functions whose result is public by design; see the source.
 CTIME_PUBLIC := sodium_memcmp sodium_is_zero crypto_scalarmult_ristretto255 \
     crypto_scalarmult_ristretto255_base crypto_core_ristretto255_sub crypto_core_ristretto255_add \
-    crypto_core_ristretto255_is_valid_point
+    crypto_core_ristretto255_is_valid_point secp256k1_ec_pubkey_create secp256k1_ecdh
 $(BUILD)/test/ctime/ctime_%: LDFLAGS += $(CTIME_PUBLIC:%=-Wl,--wrap=%)
 
 $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)

@@ -45,6 +45,15 @@ need() {
     }
 }
 need libsecp256k1 0.2.0
+# secp256k1_ecdh is not constant time before 0.3.2 when GCC >= 13 built the library, nor before 0.3.1
+# when Clang >= 14 did (its change log). A library does not tell its compiler, so older ones are taken
+# from Debian 12 only, where GCC 12 builds; `make ctime` looks at the machine code.
+if ! pkg-config --exists 'libsecp256k1 >= 0.3.2' &&
+    ! grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release; then
+    echo "probe: need libsecp256k1 >= 0.3.2, have $(pkg-config --modversion libsecp256k1):" \
+        "its secp256k1_ecdh may not be constant time" >&2
+    exit 1
+fi
 need libsodium 1.0.18
 need libcrypto 3.0.0
 need libssl 3.0.0

@@ -6,9 +6,9 @@
  *
  * Constant time of secp256k1_ecdh depends on how the *library* was built: GCC >= 13 needs 0.3.2 and
  * Clang >= 14 needs 0.3.1 (its change log). Neither is visible at run time: there is no version
- * function, and distributions strip the compiler's name. So the Makefile refuses versions below
- * 0.3.2 except Debian 12's 0.2.0, which GCC 12 compiled, and test/protocol/test_ctime.c runs the
- * installed library under valgrind with a poisoned scalar.
+ * function, and distributions strip the compiler's name. So deploy/probe.sh refuses versions below
+ * 0.3.2 other than Debian 12's 0.2.0, which GCC 12 compiled, and `make ctime` runs the installed
+ * library under valgrind with a secret scalar.
  */
 #include "protocol/group.h"
 

@@ -25,7 +25,7 @@ typedef struct qr_pt {
 /*
  * Makes and blinds the context, with 32 bytes of rng; later calls do nothing. Comes before every
  * other function here. QR_ERR_CRYPTO_LIB. Library builds whose ecdh is known not to be constant
- * time cannot be told apart here: the Makefile refuses their versions (see group.c).
+ * time cannot be told apart here: the build refuses their versions (see group.c).
  */
 qr_err QR_MUST qr_group_init(const struct qr_rng *rng);
 

@@ -7,6 +7,7 @@
  * and what a function sends out.
  * With the argument "planted" it branches on a secret instead, and must be caught.
  */
+#include <secp256k1_ecdh.h>
 #include <valgrind/memcheck.h>
 
 #include <stdio.h>
@@ -62,6 +63,14 @@ PUBLIC_RESULT(crypto_core_ristretto255_sub,
 PUBLIC_RESULT(crypto_core_ristretto255_add,
               (unsigned char *r, const unsigned char *p, const unsigned char *q), (r, p, q))
 PUBLIC_RESULT(crypto_core_ristretto255_is_valid_point, (const unsigned char *p), (p))
+/* "The scalar is not zero": see libsecp256k1.supp. */
+PUBLIC_RESULT(secp256k1_ec_pubkey_create,
+              (const secp256k1_context *ctx, secp256k1_pubkey *pubkey, const unsigned char *seckey),
+              (ctx, pubkey, seckey))
+PUBLIC_RESULT(secp256k1_ecdh,
+              (const secp256k1_context *ctx, unsigned char *output, const secp256k1_pubkey *pubkey,
+               const unsigned char *seckey, secp256k1_ecdh_hash_function hashfp, void *data),
+              (ctx, output, pubkey, seckey, hashfp, data))
 
 /* A fixed stream; everything that is drawn from it is secret. */
 static void
@@ -134,6 +143,32 @@ scalars(void)
     qr_fq_put(out, &c);
     public(out, sizeof out);
     must(zero == 0 && out[0] + out[31] >= 0, "scalars");
+}
+
+/*
+ * What the installed libsecp256k1 does with a secret scalar: whether a build of it is constant time
+ * depends on its compiler, and nothing but such a run can tell (protocol/group.c).
+ */
+static void
+points(void)
+{
+    const uint16_t x = 3;
+    uint8_t wide[64];
+    qr_fq k, coef[3];
+    qr_pt G, kG, kkG;
+
+    must(qr_pt_mul_base(&G, &qr_fq_one) == QR_OK, "G");
+    public(&G, sizeof G); /* its way through the library's blinding made it secret */
+    draw(wide, sizeof wide);
+    qr_fq_reduce64(&k, wide);
+    must(qr_pt_mul_base(&kG, &k) == QR_OK, "k*G");
+    must(qr_pt_mul(&kkG, &G, &k) == QR_OK, "k*P");
+    must(qr_pt_eq(&kG, &kkG), "the two products");
+    for (int i = 0; i < 3; i++) {
+        draw(wide, sizeof wide);
+        qr_fq_reduce64(&coef[i], wide);
+    }
+    qr_poly_eval(coef, 3, x, &k);
 }
 
 static void
@@ -241,7 +276,8 @@ int
 main(int argc, char **argv)
 {
     must(RUNNING_ON_VALGRIND != 0, "running under valgrind");
-    must(qr_hash_init() == QR_OK && qr_aes_init() == QR_OK, "start");
+    must(qr_hash_init() == QR_OK && qr_aes_init() == QR_OK && qr_group_init(&rng) == QR_OK,
+         "start");
     if (argc > 1 && strcmp(argv[1], "planted") == 0) {
         uint8_t s[1];
         draw(s, 1);
@@ -249,9 +285,10 @@ main(int argc, char **argv)
         return 0;
     }
     scalars();
+    points();
     bits();
     pair_and_batch();
     zero_sharing();
-    puts("ctime: scalars, bit matrices, GF(2^128), base OT, PPRF, COT, RVOLE, zero sharing");
+    puts("ctime: scalars, points, bit matrices, GF(2^128), base OT, PPRF, COT, RVOLE, zero sharing");
     return 0;
 }

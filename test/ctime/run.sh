@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.." || exit 1
 : "${BUILD:=build/release}"
 bin=$BUILD/test/ctime/ctime_protocol
 vg() {
-    valgrind -q --error-exitcode=99 --suppressions=test/ctime/libsodium.supp "$bin" "$@" 2>&1
+    valgrind -q --error-exitcode=99 --suppressions=test/ctime/libsodium.supp \
+        --suppressions=test/ctime/libsecp256k1.supp "$bin" "$@" 2>&1
 }
 pass=0 fail=0
 out=$(vg planted)
