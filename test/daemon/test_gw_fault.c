@@ -1,0 +1,278 @@
+/*
+ * The gateway when others fail: a party that is away, silent or mad, clients that are slow, leave or
+ * come in numbers. Limits are made short; nothing waits for a fixed time.
+ */
+#include "daemon/loop.h"
+#include "test/common/gwrig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void
+test_party_away(void **state)
+{
+    (void)state;
+    struct rawresp r;
+    gwrig.party = fakeparty_stop(gwrig.party);
+    gwrig_wait_party(0);
+    gwrig_once(gwrig_sign, &r);
+    gwrig_expect_problem(&r, 503, "not_ready");
+    assert_true(rawresp_has(&r, "Retry-After: 1"));
+    gwrig_once("GET /healthcheck HTTP/1.1\r\n" HOST "\r\n", &r);
+    assert_int_equal(r.status, 503);
+    assert_non_null(strstr(r.body, "\"id\":\"party\",\"status\":\"DOWN\""));
+    gwrig_once("GET /metrics HTTP/1.1\r\n" HOST "\r\n", &r);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "quorate_gateway_party_up 0\n"));
+    gwrig_once("GET /livez HTTP/1.1\r\n" HOST "\r\n", &r);
+    assert_int_equal(r.status, 200);
+    gwrig_party();
+    gwrig_wait_party(1);
+    gwrig_once(gwrig_sign, &r);
+    assert_int_equal(r.status, 200);
+}
+
+/* The party fails in the middle of a request: 503 for it, then service goes on. */
+static void
+test_party_breaks(void **state)
+{
+    (void)state;
+    static const enum mode modes[] = {HANG_UP, GARBAGE, CUT_FRAME};
+    struct rawresp r;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        unsigned before = fakeparty_connections(gwrig.party);
+        atomic_store(&gwrig.mode, modes[i]);
+        gwrig_once(gwrig_sign, &r);
+        gwrig_expect_problem(&r, 503, "not_ready");
+        assert_non_null(strstr(r.body, "same id"));
+        atomic_store(&gwrig.mode, GOOD);
+        while (fakeparty_connections(gwrig.party) == before) {
+            usleep(1000);
+        }
+        gwrig_wait_party(1);
+        gwrig_once(gwrig_sign, &r);
+        assert_int_equal(r.status, 200);
+    }
+}
+
+static void
+short_answers(struct qr_config_gateway *c)
+{
+    c->answer_timeout_ms = 150;
+}
+
+static void
+test_party_silent(void **state)
+{
+    (void)state;
+    struct rawresp r;
+    gwrig_restart(short_answers);
+    gwrig_wait_party(1);
+    atomic_store(&gwrig.mode, SILENT);
+    gwrig_once(gwrig_sign, &r);
+    gwrig_expect_problem(&r, 504, "round_timeout");
+    /* An answer to another id is nobody's. */
+    atomic_store(&gwrig.mode, WRONG_ID);
+    gwrig_once(gwrig_sign, &r);
+    gwrig_expect_problem(&r, 504, "round_timeout");
+    atomic_store(&gwrig.mode, GOOD);
+    gwrig_once(gwrig_sign, &r);
+    assert_int_equal(r.status, 200);
+}
+
+/* Clients that leave before their answer: the answer goes nowhere, slots come back. */
+static void
+test_client_leaves(void **state)
+{
+    (void)state;
+    struct rawhttp h;
+    struct rawresp r;
+    gwrig_restart(short_answers);
+    gwrig_wait_party(1);
+    atomic_store(&gwrig.mode, SILENT);
+    for (int i = 0; i < 100; i++) { /* three times max_in_flight */
+        unsigned asked = fakeparty_asks(gwrig.party);
+        rawhttp_open(&h, qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&h, gwrig_sign);
+        while (fakeparty_asks(gwrig.party) == asked && i < 32) {
+            usleep(200);
+        }
+        rawhttp_close(&h);
+    }
+    atomic_store(&gwrig.mode, GOOD);
+    do {
+        gwrig_once(gwrig_sign, &r);
+        assert_true(r.status == 200 || r.status == 503);
+    } while (r.status != 200);
+}
+
+static void
+few(struct qr_config_gateway *c)
+{
+    c->max_in_flight = 2;
+    c->answer_timeout_ms = 1000;
+}
+
+static void
+test_too_many_in_flight(void **state)
+{
+    (void)state;
+    struct rawhttp h[2];
+    struct rawresp r;
+    gwrig_restart(few);
+    gwrig_wait_party(1);
+    atomic_store(&gwrig.mode, SILENT);
+    for (int i = 0; i < 2; i++) {
+        rawhttp_open(&h[i], qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&h[i], gwrig_sign);
+        while (fakeparty_asks(gwrig.party) <= (unsigned)i) {
+            usleep(500);
+        }
+    }
+    gwrig_once(gwrig_sign, &r);
+    gwrig_expect_problem(&r, 503, "not_ready");
+    assert_true(rawresp_has(&r, "Retry-After: 1"));
+    for (int i = 0; i < 2; i++) {
+        rawhttp_read(&h[i], &r);
+        assert_int_equal(r.status, 504);
+        rawhttp_close(&h[i]);
+    }
+}
+
+static void
+impatient(struct qr_config_gateway *c)
+{
+    c->request_timeout_ms = 300;
+    c->idle_timeout_ms = 300;
+}
+
+/* One byte now and then keeps no connection alive. */
+static void
+trickle(const char *text)
+{
+    struct rawhttp h;
+    uint64_t start = qr_mono_ns();
+    rawhttp_open(&h, qr_gw_port(gwrig.gw), 5000);
+    for (const char *p = text; *p; p++) {
+        if (!rawhttp_send(&h, p, 1)) {
+            break;
+        }
+        usleep(20000);
+    }
+    assert_true(rawhttp_closed(&h) || qr_mono_ns() - start < 3000000000u);
+    assert_true(qr_mono_ns() - start < 3000000000u);
+    rawhttp_close(&h);
+    assert_int_equal(fakeparty_asks(gwrig.party), 0);
+}
+
+static void
+test_slow_clients(void **state)
+{
+    (void)state;
+    static char slow[2048];
+    struct rawhttp h;
+    gwrig_restart(impatient);
+    gwrig_wait_party(1);
+    memset(slow, 'a', sizeof slow - 1);
+    memcpy(slow, "GET /", 5);
+    trickle(slow); /* a header that never ends */
+    int n = snprintf(slow, sizeof slow,
+                     "POST /v1/sign HTTP/1.1\r\n" HOST JSON STAMP "Content-Length: 1500\r\n\r\n");
+    slow[n] = 'x';
+    rawhttp_open(&h, qr_gw_port(gwrig.gw), 5000);
+    assert_true(rawhttp_send(&h, slow, (size_t)n));
+    for (int i = 0; i < 1000 && rawhttp_send(&h, "x", 1); i++) {
+        usleep(10000); /* the body trickles in */
+    }
+    struct rawresp r;
+    rawhttp_read(&h, &r);
+    assert_int_equal(r.status, 0);
+    rawhttp_close(&h);
+    rawhttp_open(&h, qr_gw_port(gwrig.gw), 5000); /* says nothing */
+    assert_true(rawhttp_closed(&h));
+    rawhttp_close(&h);
+    assert_int_equal(fakeparty_asks(gwrig.party), 0);
+}
+
+static void
+crowded(struct qr_config_gateway *c)
+{
+    c->max_per_ip = 3;
+    c->max_connections = 8;
+}
+
+static void
+test_connection_limits(void **state)
+{
+    (void)state;
+    struct rawhttp h[4];
+    struct rawresp r;
+    gwrig_restart(crowded);
+    gwrig_wait_party(1);
+    for (int i = 0; i < 3; i++) {
+        rawhttp_open(&h[i], qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&h[i], gwrig_sign);
+        rawhttp_read(&h[i], &r);
+        assert_int_equal(r.status, 200);
+    }
+    rawhttp_open(&h[3], qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&h[3], gwrig_sign);
+    rawhttp_read(&h[3], &r);
+    assert_int_equal(r.status, 0); /* closed: one address has its share */
+    rawhttp_text(&h[0], gwrig_sign);
+    rawhttp_read(&h[0], &r);
+    assert_int_equal(r.status, 200);
+    for (int i = 0; i < 4; i++) {
+        rawhttp_close(&h[i]);
+    }
+}
+
+static void
+test_drain(void **state)
+{
+    (void)state;
+    struct rawhttp h, kept;
+    struct rawresp r;
+    rawhttp_open(&kept, qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&kept, gwrig_sign);
+    rawhttp_read(&kept, &r);
+    assert_int_equal(r.status, 200);
+    atomic_store(&gwrig.mode, BACKWARDS); /* holds two */
+    rawhttp_open(&h, qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&h, gwrig_sign);
+    while (fakeparty_asks(gwrig.party) < 2) {
+        usleep(500);
+    }
+    atomic_store(&gwrig.drain, 1);
+    while (atomic_load(&gwrig.drain)) {
+        usleep(500);
+    }
+    /* New requests on old connections are refused and closed; the one in flight is still open. */
+    rawhttp_text(&kept, gwrig_sign);
+    rawhttp_read(&kept, &r);
+    gwrig_expect_problem(&r, 503, "not_ready");
+    assert_true(rawresp_has(&r, "Connection: close"));
+    assert_true(rawhttp_closed(&kept));
+    assert_false(qr_gw_idle(gwrig.gw));
+    rawhttp_close(&kept);
+    rawhttp_close(&h);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, gwrig_setup, gwrig_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_party_away),         CASE(test_party_breaks),
+        CASE(test_party_silent),       CASE(test_client_leaves),
+        CASE(test_too_many_in_flight), CASE(test_slow_clients),
+        CASE(test_connection_limits),  CASE(test_drain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
