@@ -276,7 +276,7 @@ test_injective(void **state)
         size_t m = 0, from = 0;
         for (size_t i = 0; i < 6; i++) {
             if (i == 5 || (cuts >> i & 1)) {
-                f[m++] = qr_view_of("aaaaaa" + from, i + 1 - from);
+                f[m++] = qr_view_of(&"aaaaaa"[from], i + 1 - from);
                 from = i + 1;
             }
         }
