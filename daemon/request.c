@@ -4,6 +4,7 @@
 #include "proto/json_strict.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/mem.h"
 
 #include <stdio.h>
 
@@ -35,22 +36,39 @@ qr_kind_parse(qr_view name, enum qr_kind *ret)
     return QR_ERR_MALFORMED;
 }
 
-void
+/* Hashes prefix || length || body, laid out in mem (FRAME_MAX(body.len) bytes). */
+#define FRAME_MAX(len) (sizeof HASH_PREFIX - 1 + 4 + (len))
+
+static void
+hash_in(uint8_t *mem, qr_view body, uint8_t ret[static 32])
+{
+    size_t n = sizeof HASH_PREFIX - 1;
+
+    memcpy(mem, HASH_PREFIX, n);
+    qr_put32(mem + n, (uint32_t)body.len);
+    memcpy(mem + n + 4, body.p, body.len);
+    qr_sha256(qr_view_of(mem, n + 4 + body.len), ret);
+}
+
+qr_err
 qr_request_hash(qr_view body, uint8_t ret[static 32])
 {
-    uint8_t buf[sizeof HASH_PREFIX - 1 + 4 + QR_BODY_MAX];
-    size_t n = sizeof HASH_PREFIX - 1, len = body.len <= QR_BODY_MAX ? body.len : QR_BODY_MAX;
-
-    memcpy(buf, HASH_PREFIX, n);
-    qr_put32(buf + n, (uint32_t)len);
-    memcpy(buf + n + 4, body.p, len);
-    qr_sha256(qr_view_of(buf, n + 4 + len), ret);
+    if (body.len == 0 || body.len > QR_BODY_MAX) {
+        return QR_ERR_TOO_LARGE;
+    }
+    uint8_t *mem = qr_alloc(FRAME_MAX(body.len));
+    if (!mem) {
+        return QR_ERR_NO_MEMORY;
+    }
+    hash_in(mem, body, ret);
+    qr_free(mem);
+    return QR_OK;
 }
 
 /* What is being read, besides the result. */
 struct reader {
     struct qr_request *q;
-    uint8_t preimage[QR_PREIMAGE_MAX];
+    uint8_t *scratch; /* for one preimage: as long as the body, so twice what hex can give */
 };
 
 static qr_err
@@ -110,11 +128,11 @@ read_item(struct reader *r, const struct qr_json_at *at, struct qr_request_item 
         return QR_OK;
     }
     size_t len = hex.len / 2;
-    if (qr_hex_decode((const char *)hex.p, hex.len, r->preimage, len) != QR_OK) {
+    if (qr_hex_decode((const char *)hex.p, hex.len, r->scratch, len) != QR_OK) {
         return qr_json_fail(at, QR_ERR_MALFORMED,
                             "preimage must be lower-case hex with an even number of digits");
     }
-    return derive(item, qr_view_of(r->preimage, len), at);
+    return derive(item, qr_view_of(r->scratch, len), at);
 }
 
 static qr_err
@@ -157,7 +175,8 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
     QR_TRY(qr_json_head(&root, NULL));
     QR_TRY(qr_json_fields(&root, fields));
     if (q->key[0] != 2 && q->key[0] != 3) {
-        return qr_json_fail(&root, QR_ERR_MALFORMED, "key must be a compressed point (66 hex digits, 02 or 03 first)");
+        return qr_json_fail(&root, QR_ERR_MALFORMED,
+                            "key must be a compressed point (66 hex digits, 02 or 03 first)");
     }
     memcpy(q->id, id.p, id.len);
     q->id[id.len] = 0;
@@ -176,9 +195,8 @@ qr_err
 qr_request_parse(qr_view body, struct qr_request *ret, char *detail, size_t detail_cap)
 {
     struct qr_json j;
-    struct reader r;
+    struct reader r = {.q = ret};
 
-    r.q = ret;
     if (body.len > QR_BODY_MAX) {
         if (detail) {
             (void)snprintf(detail, detail_cap, "body has %zu bytes, at most %u are allowed",
@@ -187,10 +205,13 @@ qr_request_parse(qr_view body, struct qr_request *ret, char *detail, size_t deta
         return QR_ERR_TOO_LARGE;
     }
     QR_TRY(qr_json_parse(&j, body, REQUEST_VALUES, detail, detail_cap));
-    qr_err e = read_request(&r, &j, detail, detail_cap);
+    /* On the heap and as small as may be: large automatic arrays are cleared at every call. */
+    r.scratch = qr_alloc(FRAME_MAX(body.len));
+    qr_err e = r.scratch ? read_request(&r, &j, detail, detail_cap) : QR_ERR_NO_MEMORY;
     qr_json_clear(&j);
     if (e == QR_OK) {
-        qr_request_hash(body, ret->hash);
+        hash_in(r.scratch, body, ret->hash);
     }
+    qr_free(r.scratch);
     return e;
 }

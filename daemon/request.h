@@ -61,6 +61,7 @@ struct qr_request {
  */
 qr_err QR_MUST qr_request_parse(qr_view body, struct qr_request *ret, char *detail,
                                 size_t detail_cap);
-void qr_request_hash(qr_view body, uint8_t ret[static 32]);
+/* The request hash alone. TOO_LARGE (empty, or above QR_BODY_MAX), NO_MEMORY. */
+qr_err QR_MUST qr_request_hash(qr_view body, uint8_t ret[static 32]);
 
 #endif
