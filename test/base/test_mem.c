@@ -447,6 +447,14 @@ test_dbuf(void **state)
     assert_int_equal(qr_dbuf_append(&d, b, 5), QR_OK);
     qr_dbuf_free(&d);
 
+    /* A small maximum is kept, too. */
+    struct qr_dbuf small;
+    qr_dbuf_init(&small, 100);
+    assert_int_equal(qr_dbuf_append(&small, b, 99), QR_OK);
+    assert_int_equal(small.cap, 100);
+    assert_int_equal(qr_dbuf_append(&small, b, 2), QR_ERR_TOO_LARGE);
+    qr_dbuf_free(&small);
+
     /* Out of memory: what was there stays. */
     assert_int_equal(qr_dbuf_append(&d, b, 200), QR_OK);
     allocations_left = 0;
