@@ -294,8 +294,14 @@ qr_batch_refill(struct qr_party *p)
         }
         uint16_t hot = qr_batch_set(p, p->key[k].key, 0, 0);
         uint16_t cold = qr_batch_set(p, p->key[k].key, 1, 0);
-        if (hot) {
+        if (hot && p->cfg.pool_low > 0) {
             fill(p, k, hot, p->cfg.pool_low, p->cfg.pool_high);
+        } else if (hot && p->key[k].filled != hot) {
+            /* Low mark 0: fill a set once and leave it alone. */
+            struct qr_pool_id id = {.set_mask = hot, .owner = p->self};
+            memcpy(id.key_id, p->key[k].key->pub.key_id, 32);
+            fill(p, k, hot, p->cfg.pool_high, p->cfg.pool_high);
+            p->key[k].filled = qr_pool_ready(p->pool, &id) >= p->cfg.pool_high ? hot : 0;
         }
         if (cold && cold != hot) {
             fill(p, k, cold, p->cfg.pool_standby, p->cfg.pool_standby);

@@ -115,6 +115,7 @@ struct qr_signrun {
 
 struct qr_keyslot {
     struct qr_key *key; /* locked */
+    uint16_t filled;    /* low mark 0: the set that was filled once */
 };
 
 struct qr_verdict {

@@ -93,7 +93,13 @@ quorum_start() { # DIR N [LOW HIGH STANDBY]
     _sockets=
     _descriptors=
     for _i in $(seq 1 "$_n"); do
-        quorum_configure "$_dir" "$_i" "$_n" "${3:-32}" "${4:-64}" "${5:-16}"
+        # QUORUM_OTHERS: pool marks of all parties but the first
+        # shellcheck disable=SC2086 # three numbers
+        if [ "$_i" = 1 ] || [ -z "${QUORUM_OTHERS:-}" ]; then
+            quorum_configure "$_dir" "$_i" "$_n" "${3:-32}" "${4:-64}" "${5:-16}"
+        else
+            quorum_configure "$_dir" "$_i" "$_n" $QUORUM_OTHERS
+        fi
         quorum_party "$_dir" "$_i" start || return 1
         "$BIN/quorate" descriptor --socket "$_dir/p$_i/admin.sock" >"$_dir/p$_i/descriptor.json" || return 1
         _sockets="$_sockets --socket $_dir/p$_i/admin.sock"

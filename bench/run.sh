@@ -1,0 +1,99 @@
+#!/bin/sh
+# All benches; JSON lines in build/bench/. QR_BENCH_QUICK=1: too short for figures.
+set -eu
+BUILD=${BUILD:-build/release}
+BIN=${BIN:-build/bin}
+OUT=${OUT:-build/bench}
+Q=${QR_BENCH_QUICK:-}
+DIR=$(mktemp -d /tmp/quorate-bench-XXXXXX)
+. test/quorum.sh
+trap 'quorum_stop "$DIR" 2>/dev/null; rm -rf "$DIR"' EXIT
+trap 'exit 1' INT TERM
+mkdir -p "$OUT"
+
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+git diff --quiet HEAD 2>/dev/null || commit="$commit+"
+export QR_COMMIT="$commit"
+
+row() { # NAME N T VALUE UNIT
+    printf '{"name":"%s","n":%s,"t":%s,"value":%s,"unit":"%s","ratio":null,"commit":"%s"}\n' "$1" "$2" "$3" "$4" "$5" "$commit"
+}
+num() { sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p" | head -n 1; }
+
+echo "protocol, in process" >&2
+"$BUILD/bench/bench_protocol" | tee "$OUT/protocol.jsonl"
+if [ -x "$BUILD/bench/bench_transport" ]; then
+    echo "transport, loopback" >&2
+    "$BUILD/bench/bench_transport" | tee "$OUT/transport.jsonl"
+fi
+if [ -z "$Q" ] && command -v valgrind >/dev/null 2>&1; then
+    echo "instructions, callgrind" >&2
+    : >"$OUT/instructions.jsonl"
+    for c in cpu_sign_total cpu_sign_online cpu_presign cpu_keygen cpu_pair_setup; do
+        # the bench prints what one party and one signature (or key, or pair) is of what it did
+        valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=bench_measured \
+            "$BUILD/bench/bench_protocol" --instructions "$c" >"$DIR/cg" 2>&1 || continue
+        cat "$DIR/cg" >>"$OUT/callgrind.txt"
+        i=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$DIR/cg")
+        d=$(sed -n 's/.*"divide_by":\([0-9]*\).*/\1/p' "$DIR/cg")
+        row "$c" 2 2 "$((${i:-0} / ${d:-1}))" instructions | tee -a "$OUT/instructions.jsonl"
+    done
+fi
+
+# ---- through real daemons ----------------------------------------------------------------
+full=10000
+[ -n "$Q" ] && full=512
+: >"$OUT/load.jsonl"
+
+fill_wait() { # COUNT: until party 1 holds so many presignatures of its hot set
+    _w=1200
+    while [ "$(ready)" -lt "$1" ]; do
+        _w=$((_w - 1))
+        [ "$_w" -gt 0 ] || { echo "pool did not fill: $(ready) of $1" >&2; return 1; }
+        sleep 0.1
+    done
+}
+ready() {
+    "$BIN/quorate" status --socket "$DIR/p1/admin.sock" --json |
+        grep -o '"owner":1,"ready":[0-9]*' | sed 's/.*://' | sort -n | tail -n 1 | grep . || echo 0
+}
+# fresh LOW HIGH: a new quorum whose first party alone owns pools
+fresh() {
+    quorum_stop "$DIR" 2>/dev/null || true
+    rm -rf "$DIR"
+    QUORUM_BASE_PORT=$((QUORUM_BASE_PORT + 7))
+    QUORUM_OTHERS="0 0 0"
+    quorum_start "$DIR" 3 "$1" "$2" 0
+    KEY=$(quorum_keygen "$DIR" 2)
+}
+load() {
+    "$BIN/quorate-load" --gateway "$(quorum_gateway_url "$DIR" 1)" --client "$DIR/client.pem" --key "$KEY" "$@"
+}
+
+echo "memory with 1,000 presignatures" >&2
+fresh 1000 1008
+fill_wait "$([ -n "$Q" ] && echo 500 || echo 1000)"
+row mem_party 3 2 "$(sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$DIR/p1/pid")/status")" KiB | tee -a "$OUT/load.jsonl"
+
+echo "sustained, refill on" >&2
+load --concurrency 32 --items 1 --seconds "$([ -n "$Q" ] && echo 2 || echo 60)" >"$OUT/sustained.json"
+row load_sustained 3 2 "$(num sigs_per_s <"$OUT/sustained.json")" signatures/s | tee -a "$OUT/load.jsonl"
+
+echo "burst of single-item requests from a full pool" >&2
+fresh 0 "$full"
+fill_wait "$full"
+load --concurrency 64 --items 1 --count "$full" >"$OUT/burst_1.json"
+rate=$(num sigs_per_s <"$OUT/burst_1.json")
+row load_burst_1 3 2 "$rate" signatures/s | tee -a "$OUT/load.jsonl"
+
+echo "latency at half that rate" >&2
+fresh 0 "$full"
+fill_wait "$full"
+load --rate "$(echo "$rate" | awk '{print int($1/2)}')" --items 1 --count "$((full / 2))" >"$OUT/latency_1.json"
+row latency_burst_1 3 2 "$(num p50_us <"$OUT/latency_1.json")" us | tee -a "$OUT/load.jsonl"
+
+echo "burst of 64-item requests from a full pool" >&2
+fresh 0 "$full"
+fill_wait "$full"
+load --concurrency 16 --items 64 --count "$((full / 64 * 64))" >"$OUT/burst_64.json"
+row load_burst_64 3 2 "$(num sigs_per_s <"$OUT/burst_64.json")" signatures/s | tee -a "$OUT/load.jsonl"
