@@ -7,7 +7,12 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SECONDARY:
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# As many jobs as processors, unless the command line says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(JOBS)
+endif
 
 CONF  ?= release
 ifeq ($(origin CC),default)
@@ -22,9 +27,6 @@ WERROR ?= -Werror
 BUILD ?= build/$(CONF)
 # The release binaries stand where README says; those of other configurations beside their objects.
 BIN   := $(if $(filter build/release,$(BUILD)),build/bin,$(BUILD)/bin)
-JOBS  ?= $(shell nproc 2>/dev/null || echo 2)
-empty :=
-comma := ,
 
 ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz),)
 $(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz)
@@ -204,6 +206,7 @@ help: ## show this list
 	  '  CONF=release     or debug, asan, tsan, cov, verify' \
 	  '  CC=cc            or gcc, clang' \
 	  '  V=1              show the commands' \
+	  '  JOBS=2           tests at a time, and jobs if there is no -j (default: processors)' \
 	  '  WERROR=          warnings do not stop the build' \
 	  '  TESTS="a b"      for test and check: only those whose path holds one of these words' \
 	  '  KEEP=1           for demo: leave the quorum running' \

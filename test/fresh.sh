@@ -99,14 +99,14 @@ step() {
     took=$((SECONDS - t))
 }
 case $what in
-    build) step build inside 'make -j2 all tests' ;;
+    build) step build inside 'make all tests' ;;
     both | demo)
-        step demo inside 'make -j2 demo'
+        step demo inside 'make demo'
         if [ $fail = 0 ] && [ "$took" -gt "$limit" ]; then
             echo "fresh: $suite: make demo took $took s; the promise is $limit s"
             fail=1
         fi
         ;;
 esac
-case $what in both | test) step test inside 'make -j2 test' ;; esac
+case $what in both | test) step test inside 'make test' ;; esac
 exit $fail

@@ -6,18 +6,17 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8
 LOGS=build/nightly
-jobs=$(nproc)
 # shellcheck source=test/steps.sh
 . test/steps.sh
 
 step deps 900 deploy/deps.sh dev
-step test 1200 env QR_TEST_LONG=1 TIME_LIMIT=1100 make -j"$jobs" test
-step asan 3600 env QR_TEST_LONG=1 TIME_LIMIT=3500 make -j"$jobs" CONF=asan test
-step tsan 1800 make -j"$jobs" CONF=tsan check
+step test 1200 env QR_TEST_LONG=1 TIME_LIMIT=1100 make test
+step asan 3600 env QR_TEST_LONG=1 TIME_LIMIT=3500 make CONF=asan test
+step tsan 1800 make CONF=tsan check
 step lint 1200 make lint
-step coverage 1200 make -j"$jobs" coverage
-step fuzz 5400 make -j"$jobs" fuzz FUZZ_SECONDS=240
-step bench 1800 make -j"$jobs" bench
+step coverage 1200 make coverage
+step fuzz 5400 make fuzz FUZZ_SECONDS=240
+step bench 1800 make bench
 step bench-format 30 python3 -B test/check_bench.py build/bench
 if [ "$(id -u)" = 0 ]; then
     step fresh-bookworm 1200 test/fresh.sh bookworm
