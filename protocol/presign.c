@@ -323,9 +323,11 @@ work_check2(struct qr_presign *p, uint16_t *ret_blame)
     }
     if (j == NULL)
         return QR_OK;
-    *ret_blame = j->party;
-    QR_TRY(qr_ps_parse(p, j));
-    *ret_blame = 0;
+    qr_err err = qr_ps_parse(p, j);
+    /* whoever sees another commitment than we do may have been lied to: views blame nobody */
+    if (err != QR_OK && err != QR_ERR_EQUIVOCATION)
+        *ret_blame = j->party;
+    QR_TRY(err);
     j->parsed = 1;
     if (left == 1) {
         p->phase = FINISH;

@@ -64,8 +64,8 @@ qr_err QR_MUST qr_presign_recv(struct qr_presign *p, uint16_t from, enum qr_msg 
  * begun: any exit cancels through it what is reserved and not sent.
  *
  * Fatal, machine wiped: QR_ERR_CHECK with *ret_blame (C1, C2 or C3: the caller must retire the pair
- * before it answers anything); COMMITMENT, EQUIVOCATION, POINT and SCALAR with blame; SUM, INFINITY,
- * BACKPRESSURE, RETIRED without. If several peers fail C2 or C3, the one with the lowest index is
+ * before it answers anything); COMMITMENT, POINT and SCALAR with blame; EQUIVOCATION (the parties saw
+ * different commitments), SUM, INFINITY, BACKPRESSURE, RETIRED without. If several peers fail C2 or C3, the one with the lowest index is
  * named: nobody outside learns the verdict on the others. STATE on a machine that has ended badly.
  */
 qr_err QR_MUST qr_presign_work(struct qr_presign *p, const struct qr_rng *rng,
