@@ -435,8 +435,8 @@ judge_evidence(struct qr_chan *c, qr_view evidence)
 
     qr_sha256(evidence, c->evidence_hash[peer_side(c)]);
     qr_hello_binder(&c->peer, &c->own, &c->binding, binder);
-    qr_err e = a->verify(a->ctx, c->peer.index, (enum qr_platform)c->peer.platform, evidence, binder,
-                         &c->claims, why, sizeof why);
+    qr_err e = a->verify(a->ctx, c->peer.index, (enum qr_platform)c->peer.platform, evidence,
+                         binder, &c->claims, why, sizeof why);
     if (e != QR_OK) {
         return qr_chan_fail(c, e, "%s evidence refused: %s",
                             qr_platform_name((enum qr_platform)c->peer.platform),
@@ -606,9 +606,9 @@ input(struct qr_chan *c, size_t len)
         } else {
             qr_err e = read_frame(c, &more);
             if (e != QR_OK) {
-                return qr_chan_fail(c, e, "%s", e == QR_ERR_TLS || e == QR_ERR_LINK_CLOSED
-                                                    ? qr_tls_why(c->tls)
-                                                    : qr_err_text(e));
+                return qr_chan_fail(c, e, "%s",
+                                    e == QR_ERR_TLS || e == QR_ERR_LINK_CLOSED ? qr_tls_why(c->tls)
+                                                                               : qr_err_text(e));
             }
         }
         c->consumed = before + len - qr_tls_fed(c->tls);

@@ -75,8 +75,8 @@ qr_frame_head_put(uint8_t out[static QR_FRAME_HEAD_LEN], unsigned kind, size_t b
 }
 
 qr_err
-qr_frame_head_get(const uint8_t in[static QR_FRAME_HEAD_LEN], enum qr_frame *ret_kind, int *ret_zstd,
-                  size_t *ret_body_len)
+qr_frame_head_get(const uint8_t in[static QR_FRAME_HEAD_LEN], enum qr_frame *ret_kind,
+                  int *ret_zstd, size_t *ret_body_len)
 {
     uint32_t n = qr_get32(in);
     unsigned kind = in[4] & ~QR_FRAME_ZSTD;

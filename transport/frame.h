@@ -17,10 +17,10 @@
 #include "protocol/base/limits.h"
 
 #define QR_FRAME_HEAD_LEN 5u
-#define QR_FRAME_ZSTD 0x80u       /* in the kind byte */
+#define QR_FRAME_ZSTD 0x80u /* in the kind byte */
 #define QR_ITEM_HEAD_LEN 4u
-#define QR_ITEM_ZSTD 0x80000000u  /* in the item's word */
-#define QR_DATA_HEAD_LEN 8u       /* the acknowledgement in front of the items */
+#define QR_ITEM_ZSTD 0x80000000u /* in the item's word */
+#define QR_DATA_HEAD_LEN 8u      /* the acknowledgement in front of the items */
 #define QR_EVIDENCE_FRAME_MAX (QR_EVIDENCE_MAX + 1024u)
 
 enum qr_frame {
@@ -55,8 +55,8 @@ void qr_frame_head_put(uint8_t out[static QR_FRAME_HEAD_LEN], unsigned kind, siz
  * Kind (bit 7 removed), zstd flag and body length of a head. MALFORMED: unknown kind, or zstd where
  * it is not allowed; LENGTH: outside the kind's bounds (TOO_LARGE above QR_FRAME_MAX).
  */
-qr_err QR_MUST qr_frame_head_get(const uint8_t in[static QR_FRAME_HEAD_LEN], enum qr_frame *ret_kind,
-                                 int *ret_zstd, size_t *ret_body_len);
+qr_err QR_MUST qr_frame_head_get(const uint8_t in[static QR_FRAME_HEAD_LEN],
+                                 enum qr_frame *ret_kind, int *ret_zstd, size_t *ret_body_len);
 
 /* The next item of a DATA body; call while items.pos < items.len. MALFORMED, TRUNCATED. */
 qr_err QR_MUST qr_frame_item(struct qr_buf *items, int *ret_zstd, qr_view *ret_bytes);

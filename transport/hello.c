@@ -1,8 +1,8 @@
 #include "transport/hello.h"
 
 #include "protocol/base/buf.h"
-#include "protocol/base/hash.h"
 #include "protocol/base/check.h"
+#include "protocol/base/hash.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -109,7 +109,8 @@ explain(const char *what, uint64_t theirs, uint64_t ours, char *why, size_t cap)
                        what, theirs, ours, what);
     } else {
         (void)snprintf(why, cap,
-                       "%s serial %" PRIu64 " is the same as ours, but the documents differ: compare "
+                       "%s serial %" PRIu64
+                       " is the same as ours, but the documents differ: compare "
                        "them and issue one with a higher serial",
                        what, theirs);
     }

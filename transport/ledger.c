@@ -18,7 +18,7 @@ qr_msg_class(enum qr_msg type)
         return QR_CLASSES_PRESIGN;
     }
     return type == QR_MSG_SIGN_REQUEST || type == QR_MSG_SIGN_SHARE ? QR_CLASSES_ONLINE
-                                                                     : QR_CLASSES_CONTROL;
+                                                                    : QR_CLASSES_CONTROL;
 }
 
 const char *

@@ -49,7 +49,7 @@ struct qr_ledger {
 };
 
 enum qr_class qr_msg_class(enum qr_msg type);
-const char *qr_class_name(enum qr_class c); /* "presign" */
+const char *qr_class_name(enum qr_class c);         /* "presign" */
 const char *qr_link_kind_name(enum qr_link_kind k); /* "loopback", "intra", "cross" */
 
 /* Loopback by address; else by whether both names of clouds are the same and not empty. */
@@ -78,7 +78,8 @@ struct qr_tally {
 };
 
 /* cipher bytes were appended, of which by_class[c] are class c. */
-void qr_tally_add(struct qr_tally *t, size_t cipher, const size_t by_class[static QR_CLASSES_COUNT]);
+void qr_tally_add(struct qr_tally *t, size_t cipher,
+                  const size_t by_class[static QR_CLASSES_COUNT]);
 /* The link took n bytes: counts them into p's outgoing wire. */
 void qr_tally_take(struct qr_tally *t, size_t n, struct qr_ledger_peer *p);
 

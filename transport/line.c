@@ -66,7 +66,8 @@ compose(const struct qr_line *l, const char *text, char *out, size_t cap)
         (void)snprintf(out, cap, "peer %u at %s: %s", (unsigned)l->peer->cfg->index,
                        l->peer->cfg->address, text);
     } else if (l->peer) {
-        (void)snprintf(out, cap, "peer %u from %s: %s", (unsigned)l->peer->cfg->index, remote, text);
+        (void)snprintf(out, cap, "peer %u from %s: %s", (unsigned)l->peer->cfg->index, remote,
+                       text);
     } else {
         (void)snprintf(out, cap, "connection from %s: %s", remote, text);
     }

@@ -264,8 +264,7 @@ set_stream(struct nng_conn *c, nng_stream *s)
     }
     if (a.s_family == NNG_AF_INET) {
         (void)inet_ntop(AF_INET, &a.s_in.sa_addr, host, sizeof host);
-        (void)snprintf(c->remote, sizeof c->remote, "%s:%u", host,
-                       (unsigned)ntohs(a.s_in.sa_port));
+        (void)snprintf(c->remote, sizeof c->remote, "%s:%u", host, (unsigned)ntohs(a.s_in.sa_port));
     } else if (a.s_family == NNG_AF_INET6) {
         (void)inet_ntop(AF_INET6, a.s_in6.sa_addr, host, sizeof host);
         (void)snprintf(c->remote, sizeof c->remote, "[%s]:%u", host,

@@ -133,8 +133,8 @@ fill_peers(struct qr_net *n)
         p->cfg = &n->p.peers[i];
         p->row = &n->ledger.peer[i];
         p->row->index = p->cfg->index;
-        p->row->kind = qr_link_kind_of(p->cfg->address, n->p.self_cloud ? n->p.self_cloud : "",
-                                       p->cfg->cloud);
+        p->row->kind =
+            qr_link_kind_of(p->cfg->address, n->p.self_cloud ? n->p.self_cloud : "", p->cfg->cloud);
         qr_queue_init(&p->queue, n->p.self, p->cfg->index);
     }
 }
@@ -197,7 +197,8 @@ qr_net_free(struct qr_net *n)
         return;
     }
     for (struct qr_line *l = n->lines; l; l = l->next) {
-        if (l->chan && l->state != LINE_CLOSING) { /* best effort: peers need not wait for silence */
+        if (l->chan &&
+            l->state != LINE_CLOSING) { /* best effort: peers need not wait for silence */
             qr_chan_close(l->chan, QR_OK);
             qr_line_pump(l);
         }

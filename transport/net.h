@@ -38,7 +38,7 @@ struct qr_net_peer {
 
 struct qr_net_params {
     uint16_t self;
-    const char *listen;     /* address of our listener, e.g. tcp://127.0.0.1:7001 */
+    const char *listen; /* address of our listener, e.g. tcp://127.0.0.1:7001 */
     const char *self_cloud;
     uint8_t id[32];
     struct qr_id_signer signer;

@@ -96,10 +96,10 @@ struct qr_net {
 #define QR_NET_EVIDENCE_NS (660000 * QR_MS) /* age at which a line is closed all the same */
 #define QR_NET_BACKOFF_MIN_NS (50 * QR_MS)
 #define QR_NET_BACKOFF_MAX_NS (1000 * QR_MS)
-#define QR_NET_STEADY_NS (1000 * QR_MS) /* a line that lived so long forgives failed dials */
-#define QR_NET_ACK_NS (25 * QR_MS)      /* an acknowledgement waits so long for company */
-#define QR_NET_ACK_BYTES (256u * 1024u) /* but not for more than this */
-#define QR_NET_BATCH (64u * 1024u)      /* a frame takes no further message beyond this */
+#define QR_NET_STEADY_NS (1000 * QR_MS)  /* a line that lived so long forgives failed dials */
+#define QR_NET_ACK_NS (25 * QR_MS)       /* an acknowledgement waits so long for company */
+#define QR_NET_ACK_BYTES (256u * 1024u)  /* but not for more than this */
+#define QR_NET_BATCH (64u * 1024u)       /* a frame takes no further message beyond this */
 #define QR_NET_REPEAT_NS (60000 * QR_MS) /* the same refusal is reported once in this time */
 
 /* net.c */

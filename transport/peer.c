@@ -54,8 +54,8 @@ judge_boot(const struct qr_peer *p, const struct qr_hello *h, char *why, size_t 
 {
     const struct qr_hello *waiting = p->next ? qr_chan_peer(p->next->chan) : NULL;
     int live_up = p->known && line_alive(p->up) && !same_boot(p, h);
-    int live_next = waiting && line_alive(p->next) &&
-                    memcmp(waiting->boot_nonce, h->boot_nonce, 32) != 0;
+    int live_next =
+        waiting && line_alive(p->next) && memcmp(waiting->boot_nonce, h->boot_nonce, 32) != 0;
 
     if (live_up || live_next) {
         (void)snprintf(why, cap,
@@ -314,9 +314,9 @@ hear_packed(struct qr_peer *p, struct qr_line *l, qr_view item, size_t *budget)
         return qr_chan_fail(l->chan, QR_ERR_NO_MEMORY, "no memory for a packed message");
     }
     e = qr_zip_unpack(p->net->env.zip, item, plain->p, n);
-    e = e == QR_OK ? hear_envelope(p, l, (qr_view){plain->p, n}, 1, QR_ITEM_HEAD_LEN + item.len,
-                                   plain)
-                   : qr_chan_fail(l->chan, e, "packed message: %s", qr_err_text(e));
+    e = e == QR_OK
+            ? hear_envelope(p, l, (qr_view){plain->p, n}, 1, QR_ITEM_HEAD_LEN + item.len, plain)
+            : qr_chan_fail(l->chan, e, "packed message: %s", qr_err_text(e));
     qr_block_unref(plain);
     return e;
 }

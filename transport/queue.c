@@ -80,7 +80,8 @@ qr_queue_reserve(struct qr_queue *q, enum qr_msg type, uint32_t epoch, const uin
 static struct qr_queued *
 take_open(struct qr_queue *q, uint8_t *p)
 {
-    struct qr_queued *m = (struct qr_queued *)(void *)(p - HEADROOM - offsetof(struct qr_queued, p));
+    struct qr_queued *m =
+        (struct qr_queued *)(void *)(p - HEADROOM - offsetof(struct qr_queued, p));
 
     QR_ASSERT(m->magic == MAGIC && m->seq == 0);
     if (m->prev) {

@@ -184,9 +184,10 @@ self_signed(EVP_PKEY *key)
              ASN1_TIME_set_string_X509(from, "20000101000000Z") &&
              ASN1_TIME_set_string_X509(to, "99991231235959Z") && X509_set1_notBefore(c, from) &&
              X509_set1_notAfter(c, to) &&
-             X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"quorate", -1, -1,
-                                        0) &&
-             X509_set_issuer_name(c, name) && X509_set_pubkey(c, key) && X509_sign(c, key, NULL) > 0;
+             X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"quorate", -1,
+                                        -1, 0) &&
+             X509_set_issuer_name(c, name) && X509_set_pubkey(c, key) &&
+             X509_sign(c, key, NULL) > 0;
     ASN1_TIME_free(from);
     ASN1_TIME_free(to);
     if (!ok) {
@@ -445,8 +446,8 @@ qr_tls_export(struct qr_tls *t, const char *label, uint8_t out[static 32])
     /* The exporter covers the server's certificate only, so both keys go into its context. */
     memcpy(context, qr_tls_spki(t, QR_ROLE_CLIENT), 32);
     memcpy(context + 32, qr_tls_spki(t, QR_ROLE_SERVER), 32);
-    return SSL_export_keying_material(t->ssl, out, 32, label, strlen(label), context, sizeof context,
-                                      1) == 1
+    return SSL_export_keying_material(t->ssl, out, 32, label, strlen(label), context,
+                                      sizeof context, 1) == 1
                ? QR_OK
                : QR_ERR_TLS;
 }

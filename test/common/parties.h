@@ -22,10 +22,10 @@ struct qr_rng test_rng(void);
 struct test_attester {
     uint8_t measurement[32];
     unsigned made, verified;
-    int refuse;         /* verify says no */
-    uint8_t last[128];  /* what evidence() made last */
+    int refuse;        /* verify says no */
+    uint8_t last[128]; /* what evidence() made last */
     size_t last_len;
-    int replay;         /* evidence() repeats `last` */
+    int replay; /* evidence() repeats `last` */
 };
 struct qr_attester test_attester(struct test_attester *a);
 
