@@ -239,6 +239,41 @@ test_complete_run(void **state)
     }
 }
 
+/* Identifiers, commitments, zero seed and confirmation from the specification. */
+static void
+test_reference(void **state)
+{
+    const struct qr_pair_params p = params(0);
+    const uint8_t lo[2] = {0, 3}, hi[2] = {0, 9}, attempt[4] = {0, 0, 0, 7};
+    uint8_t sid[32], h[32];
+
+    (void)state;
+    qr_th(QR_TAG_PAIR,
+          QR_FIELDS(QR_F(lo, 2), QR_F(hi, 2), QR_F(p.id_self, 32), QR_F(p.id_peer, 32),
+                    QR_F(p.nonce_self, 32), QR_F(p.nonce_peer, 32), QR_F(attempt, 4)),
+          sid);
+    for (int k = 0; k < 2; k++) {
+        const struct side *s = &stage[4].s[k];
+        assert_memory_equal(qr_pair_sid(s->p), sid, 32);
+        qr_th(QR_TAG_COM_ZERO,
+              QR_FIELDS(QR_F(sid, 32), QR_F(k == 0 ? lo : hi, 2), QR_F(messages[1][k] + PART, 32),
+                        QR_F(messages[1][k] + SALT, 32)),
+              h);
+        assert_memory_equal(messages[0][k] + COM_ZERO, h, 32);
+        qr_th(QR_TAG_ZERO_SEED,
+              QR_FIELDS(QR_F(sid, 32), QR_F(messages[1][0] + PART, 32),
+                        QR_F(messages[1][1] + PART, 32)),
+              h);
+        assert_memory_equal(&qr_pair_keys(s->p)->zero_seed, h, 32);
+        qr_th(QR_TAG_PAIR_CONFIRM,
+              QR_FIELDS(QR_F(sid, 32), QR_F(messages[0][0], QR_PAIR1_LEN),
+                        QR_F(messages[0][1], QR_PAIR1_LEN), QR_F(messages[1][0], QR_PAIR2_LEN),
+                        QR_F(messages[1][1], QR_PAIR2_LEN)),
+              h);
+        assert_memory_equal(messages[2][k], h, 32);
+    }
+}
+
 /* The result does what it is for, in both directions. */
 static void
 test_keys_extend(void **state)
@@ -552,19 +587,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_complete_run),
-        cmocka_unit_test(test_keys_extend),
-        cmocka_unit_test(test_order_and_repetition),
-        cmocka_unit_test(test_changed_pair1),
-        cmocka_unit_test(test_changed_pair2),
-        cmocka_unit_test(test_unused_correction),
-        cmocka_unit_test(test_changed_pair3),
-        cmocka_unit_test(test_reflection),
-        cmocka_unit_test(test_wrong_sid),
-        cmocka_unit_test(test_next_attempt),
-        cmocka_unit_test(test_directions_are_unrelated),
-        cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_wipe),
+        cmocka_unit_test(test_complete_run),      cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_keys_extend),       cmocka_unit_test(test_order_and_repetition),
+        cmocka_unit_test(test_changed_pair1),     cmocka_unit_test(test_changed_pair2),
+        cmocka_unit_test(test_unused_correction), cmocka_unit_test(test_changed_pair3),
+        cmocka_unit_test(test_reflection),        cmocka_unit_test(test_wrong_sid),
+        cmocka_unit_test(test_next_attempt),      cmocka_unit_test(test_directions_are_unrelated),
+        cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_wipe),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
