@@ -45,7 +45,7 @@ all: ## build the library and the programs (the default)
 # Made before anything else is: make builds this file, then starts over with it. Its rule installs
 # missing packages first, so that a new machine needs no more than git and make.
 PROBE := build/probe-$(notdir $(firstword $(CC))).mk
-NO_PROBE := help clean deps format format-check nightly
+NO_PROBE := help demo-stop clean deps format format-check nightly
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_PROBE),$(MAKECMDGOALS)),all),)
 include $(PROBE)
 endif
@@ -198,7 +198,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo bench asan tsan ctime fuzz fuzz-bins coverage nightly \
+.PHONY: help deps tests test check gates demo demo-stop bench asan tsan ctime fuzz fuzz-bins coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -229,6 +229,9 @@ gates: all ## includes, banned calls, headers, documents, what the programs link
 
 demo: all ## three parties make a key and sign; openssl verifies. KEEP=1 leaves them running
 	@BIN=$(BIN) KEEP=$(KEEP) test/demo.sh
+
+demo-stop: ## stop what `make demo KEEP=1` left running
+	@BIN=$(BIN) sh -c '. test/quorum.sh && quorum_stop build/demo'
 
 bench: all $(BENCH_BIN) ## measure; build/bench/*.jsonl
 	@BUILD=$(BUILD) BIN=$(BIN) bench/run.sh
