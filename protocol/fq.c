@@ -526,6 +526,7 @@ void
 qr_fq_acc_reduce(qr_fq *ret, const qr_fq_acc *acc)
 {
     const uint64_t *d = acc->d;
+    QR_VERIFY(d[8] >> 33 == 0);
     reduce(ret, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]);
 }
 
