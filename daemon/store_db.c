@@ -32,8 +32,8 @@ static const struct {
 enum { PUT, DEL, GET, EACH, PUT_HEAD, GET_HEAD, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
-    [PUT] = "INSERT INTO record(tab,name,serial,sealed) VALUES(?1,?2,?3,?4) "
-            "ON CONFLICT(tab,name) DO UPDATE SET serial=?3, sealed=?4",
+    [PUT] = ("INSERT INTO record(tab,name,serial,sealed) VALUES(?1,?2,?3,?4) "
+             "ON CONFLICT(tab,name) DO UPDATE SET serial=?3, sealed=?4"),
     [DEL] = "DELETE FROM record WHERE tab=?1 AND name=?2",
     [GET] = "SELECT tab,name,serial,sealed FROM record WHERE tab=?1 AND name=?2",
     [EACH] = "SELECT tab,name,serial,sealed FROM record ORDER BY tab,name",

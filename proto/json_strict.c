@@ -32,7 +32,7 @@ qr_quote(char out[static QR_QUOTE_MAX], qr_view v)
 
 /* Explanations. */
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 explain_at(struct qr_json *j, const char *where, const char *format, va_list ap)
 {
     if (!j->err_text || j->err_cap == 0) {

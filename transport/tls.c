@@ -209,11 +209,12 @@ context_new(enum qr_role role, EVP_PKEY *key, X509 *cert)
     SSL_CTX_set_verify(x, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(x, accept_certificate, NULL);
     SSL_CTX_set_max_cert_list(x, CERT_LIST_MAX);
+    char groups[] = "X25519", sigalgs[] = "ed25519"; /* OpenSSL's macros cast const away */
     int ok = SSL_CTX_set_min_proto_version(x, TLS1_3_VERSION) &&
              SSL_CTX_set_max_proto_version(x, TLS1_3_VERSION) && SSL_CTX_set_num_tickets(x, 0) &&
              SSL_CTX_set_max_early_data(x, 0) && SSL_CTX_set_recv_max_early_data(x, 0) &&
              SSL_CTX_set_ciphersuites(x, "TLS_AES_128_GCM_SHA256") &&
-             SSL_CTX_set1_groups_list(x, "X25519") && SSL_CTX_set1_sigalgs_list(x, "ed25519") &&
+             SSL_CTX_set1_groups_list(x, groups) && SSL_CTX_set1_sigalgs_list(x, sigalgs) &&
              SSL_CTX_use_certificate(x, cert) && SSL_CTX_use_PrivateKey(x, key);
     if (role == QR_ROLE_CLIENT) { /* this one call returns 0 for success */
         ok = ok && SSL_CTX_set_alpn_protos(x, alpn_list, (unsigned)ALPN_LIST_LEN) == 0;
