@@ -209,6 +209,39 @@ test_wrong_lengths_and_duplicates(void **state)
     quorum_free(q);
 }
 
+/* A second, different message of the same round: refused, and the first one counts. */
+static void
+second_word_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
+{
+    unsigned *left = ctx;
+    struct qr_outbox out = quorum_outbox(&q->party[2]);
+    struct qr_dkg *d = q->party[2].dkg;
+    uint16_t blame;
+
+    if (m->from != 1 || m->to != 2)
+        return;
+    assert_int_equal(qr_dkg_recv(d, 1, m->type, qr_view_of(m->p, m->len), &out, &blame), QR_OK);
+    m->p[3] ^= 1;
+    assert_int_equal(qr_dkg_recv(d, 1, m->type, qr_view_of(m->p, m->len), &out, &blame),
+                     QR_ERR_STATE);
+    m->drop = 1;
+    --*left;
+}
+
+static void
+test_second_word(void **state)
+{
+    struct quorum *q = quorum_new(N, T, "dkg");
+    unsigned left = 4;
+
+    (void)state;
+    q->tap = second_word_tap;
+    q->tap_ctx = &left;
+    assert_int_equal(quorum_dkg(q), QR_OK);
+    assert_int_equal(left, 0);
+    quorum_free(q);
+}
+
 /* A longer coefficient vector would raise the threshold: its message has the wrong length. */
 static void
 raised_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
@@ -918,6 +951,7 @@ main(void)
         cmocka_unit_test(test_tampered_messages),
         cmocka_unit_test(test_zero_confirmation),
         cmocka_unit_test(test_wrong_lengths_and_duplicates),
+        cmocka_unit_test(test_second_word),
         cmocka_unit_test(test_raised_threshold),
         cmocka_unit_test(test_forger_control),
         cmocka_unit_test(test_infinite_evaluation),

@@ -177,6 +177,43 @@ test_benign_messages(void **state)
     assert_int_equal(quorum_presign_collect(q, &id), QR_OK);
 }
 
+/* A second, different message of a round: refused, and the first one counts. */
+static void
+second_word_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
+{
+    unsigned *left = ctx;
+    /* the machine refers to `first` until the batch ends */
+    static uint8_t first[QR_PRESIGN2_LEN(4)], other[QR_PRESIGN2_LEN(4)];
+    struct qr_presign *p = qq->party[2].ps;
+    int kept;
+
+    if (m->from != 1 || m->to != 2 || *left == 0)
+        return;
+    memcpy(first, m->p, m->len);
+    memcpy(other, m->p, m->len);
+    other[40] ^= 1;
+    assert_int_equal(qr_presign_recv(p, 1, m->type, qr_view_of(first, m->len), &kept), QR_OK);
+    assert_int_equal(kept, m->type == QR_MSG_PRESIGN2);
+    assert_int_equal(qr_presign_recv(p, 1, m->type, qr_view_of(other, m->len), &kept),
+                     QR_ERR_STATE);
+    assert_int_equal(kept, 0);
+    m->drop = 1;
+    --*left;
+}
+
+static void
+test_second_word(void **state)
+{
+    unsigned left = 2;
+
+    (void)state;
+    use_threshold(2);
+    q->tap = second_word_tap;
+    q->tap_ctx = &left;
+    assert_int_equal(quorum_presign(q, S12, 2, 4), QR_OK);
+    assert_int_equal(left, 0);
+}
+
 /* Duplicates of every message, right behind it. */
 static void
 double_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
@@ -430,6 +467,44 @@ test_zero_shares_sum_to_zero(void **state)
     }
 }
 
+/* Each presignature gets a fresh additive share of the key: its point is never the same twice. */
+struct pk_list {
+    uint8_t pk[2][16][33];
+    size_t n[2];
+};
+
+static void
+pk_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
+{
+    struct pk_list *l = ctx;
+
+    (void)qq;
+    if (m->type != QR_MSG_PRESIGN2)
+        return;
+    for (size_t slot = 0; slot < 4; slot++)
+        memcpy(l->pk[m->from - 1][l->n[m->from - 1]++],
+               m->p + 64 + slot * QR_PRESIGN2_SLOT_LEN + 33, 33);
+}
+
+static void
+test_additive_shares_are_fresh(void **state)
+{
+    struct pk_list l = {.n = {0}};
+
+    (void)state;
+    use_threshold(2);
+    q->tap = pk_tap;
+    q->tap_ctx = &l;
+    for (unsigned batch = 0; batch < 2; batch++)
+        assert_int_equal(quorum_presign(q, S12, 2, 4), QR_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(l.n[i], 8);
+        for (size_t a = 0; a < 8; a++)
+            for (size_t b = 0; b < a; b++)
+                assert_memory_not_equal(l.pk[i][a], l.pk[i][b], 33);
+    }
+}
+
 /* The masked rows of a payload are uniform: a missing pad would show in the top bytes. */
 struct histogram {
     unsigned count[256];
@@ -632,6 +707,7 @@ main(void)
         cmocka_unit_test(test_init_refuses),
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_benign_messages),
+        cmocka_unit_test(test_second_word),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_early_round2),
         cmocka_unit_test(test_heard_before_start),
@@ -639,6 +715,7 @@ main(void)
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_names_bind),
         cmocka_unit_test(test_zero_shares_sum_to_zero),
+        cmocka_unit_test(test_additive_shares_are_fresh),
         cmocka_unit_test(test_payload_is_uniform),
         cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_wipe_anywhere),
