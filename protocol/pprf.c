@@ -9,22 +9,25 @@
 #define S_AT (T_AT + 32u)
 
 #define ALL (~(uint64_t)0)
+#define ENC_MAX 192u /* bytes of a node's or leaf's hash input */
 
 /* The children of all `n` nodes of one level: child[2x] and child[2x+1]. */
 static void
 grow(const uint8_t sid[static 32], uint16_t g, uint8_t v, const struct qr_sec16 *node, size_t n,
      struct qr_sec16 *child)
 {
-    struct qr_sec32 both QR_WIPE(qr_sec32);
-    uint8_t g_be[2];
+    uint8_t enc[ENC_MAX], g_be[2];
 
     qr_put16(g_be, g);
+    const size_t len =
+        qr_enc(QR_TAG_PPRF_G, QR_FIELDS(QR_F(sid, 32), QR_F(g_be, 2), QR_F(&v, 1), QR_F(node, 16)),
+               enc, sizeof enc);
     for (size_t x = 0; x < n; x++) {
-        qr_th(QR_TAG_PPRF_G,
-              QR_FIELDS(QR_F(sid, 32), QR_F(g_be, 2), QR_F(&v, 1), QR_F(node[x].b, 16)), both.b);
-        memcpy(child[2 * x].b, both.b, 16);
-        memcpy(child[2 * x + 1].b, both.b + 16, 16);
+        /* The hash is as long as both children, and goes where they stand. */
+        memcpy(enc + len - 16, &node[x], 16);
+        qr_sha256(qr_view_of(enc, len), (uint8_t *)&child[2 * x]);
     }
+    qr_wipe(enc, sizeof enc);
 }
 
 /* Leaves to seeds and check values. */
@@ -32,14 +35,18 @@ static void
 hash_leaves(const uint8_t sid[static 32], uint16_t g, const struct qr_sec16 *leaf,
             struct qr_sec16 *seed, uint8_t (*check)[32])
 {
-    uint8_t wide[64], g_be[2];
+    uint8_t enc[ENC_MAX], wide[64], g_be[2];
 
     qr_put16(g_be, g);
+    const size_t len = qr_enc(
+        QR_TAG_PPRF_H, QR_FIELDS(QR_F(sid, 32), QR_F(g_be, 2), QR_F(leaf, 16)), enc, sizeof enc);
     for (size_t x = 0; x < QR_PPRF_LEAVES; x++) {
-        qr_tb(QR_TAG_PPRF_H, QR_FIELDS(QR_F(sid, 32), QR_F(g_be, 2), QR_F(leaf[x].b, 16)), wide);
+        memcpy(enc + len - 16, &leaf[x], 16);
+        qr_sha512(qr_view_of(enc, len), wide);
         memcpy(check[x], wide, 32);
-        memcpy(seed[x].b, wide + 32, 16);
+        memcpy(&seed[x], wide + 32, 16);
     }
+    qr_wipe(enc, sizeof enc);
     qr_wipe(wide, sizeof wide);
 }
 

@@ -28,7 +28,7 @@ struct qr_pprf_work {
 
 /*
  * Bob. key: K_{j,c} in key[2*j + c], from qr_base_ot_answer. Writes the message and all leaf seeds,
- * seed[g][x] = sd_{g,x}. Cost: about 3.5 ms.
+ * seed[g][x] = sd_{g,x}. Cost: about 3 ms.
  */
 void qr_pprf_build(const uint8_t sid[static 32], const struct qr_sec16 key[static 2 * QR_OT_COUNT],
                    struct qr_pprf_work *work, uint8_t msg[static QR_PPRF_LEN],

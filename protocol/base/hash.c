@@ -221,6 +221,24 @@ qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t out_len)
     QR_ASSERT(EVP_DigestFinalXOF(c, out, out_len) == 1);
 }
 
+size_t
+qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t cap)
+{
+    size_t n = sizeof tag_blocks[0] + 4;
+
+    QR_ASSERT(init_result == QR_OK && (unsigned)tag < QR_TAG_COUNT && cap >= n && m <= UINT32_MAX);
+    memcpy(out, tag_blocks[tag], sizeof tag_blocks[0]);
+    qr_put32(out + sizeof tag_blocks[0], (uint32_t)m);
+    for (size_t i = 0; i < m; i++) {
+        QR_ASSERT(f[i].len <= UINT32_MAX && cap - n >= 4 && f[i].len <= cap - n - 4);
+        qr_put32(out + n, (uint32_t)f[i].len);
+        if (f[i].len > 0)
+            memcpy(out + n + 4, f[i].p, f[i].len);
+        n += 4 + f[i].len;
+    }
+    return n;
+}
+
 void
 qr_sha256(qr_view v, uint8_t out[static 32])
 {

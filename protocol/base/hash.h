@@ -46,6 +46,13 @@ void qr_th(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[static 32]);
 void qr_tb(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[static 64]);
 void qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t out_len);
 
+/*
+ * enc(tag; f1..fm) itself; returns its length, which must not exceed cap (it panics). For the few
+ * places that hash thousands of inputs that differ in their last bytes only: write those bytes over
+ * the end, then qr_sha256 is TH and qr_sha512 is TB.
+ */
+size_t qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t cap);
+
 void qr_sha256(qr_view v, uint8_t out[static 32]);
 void qr_sha512(qr_view v, uint8_t out[static 64]);
 void qr_hmac_sha512(qr_view key, qr_view msg, uint8_t out[static 64]);
