@@ -268,7 +268,7 @@ format: ## lay out the C sources by .clang-format
 format-check: ## say which C sources .clang-format would change
 	@clang-format --dry-run -Werror $(FORMATTED)
 
-lint: gates ## the gates, clang-tidy and shellcheck
+lint: all ## clang-tidy and shellcheck
 	@deploy/deps.sh dev
 	@test/lint.sh $(filter %.c,$(FORMATTED))
 
