@@ -81,8 +81,12 @@ void
 qr_state_on_store(struct qr_party *p, struct qr_msg_in *m)
 {
     struct qr_ctl_store s;
-    if (qr_ctl_get_store(m->payload, &s) == QR_OK &&
-        qr_state_check_store(p, m->from, s.boot_counter, s.serial, s.root) == QR_OK) {
+    const struct qr_peerslot *known = &p->peer[m->from];
+    if (qr_ctl_get_store(m->payload, &s) != QR_OK ||
+        (s.boot_counter == known->boot_counter && s.serial <= known->store_serial)) {
+        return; /* resent after a connection that told us more */
+    }
+    if (qr_state_check_store(p, m->from, s.boot_counter, s.serial, s.root) == QR_OK) {
         remember(p, m->from, s.boot_counter, s.serial, s.root);
     }
 }
