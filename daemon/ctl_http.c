@@ -1,0 +1,157 @@
+#include "daemon/ctl_http.h"
+
+#include "daemon/addr.h"
+#include "daemon/ctl_stream.h"
+#include "daemon/loop.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define MS UINT64_C(1000000)
+
+qr_err
+qr_http_url_parse(const char *text, struct qr_http_url *ret)
+{
+    struct qr_http_url u = {.tls = strncmp(text, "https://", 8) == 0};
+    unsigned long port = u.tls ? 443 : 80;
+
+    if (!u.tls && strncmp(text, "http://", 7) != 0) {
+        return QR_ERR_ADDRESS;
+    }
+    const char *host = text + (u.tls ? 8 : 7);
+    int v6 = *host == '[';
+    host += v6;
+    size_t n = strcspn(host, v6 ? "]" : ":/");
+    const char *rest = host + n;
+    if (n == 0 || n >= sizeof u.host || (v6 && *rest != ']') ||
+        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") < n) {
+        return QR_ERR_ADDRESS;
+    }
+    rest += v6;
+    if (*rest == ':') {
+        size_t digits = strspn(rest + 1, "0123456789");
+        if (!qr_parse_decimal(rest + 1, digits, 65535, &port) || port == 0) {
+            return QR_ERR_ADDRESS;
+        }
+        rest += 1 + digits;
+    }
+    if (strcmp(rest, "") != 0 && strcmp(rest, "/") != 0) {
+        return QR_ERR_ADDRESS;
+    }
+    memcpy(u.host, host, n);
+    snprintf(u.port, sizeof u.port, "%lu", port);
+    *ret = u;
+    return QR_OK;
+}
+
+/* Status and length out of the head (which ends before "\r\n\r\n" and is NUL-terminated). */
+static qr_err
+parse_head(char *head, unsigned *ret_status, unsigned long *ret_len, int *ret_has_len)
+{
+    unsigned long status;
+
+    *ret_has_len = 0;
+    if ((strncmp(head, "HTTP/1.1 ", 9) != 0 && strncmp(head, "HTTP/1.0 ", 9) != 0) ||
+        !qr_parse_decimal(head + 9, 3, 599, &status) || status < 200 ||
+        (head[12] != ' ' && head[12] != '\r' && head[12] != '\0')) {
+        return QR_ERR_MALFORMED;
+    }
+    for (char *line = strstr(head, "\r\n"); line; line = strstr(line, "\r\n")) {
+        line += 2;
+        size_t n = strcspn(line, "\r");
+        if (strncasecmp(line, "Transfer-Encoding:", 18) == 0) {
+            return QR_ERR_MALFORMED;
+        }
+        if (strncasecmp(line, "Content-Length:", 15) != 0) {
+            continue;
+        }
+        size_t skip = 15 + strspn(line + 15, " ");
+        if (*ret_has_len || !qr_parse_decimal(line + skip, n - skip, QR_HTTP_BODY_MAX, ret_len)) {
+            return *ret_has_len ? QR_ERR_MALFORMED : QR_ERR_TOO_LARGE;
+        }
+        *ret_has_len = 1;
+    }
+    *ret_status = (unsigned)status;
+    return QR_OK;
+}
+
+static qr_err
+read_response(struct qr_stream *s, struct qr_http_response *ret)
+{
+    struct qr_dbuf *d = &ret->body;
+    uint8_t *end = NULL;
+    unsigned long len = 0;
+    int eof = 0, has_len = 0;
+
+    while (!end) {
+        QR_TRY(qr_stream_read(s, d, &eof));
+        end = d->len ? memmem(d->p, d->len, "\r\n\r\n", 4) : NULL;
+        if (!end && d->len > QR_HTTP_HEAD_MAX) {
+            return QR_ERR_TOO_LARGE;
+        }
+        if (!end && eof) {
+            return QR_ERR_TRUNCATED;
+        }
+    }
+    size_t head = (size_t)(end - d->p) + 4;
+    *end = '\0';
+    if (strlen((const char *)d->p) != head - 4) {
+        return QR_ERR_MALFORMED; /* a NUL */
+    }
+    QR_TRY(parse_head((char *)d->p, &ret->status, &len, &has_len));
+    qr_dbuf_consume(d, head);
+    while (!eof && (!has_len || d->len < len)) {
+        QR_TRY(qr_stream_read(s, d, &eof));
+    }
+    if (has_len && d->len != len) {
+        return d->len < len ? QR_ERR_TRUNCATED : QR_ERR_TRAILING;
+    }
+    return QR_OK;
+}
+
+qr_err
+qr_http_do(const struct qr_http_url *u, const struct qr_http_request *q,
+           struct qr_http_response *ret, char *err_text, size_t err_cap)
+{
+    struct qr_stream s = {.fd = -1};
+    struct qr_http_response r = {0};
+    char head[QR_HTTP_HEAD_MAX / 2], why[256] = "";
+    int v6 = strchr(u->host, ':') != NULL;
+
+    qr_dbuf_init(&r.body, QR_HTTP_HEAD_MAX + QR_HTTP_BODY_MAX + 16384);
+    int n =
+        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nConnection: close\r\n",
+                 q->method, q->path, v6 ? "[" : "", u->host, v6 ? "]" : "", u->port);
+    if (n > 0 && q->body.len > 0) {
+        n +=
+            snprintf(head + n, sizeof head - (size_t)n,
+                     "Content-Type: application/json\r\nContent-Length: %zu\r\n%s%s%s", q->body.len,
+                     q->stamp ? "X-Stamp: " : "", q->stamp ? q->stamp : "", q->stamp ? "\r\n" : "");
+    }
+    if (n <= 0 || (size_t)n >= sizeof head - 2) {
+        snprintf(err_text, err_cap, "the request's header is too long");
+        return QR_ERR_TOO_LARGE;
+    }
+    memcpy(head + n, "\r\n", 2);
+    qr_err e =
+        qr_stream_open(&s, u, q->ca_file, qr_mono_ns() + q->timeout_ms * MS, why, sizeof why);
+    if (e == QR_OK) {
+        e = qr_stream_write(&s, qr_view_of(head, (size_t)n + 2));
+        if (e == QR_OK) {
+            e = qr_stream_write(&s, q->body);
+        }
+        /* A server may answer and close before it has read everything. */
+        if (e == QR_OK || e == QR_ERR_LINK_CLOSED) {
+            e = read_response(&s, &r);
+        }
+    }
+    qr_stream_close(&s);
+    if (e != QR_OK) {
+        qr_dbuf_free(&r.body);
+        snprintf(err_text, err_cap, "%s://%s:%s%s: %s", u->tls ? "https" : "http", u->host, u->port,
+                 q->path, why[0] ? why : qr_err_text(e));
+        return e;
+    }
+    *ret = r;
+    return QR_OK;
+}

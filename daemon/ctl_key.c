@@ -1,0 +1,289 @@
+/* quorate key, quorate stamp: private keys in PEM files, and signatures over exact bytes. */
+#include "daemon/ctl.h"
+
+#include "daemon/jsonw.h"
+#include "daemon/stamp.h"
+#include "protocol/base/enc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_FILE_MAX 16384u
+
+/* ---- private keys ---- */
+
+static int
+no_passphrase(char *buf, int size, int rwflag, void *u)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    (void)u;
+    return -1; /* never ask on the terminal */
+}
+
+int
+qr_ctl_load_key(const struct qr_ctl *c, const char *path, struct evp_pkey_st **ret)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        int err = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", path, strerror(err));
+    }
+    if ((st.st_mode & 077) != 0) {
+        close(fd);
+        return qr_ctl_fail(c, QR_EXIT_CONFIG,
+                           "%s: mode %04o lets others use this private key; chmod 0600 it", path,
+                           (unsigned)st.st_mode & 07777u);
+    }
+    FILE *f = fdopen(fd, "r");
+    if (!f) {
+        close(fd);
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "%s: %s", path, strerror(errno));
+    }
+    EVP_PKEY *k = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
+    fclose(f);
+    if (!k) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG,
+                           "%s holds no unencrypted PEM private key; make one with quorate key new",
+                           path);
+    }
+    *ret = k;
+    return QR_EXIT_OK;
+}
+
+static EVP_PKEY *
+generate(enum qr_scheme s)
+{
+    switch (s) {
+    case QR_SCHEME_P256:
+        return EVP_EC_gen("P-256");
+    case QR_SCHEME_SECP256K1:
+        return EVP_EC_gen("secp256k1");
+    case QR_SCHEME_ED25519:
+    default:
+        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    }
+}
+
+static int
+show(const struct qr_ctl *c, EVP_PKEY *k, const char *path)
+{
+    struct qr_stamp_key pub;
+    char hex[67];
+
+    qr_err e = qr_stamp_key_of(k, &pub);
+    if (e != QR_OK) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: not a P-256, secp256k1 or Ed25519 key", path);
+    }
+    qr_hex_encode(qr_view_of(pub.b, qr_scheme_key_len(pub.scheme)), hex);
+    if (c->json) {
+        printf("{\"scheme\":\"%s\",\"public_key\":\"%s\"}\n", qr_scheme_name(pub.scheme), hex);
+    } else {
+        printf("%s\n", hex);
+    }
+    return fflush(stdout) == 0 ? QR_EXIT_OK : QR_EXIT_INTERNAL;
+}
+
+static int
+write_pem(const struct qr_ctl *c, EVP_PKEY *k, const char *path)
+{
+    char *pem = NULL;
+    BIO *b = BIO_new(BIO_s_secmem());
+    int code = QR_EXIT_INTERNAL;
+
+    if (b && PEM_write_bio_PKCS8PrivateKey(b, k, NULL, NULL, 0, NULL, NULL) == 1) {
+        long n = BIO_get_mem_data(b, &pem);
+        code = qr_ctl_write(c, path, qr_view_of(pem, (size_t)n), 0600);
+    } else {
+        qr_ctl_fail(c, code, "the key cannot be encoded");
+    }
+    BIO_free(b);
+    return code;
+}
+
+static int
+key_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    const char *scheme = NULL, *out = NULL;
+    enum qr_scheme s = QR_SCHEME_P256;
+    struct qr_ctl_list rest;
+    const struct qr_ctl_opt opts[] = {
+        {"scheme", QR_CTL_TEXT, &scheme, "NAME", "p256 (default), secp256k1 or ed25519", 0, 0},
+        {"out", QR_CTL_TEXT, &out, "FILE", "where the private key goes; mode 0600", 1, 0},
+        {.kind = QR_CTL_END},
+    };
+
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 0, 0);
+    if (code >= 0) {
+        return code;
+    }
+    if (scheme && qr_scheme_parse(qr_view_str(scheme), &s) != QR_OK) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "\"%s\" is no scheme: p256, secp256k1 or ed25519",
+                           scheme);
+    }
+    EVP_PKEY *k = generate(s);
+    if (!k) {
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "the key cannot be made");
+    }
+    code = write_pem(c, k, out);
+    if (code == QR_EXIT_OK) {
+        code = show(c, k, out);
+    }
+    EVP_PKEY_free(k);
+    return code;
+}
+
+static int
+key_show(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    struct qr_ctl_list rest;
+    EVP_PKEY *k = NULL;
+    const struct qr_ctl_opt opts[] = {{.kind = QR_CTL_END}};
+
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
+    if (code >= 0) {
+        return code;
+    }
+    code = qr_ctl_load_key(c, rest.v[0], &k);
+    if (code == QR_EXIT_OK) {
+        code = show(c, k, rest.v[0]);
+        EVP_PKEY_free(k);
+    }
+    return code;
+}
+
+/* ---- stamps ---- */
+
+/*
+ * 0: the stamps that are there belong to these bytes and none is by this key; else an exit code. A
+ * stamp over other bytes means that the document was changed after it.
+ */
+static int
+check_present(const struct qr_ctl *c, const char *path, const struct qr_ctl_stamps *s, qr_view doc,
+              const struct qr_stamp_key *own, int *ret_already)
+{
+    char err[256];
+
+    *ret_already = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        struct qr_stamp st;
+        struct qr_pubkey *pub = NULL;
+        qr_err e = qr_stamp_parse(s->v[i], &st, err, sizeof err);
+        if (e != QR_OK) {
+            return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s.stamps line %zu: %s", path, i + 1, err);
+        }
+        e = qr_pubkey_new(&st.key, &pub);
+        if (e == QR_OK) {
+            e = qr_stamp_verify(pub, &st, doc);
+            qr_pubkey_free(pub);
+        }
+        if (e != QR_OK) {
+            return qr_ctl_fail(
+                c, QR_EXIT_REFUSED,
+                "%s.stamps line %zu does not belong to this document: it was changed "
+                "after that stamp, or the line is damaged; remove it",
+                path, i + 1);
+        }
+        *ret_already |= qr_stamp_key_cmp(&st.key, own) == 0;
+    }
+    return QR_EXIT_OK;
+}
+
+static int
+append_line(const struct qr_ctl *c, const char *doc, const char *line)
+{
+    char name[4096];
+    if ((size_t)snprintf(name, sizeof name, "%s.stamps", doc) >= sizeof name) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "%s: the name is too long", doc);
+    }
+    FILE *f = fopen(name, "ae");
+    if (!f || fprintf(f, "%s\n", line) < 0 || fflush(f) != 0 || fsync(fileno(f)) != 0 ||
+        fclose(f) != 0) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", name, strerror(errno));
+    }
+    return QR_EXIT_OK;
+}
+
+static int
+stamp_file(struct qr_ctl *c, EVP_PKEY *k, const char *path, int print)
+{
+    struct qr_dbuf doc;
+    struct qr_ctl_stamps have = {0};
+    struct qr_stamp_key own;
+    char line[QR_STAMP_MAX];
+    int already = 0;
+
+    int code = qr_ctl_read(c, path, QR_DOC_MAX, &doc);
+    if (code != QR_EXIT_OK) {
+        return code;
+    }
+    qr_view bytes = qr_view_of(doc.p, doc.len);
+    if (qr_stamp_key_of(k, &own) != QR_OK || qr_stamp_sign(k, bytes, line, sizeof line) != QR_OK) {
+        code = qr_ctl_fail(c, QR_EXIT_CONFIG,
+                           "the key cannot stamp: it must be P-256, secp256k1 or "
+                           "Ed25519");
+    } else if (print) {
+        code = qr_ctl_emit(c, qr_view_str(line));
+    } else {
+        code = qr_ctl_read_stamps(c, path, &have);
+        if (code == QR_EXIT_OK) {
+            code = check_present(c, path, &have, bytes, &own, &already);
+        }
+        if (code == QR_EXIT_OK && already) {
+            qr_ctl_warn(c, "%s.stamps has this key's stamp already; nothing was added", path);
+        } else if (code == QR_EXIT_OK) {
+            code = append_line(c, path, line);
+        }
+        qr_dbuf_free(&have.text);
+    }
+    qr_dbuf_free(&doc);
+    return code;
+}
+
+static int
+stamp(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    const char *key = NULL;
+    int print = 0;
+    struct qr_ctl_list rest;
+    EVP_PKEY *k = NULL;
+    const struct qr_ctl_opt opts[] = {
+        {"key", QR_CTL_TEXT, &key, "FILE", "the private key to stamp with", 1, 0},
+        {"print", QR_CTL_FLAG, &print, NULL, "print the stamp (for X-Stamp) and write nothing", 0,
+         0},
+        {.kind = QR_CTL_END},
+    };
+
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
+    if (code >= 0) {
+        return code;
+    }
+    if (!print && strcmp(rest.v[0], "-") == 0) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "stdin has no file beside it for the stamp: --print it");
+    }
+    code = qr_ctl_load_key(c, key, &k);
+    if (code == QR_EXIT_OK) {
+        code = stamp_file(c, k, rest.v[0], print);
+        EVP_PKEY_free(k);
+    }
+    return code;
+}
+
+const struct qr_ctl_cmd qr_ctl_key_cmds[] = {
+    {"key new", "", "Make a private key for an administrator or a client; prints its public key.",
+     key_new},
+    {"key show", "FILE", "Print the public key of a private key file.", key_show},
+    {"stamp", "DOCUMENT", "Sign a document's exact bytes; adds a line to DOCUMENT.stamps.", stamp},
+    {.name = NULL},
+};
