@@ -39,6 +39,9 @@ evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
 {
     struct test_attester *a = ctx;
 
+    if (a->fail) {
+        return QR_ERR_PLATFORM;
+    }
     if (!a->replay || a->last_len == 0) {
         struct qr_buf w = qr_buf_over(a->last, sizeof a->last);
         qr_buf_put(&w, "fake", 4);

@@ -22,6 +22,7 @@ struct qr_rng test_rng(void);
 struct test_attester {
     uint8_t measurement[32];
     unsigned made, verified;
+    int fail;          /* evidence() fails */
     int refuse;        /* verify says no */
     uint8_t last[128]; /* what evidence() made last */
     size_t last_len;
