@@ -22,6 +22,14 @@
 
 #define BENCH_RUNS 7
 
+/* Measured runs a case; one, too few for a figure, if QR_BENCH_QUICK is set. */
+static inline int
+bench_runs(void)
+{
+    const char *quick = getenv("QR_BENCH_QUICK");
+    return quick != NULL && *quick != '\0' ? 1 : BENCH_RUNS;
+}
+
 /* Nanoseconds of CPU time of this thread. */
 static inline double
 bench_cpu_ns(void)

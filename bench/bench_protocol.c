@@ -96,7 +96,7 @@ bench_signing(const char *only, struct shape s)
     set_of(s.t, S);
     q->timed = 1;
     /* one run unmeasured: caches, page faults */
-    for (int run = -1; run < BENCH_RUNS; run++) {
+    for (int run = -1; run < bench_runs(); run++) {
         memset(q->sent_bytes, 0, sizeof q->sent_bytes);
         memset(q->sent_msgs, 0, sizeof q->sent_msgs);
         take_cpu(q, pre, 1);
@@ -147,7 +147,7 @@ bench_keygen(const char *only, struct shape s)
         return;
     struct quorum *q = quorum_new(s.n, s.t, "bench");
     q->timed = 1;
-    for (int run = -1; run < BENCH_RUNS; run++) {
+    for (int run = -1; run < bench_runs(); run++) {
         take_cpu(q, ns, 1);
         before = bench_reference_ns();
         QR_ASSERT(quorum_dkg(q) == QR_OK);
@@ -171,7 +171,7 @@ bench_pair_setup(const char *only)
         return;
     struct quorum *q = quorum_new(2, 2, "bench");
     q->timed = 1;
-    for (int run = -1; run < BENCH_RUNS; run++) {
+    for (int run = -1; run < bench_runs(); run++) {
         take_cpu(q, ns, 1);
         before = bench_reference_ns();
         QR_ASSERT(quorum_pairs(q, S, 2) == QR_OK);
