@@ -539,6 +539,14 @@ qr_fq_loose_load(qr_fq_loose *ret, const uint8_t in[static 32])
 }
 
 void
+qr_fq_loose_put(uint8_t out[static 32], const qr_fq_loose *a)
+{
+    for (int i = 0; i < 4; i++) {
+        qr_put64(out + 24 - 8 * i, a->d[i]);
+    }
+}
+
+void
 qr_fq_loose_cadd(qr_fq_loose *ret, const qr_fq_loose *b, uint64_t flag)
 {
     uint64_t m = mask_of(flag), *r = ret->d, carry;

@@ -85,8 +85,9 @@ qr_wipe_qr_fq_loose(qr_fq_loose *p)
     qr_wipe(p, sizeof *p);
 }
 
-/* 32 bytes big-endian, any value. */
+/* 32 bytes big-endian, any value; and back. */
 void qr_fq_loose_load(qr_fq_loose *ret, const uint8_t in[static 32]);
+void qr_fq_loose_put(uint8_t out[static 32], const qr_fq_loose *a);
 /* ret += b if flag == 1, masked. */
 void qr_fq_loose_cadd(qr_fq_loose *ret, const qr_fq_loose *b, uint64_t flag);
 /* ret = x - y + a, reduced. */

@@ -1,22 +1,25 @@
 /*
- * Rows go through in steps that stay in the first cache: pads by two bulk AES calls, then scalars.
- * Sums over rows are kept unreduced (qr_fq_acc) to their end.
+ * Rows go through in steps that stay in the first cache: pads by two bulk AES calls, then what
+ * needs both pads or the peer's number. Sums over all rows follow.
  */
 #include "protocol/rvole.h"
 
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
 #include "protocol/ct.h"
+#include "protocol/rows.h"
 
-#define COLUMNS 3u               /* a_0, a_1, check */
-#define ROW_LEN (COLUMNS * 32u)  /* of A~ */
-#define ETA_AT (QR_XI * ROW_LEN) /* in the payload, after A~ */
+#define ETA_AT (QR_XI * QR_ROW_LEN) /* in the payload, after A~ */
 #define MU_AT (ETA_AT + 32u)
-#define STEP 32u                  /* rows at a time; divides QR_XI */
-#define PAD_BLOCKS (COLUMNS * 2u) /* AES blocks of a pad row */
+#define STEP 32u                     /* rows at a time */
+#define BLOCKS (QR_ROW_COLUMNS * 2u) /* AES blocks of a row of pads */
+#define BIT_BYTES (QR_XI / 8u)       /* of choice bits a presignature */
 
-_Static_assert(QR_XI % STEP == 0, "steps cover the rows");
+#define STACK_USED 4096u /* at most, by the row functions' vectors */
+
+_Static_assert(QR_XI % STEP == 0 && STEP % 8 == 0, "steps cover the rows");
 _Static_assert(MU_AT + 32u == QR_RVOLE_LEN, "payload layout");
+_Static_assert(BLOCKS * 16u == QR_ROW_LEN, "pads are rows");
 
 /* An AES block; two words, little-endian in memory. */
 typedef uint64_t block __attribute__((vector_size(16), may_alias));
@@ -24,10 +27,10 @@ typedef uint64_t block __attribute__((vector_size(16), may_alias));
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tweaks are built as words");
 
 struct work {
-    block x[2 * STEP];                  /* what is padded */
-    block y[2 * STEP];                  /* AES(x) */
-    block pad[2 * STEP][PAD_BLOCKS];    /* per x: columns 0, 1, 2 of 32 bytes */
-    qr_fq_loose alpha0[QR_XI][COLUMNS]; /* Alice only */
+    block x[STEP];             /* what is padded */
+    block y[STEP];             /* AES(x) */
+    block row[QR_XI][BLOCKS];  /* alpha0 (Alice), gamma and then d. (Bob) */
+    block other[STEP][BLOCKS]; /* alpha1 */
     uint8_t mu[QR_XI * 32u];
 };
 
@@ -61,34 +64,27 @@ qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI])
 }
 
 /*
- * w->pad = F(x, tw) for n values w->x; value v has the global row first + v / per_row. The tweak
+ * pad = F(x, tw) for the STEP values w->x, which belong to global rows first, first + 1, ... The tweak
  * sits in the first six bytes of a block: u32 J, u8 i, u8 h, all big-endian, then zeros.
  */
 static void
-make_pads(struct work *w, struct qr_aes *aes, uint32_t first, size_t n, size_t per_row)
+make_pads(struct work *w, struct qr_aes *aes, uint32_t first, block (*pad)[BLOCKS])
 {
-    block column[PAD_BLOCKS];
+    block column[BLOCKS];
 
-    for (unsigned i = 0; i < PAD_BLOCKS; i++)
+    for (unsigned i = 0; i < BLOCKS; i++)
         column[i] = (block){(uint64_t)(i / 2) << 32 | (uint64_t)(i % 2) << 40, 0};
-    qr_aes_blocks(aes, (const uint8_t *)w->x, (uint8_t *)w->y, n);
-    for (size_t v = 0; v < n; v++) {
-        const block row = {__builtin_bswap32(first + (uint32_t)(v / per_row)), 0};
-        for (size_t i = 0; i < PAD_BLOCKS; i++)
-            w->pad[v][i] = w->y[v] ^ row ^ column[i];
+    qr_aes_blocks(aes, (const uint8_t *)w->x, (uint8_t *)w->y, STEP);
+    for (uint32_t j = 0; j < STEP; j++) {
+        const block row = {__builtin_bswap32(first + j), 0};
+        for (size_t i = 0; i < BLOCKS; i++)
+            pad[j][i] = w->y[j] ^ row ^ column[i];
     }
-    qr_aes_blocks(aes, (const uint8_t *)w->pad, (uint8_t *)w->pad, n * PAD_BLOCKS);
-    for (size_t v = 0; v < n; v++) {
-        for (size_t i = 0; i < PAD_BLOCKS; i++)
-            w->pad[v][i] ^= w->y[v];
+    qr_aes_blocks(aes, (const uint8_t *)pad, (uint8_t *)pad, STEP * BLOCKS);
+    for (size_t j = 0; j < STEP; j++) {
+        for (size_t i = 0; i < BLOCKS; i++)
+            pad[j][i] ^= w->y[j];
     }
-}
-
-/* pad(x_v; J, i). */
-static void
-load_pad(const struct work *w, size_t v, size_t i, qr_fq_loose *ret)
-{
-    qr_fq_loose_load(ret, (const uint8_t *)&w->pad[v][2 * i]);
 }
 
 /* theta_0, theta_1 from A~. */
@@ -106,18 +102,6 @@ derive_theta(const struct qr_rvole *v, uint16_t k, const uint8_t *a_tilde, qr_fq
     }
 }
 
-/* ret = x[2] + theta_0 * x[0] + theta_1 * x[1]; acc is the caller's, who wipes it once. */
-static void
-check_combine(qr_fq *ret, qr_fq_acc *acc, const qr_fq theta[static 2],
-              const qr_fq_loose x[static COLUMNS])
-{
-    qr_fq_acc_zero(acc);
-    qr_fq_acc_mul_loose(acc, &theta[0], &x[0]);
-    qr_fq_acc_mul_loose(acc, &theta[1], &x[1]);
-    qr_fq_acc_add_loose(acc, &x[2]);
-    qr_fq_acc_reduce(ret, acc);
-}
-
 static void
 hash_mu(const struct qr_rvole *v, uint16_t k, const uint8_t *mu, uint8_t out[static 32])
 {
@@ -132,41 +116,32 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
                const struct qr_sec16 *delta, const qr_fq a[static 2], const qr_fq *a_hat,
                uint8_t payload[static QR_RVOLE_LEN], qr_fq ret_c[static 2])
 {
+    static const uint8_t no_bits[BIT_BYTES];
+    const struct qr_rows *rows = qr_rows_best();
+    const qr_fq *const in[QR_ROW_COLUMNS] = {&a[0], &a[1], a_hat};
     struct work *w = v->scratch;
-    const uint32_t row0 = QR_XI * (uint32_t)k;
-    const qr_fq *const in[COLUMNS] = {&a[0], &a[1], a_hat};
-    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc), acc QR_WIPE(qr_fq_acc);
-    qr_fq_loose alpha1 QR_WIPE(qr_fq_loose);
+    const uint8_t *alpha0 = (const uint8_t *)w->row, *alpha1 = (const uint8_t *)w->other;
+    qr_fq_acc acc QR_WIPE(qr_fq_acc);
     qr_fq t QR_WIPE(qr_fq);
     qr_fq theta[2];
     block d;
 
-    memcpy(&d, delta, 16);
-    qr_fq_acc_zero(&sum0);
-    qr_fq_acc_zero(&sum1);
-    for (uint32_t base = 0; base < QR_XI; base += STEP) {
-        for (size_t s = 0; s < STEP; s++) {
-            memcpy(&w->x[2 * s], &rows_q[row0 + base + s], 16);
-            w->x[2 * s + 1] = w->x[2 * s] ^ d;
-        }
-        make_pads(w, v->aes, row0 + base, 2 * STEP, 2);
-        for (size_t s = 0; s < STEP; s++) {
-            const size_t j = base + s;
-            qr_fq_loose *alpha0 = w->alpha0[j];
-            for (size_t i = 0; i < COLUMNS; i++) {
-                load_pad(w, 2 * s, i, &alpha0[i]);
-                load_pad(w, 2 * s + 1, i, &alpha1);
-                qr_fq_loose_diff(&t, &alpha0[i], &alpha1, in[i]);
-                qr_fq_put(payload + ROW_LEN * j + 32 * i, &t);
-            }
-            qr_fq_acc_mul_loose(&sum0, &v->g[j], &alpha0[0]);
-            qr_fq_acc_mul_loose(&sum1, &v->g[j], &alpha0[1]);
-        }
+    memcpy(&d, delta, sizeof d);
+    for (uint32_t j = 0; j < QR_XI; j += STEP) {
+        const uint32_t J = QR_XI * (uint32_t)k + j;
+        memcpy(w->x, rows_q + J, sizeof w->x);
+        make_pads(w, v->aes, J, w->row + j);
+        for (size_t s = 0; s < STEP; s++)
+            w->x[s] ^= d;
+        make_pads(w, v->aes, J, w->other);
+        for (size_t i = 0; i < QR_ROW_COLUMNS; i++)
+            rows->diff(payload + QR_ROW_LEN * j + 32 * i, alpha0 + QR_ROW_LEN * j + 32 * i,
+                       alpha1 + 32 * i, in[i], STEP);
     }
-    qr_fq_acc_reduce(&t, &sum0);
-    qr_fq_neg(&ret_c[0], &t);
-    qr_fq_acc_reduce(&t, &sum1);
-    qr_fq_neg(&ret_c[1], &t);
+    for (size_t i = 0; i < 2; i++) {
+        rows->dot(&t, v->g, alpha0 + 32 * i, QR_XI);
+        qr_fq_neg(&ret_c[i], &t);
+    }
 
     derive_theta(v, k, payload, theta);
     qr_fq_acc_zero(&acc);
@@ -175,12 +150,10 @@ qr_rvole_alice(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows
     qr_fq_acc_add(&acc, a_hat);
     qr_fq_acc_reduce(&t, &acc);
     qr_fq_put(payload + ETA_AT, &t);
-    for (size_t j = 0; j < QR_XI; j++) {
-        check_combine(&t, &acc, theta, w->alpha0[j]);
-        qr_fq_put(w->mu + 32 * j, &t);
-    }
+    rows->combine(w->mu, alpha0, theta, &qr_fq_zero, no_bits, QR_XI);
     hash_mu(v, k, w->mu, payload + MU_AT);
     qr_wipe(&d, sizeof d);
+    sodium_stackzero(STACK_USED);
 }
 
 void
@@ -211,45 +184,32 @@ qr_err
 qr_rvole_bob(const struct qr_rvole *v, uint16_t k, const struct qr_sec16 *rows_t,
              const uint8_t *beta, const uint8_t payload[static QR_RVOLE_LEN], qr_fq ret_d[static 2])
 {
+    const struct qr_rows *rows = qr_rows_best();
+    const uint8_t *bits = beta + BIT_BYTES * (size_t)k;
     struct work *w = v->scratch;
-    const uint32_t row0 = QR_XI * (uint32_t)k;
-    qr_fq_acc sum0 QR_WIPE(qr_fq_acc), sum1 QR_WIPE(qr_fq_acc), acc QR_WIPE(qr_fq_acc);
-    qr_fq d0 QR_WIPE(qr_fq), d1 QR_WIPE(qr_fq), t QR_WIPE(qr_fq);
+    uint8_t *d = (uint8_t *)w->row;
+    qr_fq sum0 QR_WIPE(qr_fq), sum1 QR_WIPE(qr_fq), t QR_WIPE(qr_fq);
     struct qr_sec32 mu QR_WIPE(qr_sec32);
-    qr_fq_loose d[COLUMNS], a_tilde;
     qr_fq theta[2], minus_eta;
 
     QR_TRY(check_scalars(payload));
     derive_theta(v, k, payload, theta);
     qr_fq_reduce32(&t, payload + ETA_AT);
     qr_fq_neg(&minus_eta, &t);
-    qr_fq_acc_zero(&sum0);
-    qr_fq_acc_zero(&sum1);
-    for (uint32_t base = 0; base < QR_XI; base += STEP) {
-        memcpy(w->x, rows_t + row0 + base, STEP * sizeof w->x[0]);
-        make_pads(w, v->aes, row0 + base, STEP, 1);
-        for (size_t s = 0; s < STEP; s++) {
-            const size_t j = base + s;
-            const uint64_t bit = qr_ct_bit(beta, row0 + j);
-            for (size_t i = 0; i < COLUMNS; i++) {
-                load_pad(w, s, i, &d[i]);
-                qr_fq_loose_load(&a_tilde, payload + ROW_LEN * j + 32 * i);
-                qr_fq_loose_cadd(&d[i], &a_tilde, bit);
-            }
-            qr_fq_acc_mul_loose(&sum0, &v->g[j], &d[0]);
-            qr_fq_acc_mul_loose(&sum1, &v->g[j], &d[1]);
-            check_combine(&t, &acc, theta, d);
-            qr_fq_cadd(&t, &minus_eta, bit);
-            qr_fq_put(w->mu + 32 * j, &t);
-        }
+    for (uint32_t j = 0; j < QR_XI; j += STEP) {
+        const uint32_t J = QR_XI * (uint32_t)k + j;
+        memcpy(w->x, rows_t + J, sizeof w->x);
+        make_pads(w, v->aes, J, w->row + j);
+        rows->cadd(d + QR_ROW_LEN * j, payload + QR_ROW_LEN * j, bits + j / 8, STEP);
     }
-    qr_wipe(d, sizeof d);
+    rows->dot(&sum0, v->g, d, QR_XI);
+    rows->dot(&sum1, v->g, d + 32, QR_XI);
+    rows->combine(w->mu, d, theta, &minus_eta, bits, QR_XI);
     hash_mu(v, k, w->mu, mu.b);
-    qr_fq_acc_reduce(&d0, &sum0);
-    qr_fq_acc_reduce(&d1, &sum1);
+    sodium_stackzero(STACK_USED);
     if (!qr_sec_eq(mu.b, payload + MU_AT, 32))
         return QR_ERR_CHECK;
-    ret_d[0] = d0;
-    ret_d[1] = d1;
+    ret_d[0] = sum0;
+    ret_d[1] = sum1;
     return QR_OK;
 }
