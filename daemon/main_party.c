@@ -37,6 +37,30 @@ new_link(void *ctx, const struct qr_link_events *ev)
     return c->link == QR_CONFIG_LINK_SOCK ? qr_link_sock_new(ev) : qr_link_nng_new(ev);
 }
 
+/* A new party links when it gets its roster; what the library starts must run before the sandbox. */
+static qr_err
+start_link(struct qr_config_party *c)
+{
+    const struct qr_link_events none = {0};
+    struct qr_link *l = new_link(c, &none);
+    if (!l) {
+        return QR_ERR_NO_MEMORY;
+    }
+    l->ops->free(l);
+    return QR_OK;
+}
+
+/* The library names its threads through /proc, which the sandbox forbids: they start before it. */
+static void
+start_link_threads(struct qr_config_party *c)
+{
+    const struct qr_link_events none = {0};
+    struct qr_link *l = new_link(c, &none);
+    if (l) {
+        l->ops->free(l);
+    }
+}
+
 static int
 stop_with(qr_err e, const char *what, const char *text)
 {
@@ -187,6 +211,10 @@ main(int argc, char **argv)
                                .answer_ctx = host};
     e = qr_party_new(&cfg, &env, qr_mono_ns(), qr_wall_ms(), &party, text, sizeof text);
     if (e == QR_OK) {
+        e = start_link(&c);
+    }
+    if (e == QR_OK) {
+        start_link_threads(&c);
         e = qr_sandbox_enter(text, sizeof text);
     }
     if (e != QR_OK) {

@@ -81,6 +81,7 @@ struct qr_link {
 };
 
 /* Back ends. NULL when out of memory or descriptors. */
+/* The first call starts nng's threads, which writes their names to /proc: before any sandbox. */
 struct qr_link *qr_link_nng_new(const struct qr_link_events *ev);
 struct qr_link *qr_link_sock_new(const struct qr_link_events *ev);
 struct qr_link_mem_net; /* a switchboard shared by the links of one test: link_mem.h */

@@ -618,10 +618,15 @@ static const struct qr_link_ops ops = {
 struct qr_link *
 qr_link_nng_new(const struct qr_link_events *ev)
 {
+    nng_aio *first = NULL;
     struct nng_link *l = qr_alloc(sizeof *l);
     if (!l) {
         return NULL;
     }
+    if (nng_aio_alloc(&first, NULL, NULL) != 0) { /* starts nng's threads */
+        return qr_free(l);
+    }
+    nng_aio_free(first);
     l->base = (struct qr_link){&ops, *ev};
     if (pthread_mutex_init(&l->mutex, NULL) != 0) {
         return qr_free(l);
