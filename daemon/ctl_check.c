@@ -103,7 +103,7 @@ read_answer(struct qr_json *j, struct claimed *c, struct qr_ctl_signed *s)
         {"signatures", QR_JSON_ARRAY, 1, QR_ITEMS_MAX, &sigs, NULL},
         {"signers", QR_JSON_ARRAY, 1, QR_MAX_PARTIES, &signers, NULL},
         {"micros", QR_JSON_U64, 0, INT64_MAX, &s->micros, &has},
-        {"online_bytes", QR_JSON_U64, 0, INT64_MAX, &s->online_bytes, &has},
+        {"bytes", QR_JSON_U64, 0, INT64_MAX, &s->bytes, &has},
         {"moves", QR_JSON_U64, 0, UINT32_MAX, &s->moves, &has},
         {"move_reason", QR_JSON_UTF8, 0, 2048, &reason, &has},
         {"insecure_sim", QR_JSON_BOOL, 0, 0, &s->insecure_sim, &has},

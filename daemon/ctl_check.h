@@ -31,7 +31,7 @@ struct qr_ctl_signed {
     size_t n;
     uint16_t signers[QR_MAX_PARTIES];
     size_t n_signers;
-    uint64_t micros, online_bytes, moves;
+    uint64_t micros, bytes, moves;
     int insecure_sim;
 };
 

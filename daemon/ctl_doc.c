@@ -11,6 +11,8 @@
 
 #define DOC_TEXT_MAX (QR_DOC_MAX + 1024u)
 #define LOAD_MS 15000u
+/* Every client, every key, every kind whose meaning a party can see: not bare digests. */
+#define DEFAULT_RULE "default:allow:*:*:sha256,sha256d,eip191,eth_tx"
 
 /* ---- documents on disk ---- */
 
@@ -439,6 +441,9 @@ put_policy(const struct qr_ctl *c, struct qr_dbuf *d, const struct qr_roster *r,
     for (size_t i = 0; i < rules->n && code == QR_EXIT_OK; i++) {
         code = put_rule(c, &w, rules->v[i], i == 0);
     }
+    if (rules->n == 0 && clients->n > 0 && code == QR_EXIT_OK) {
+        code = put_rule(c, &w, DEFAULT_RULE, 1);
+    }
     qr_jsonw_raw(&w, "]}}\n");
     if (code == QR_EXIT_OK && w.err != QR_OK) {
         code = qr_ctl_fail(c, QR_EXIT_INTERNAL, "%s", qr_err_text(w.err));
@@ -461,8 +466,8 @@ policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
     const struct qr_ctl_opt opts[] = {
         {"roster", QR_CTL_TEXT, &roster, "FILE", "the roster whose cluster it is for", 1, 0},
         {"client", QR_CTL_MANY, &clients, "NAME:HEX[:SCHEME]", "a client's public key", 0, 0},
-        {"rule", QR_CTL_MANY, &rules, "ID:EFFECT:CLIENTS:KEYS:KINDS", "\"all:allow:*:*:sha256\"", 0,
-         0},
+        {"rule", QR_CTL_MANY, &rules, "ID:EFFECT:CLIENTS:KEYS:KINDS",
+         "default: all clients, all keys, every kind but digest", 0, 0},
         {"serial", QR_CTL_NUMBER, &serial, "N", "must rise with every policy; default 1", 0,
          INT32_MAX},
         {"insecure-sim", QR_CTL_FLAG, &sim, NULL, "accept the software TEE; never in production", 0,

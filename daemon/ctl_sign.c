@@ -243,8 +243,8 @@ print_json(const struct job *j)
     for (size_t i = 0; i < j->out.n_signers; i++) {
         printf("%s%u", i ? "," : "", j->out.signers[i]);
     }
-    printf("],\"micros\":%llu,\"online_bytes\":%llu,\"moves\":%llu,\"insecure_sim\":%s}\n",
-           (unsigned long long)j->out.micros, (unsigned long long)j->out.online_bytes,
+    printf("],\"micros\":%llu,\"bytes\":%llu,\"moves\":%llu,\"insecure_sim\":%s}\n",
+           (unsigned long long)j->out.micros, (unsigned long long)j->out.bytes,
            (unsigned long long)j->out.moves, j->pub.flags & QR_KEY_INSECURE_SIM ? "true" : "false");
 }
 

@@ -116,7 +116,7 @@ qr_gw_render_signed(struct qr_dbuf *out, const struct qr_answer_signed *s)
     }
     qr_jsonw_raw(&w, "],\"micros\":");
     qr_jsonw_u64(&w, s->micros);
-    qr_jsonw_raw(&w, ",\"online_bytes\":");
+    qr_jsonw_raw(&w, ",\"bytes\":");
     qr_jsonw_u64(&w, s->bytes);
     if (s->moves) {
         qr_jsonw_raw(&w, ",\"moves\":");

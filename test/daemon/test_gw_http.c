@@ -32,7 +32,7 @@ test_sign(void **state)
                 "\"digest\":\"1111111111111111111111111111111111111111111111111111111111111111\","
                 "\"r\":\"3333333333333333333333333333333333333333333333333333333333333333\","
                 "\"s\":\"3333333333333333333333333333333333333333333333333333333333333333\","
-                "\"recid\":1}],\"signers\":[1,3],\"micros\":7,\"online_bytes\":99,\"moves\":1,"
+                "\"recid\":1}],\"signers\":[1,3],\"micros\":7,\"bytes\":99,\"moves\":1,"
                 "\"move_reason\":\"party 2 did not answer in 500 ms\",\"insecure_sim\":true}\n");
     /* The party got exactly the bytes and the stamp. */
     assert_string_equal(gwrig.body, "{\"v\":1}");
