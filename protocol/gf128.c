@@ -23,6 +23,15 @@ reduce_add(uint8_t ret[static 16], const uint64_t p[4], const uint8_t last[stati
     memcpy(ret, r, 16);
 }
 
+/* Four partial products, summed over all terms, put together. */
+static void
+finish(uint8_t ret[static 16], const uint64_t lo[2], const uint64_t mid[2], const uint64_t hi[2],
+       const uint8_t last[static 16])
+{
+    const uint64_t p[4] = {lo[0], lo[1] ^ mid[0], hi[0] ^ mid[1], hi[1]};
+    reduce_add(ret, p, last);
+}
+
 /*
  * Carry-less 32 x 32 -> 64 by integer multiplications: with only every fourth bit set, at most
  * eight terms meet in a column, so carries stay inside the three empty bits above it.
@@ -73,16 +82,22 @@ qr_gf128_combine_portable(uint8_t ret[static 16], const uint8_t *chi, const uint
     }
     mid[0] ^= lo[0] ^ hi[0];
     mid[1] ^= lo[1] ^ hi[1];
-    reduce_add(ret, (const uint64_t[4]){lo[0], lo[1] ^ mid[0], hi[0] ^ mid[1], hi[1]}, last);
+    finish(ret, lo, mid, hi, last);
 }
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
+static int
+have_clmul(void)
+{
+    return __builtin_cpu_supports("pclmul") != 0;
+}
+
 __attribute__((target("pclmul"))) static void
-combine_pclmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride,
-               size_t m, const uint8_t last[static 16])
+combine_clmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride, size_t m,
+              const uint8_t last[static 16])
 {
     __m128i lo = _mm_setzero_si128(), hi = lo, mid = lo, mid2 = lo;
     uint64_t l[2], h[2], c[2];
@@ -98,7 +113,53 @@ combine_pclmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, siz
     _mm_storeu_si128((void *)l, lo);
     _mm_storeu_si128((void *)h, hi);
     _mm_storeu_si128((void *)c, _mm_xor_si128(mid, mid2));
-    reduce_add(ret, (const uint64_t[4]){l[0], l[1] ^ c[0], h[0] ^ c[1], h[1]}, last);
+    finish(ret, l, c, h, last);
+}
+
+#elif defined(__aarch64__)
+
+#include <arm_neon.h>
+#include <sys/auxv.h>
+
+static int
+have_clmul(void)
+{
+    return (getauxval(AT_HWCAP) & (1ul << 4)) != 0; /* HWCAP_PMULL */
+}
+
+/*
+ * Lower or upper halves multiplied. In assembler, because compilers differ in how they let one
+ * function use an extension that the rest of the program may not.
+ */
+#define PMULL(op, lanes, r, a, b)                                                                  \
+    __asm__(".arch_extension aes\n\t" op " %0.1q, %1." lanes ", %2." lanes                         \
+            : "=w"(r)                                                                              \
+            : "w"(a), "w"(b))
+
+static void
+combine_clmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride, size_t m,
+              const uint8_t last[static 16])
+{
+    uint64x2_t lo = vdupq_n_u64(0), hi = lo, mid = lo, a, b, p;
+    uint64_t l[2], h[2], c[2];
+
+    for (size_t k = 0; k < m; k++) {
+        memcpy(&a, chi + 16 * k, 16);
+        memcpy(&b, x + stride * k, 16);
+        PMULL("pmull", "1d", p, a, b);
+        lo = veorq_u64(lo, p);
+        PMULL("pmull2", "2d", p, a, b);
+        hi = veorq_u64(hi, p);
+        b = vextq_u64(b, b, 1);
+        PMULL("pmull", "1d", p, a, b);
+        mid = veorq_u64(mid, p);
+        PMULL("pmull2", "2d", p, a, b);
+        mid = veorq_u64(mid, p);
+    }
+    memcpy(l, &lo, 16);
+    memcpy(h, &hi, 16);
+    memcpy(c, &mid, 16);
+    finish(ret, l, c, h, last);
 }
 
 #endif
@@ -107,9 +168,9 @@ void
 qr_gf128_combine(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride,
                  size_t m, const uint8_t last[static 16])
 {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("pclmul")) {
-        combine_pclmul(ret, chi, x, stride, m, last);
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (have_clmul()) {
+        combine_clmul(ret, chi, x, stride, m, last);
         return;
     }
 #endif
