@@ -33,7 +33,9 @@ step() {
     steps_failed="$steps_failed $name"
     printf 'FAIL %-18s %5d s  exit %d%s\n' "$name" $((SECONDS - start)) $rc \
         "$([ $rc != 124 ] || echo ", stopped after $limit s")"
-    tail -n 60 "$LOGS/$name.log" | sed 's/^/    | /'
+    # A runner's own report of its failures if there is one, else the end.
+    { grep -E -A 20 '^FAIL' "$LOGS/$name.log" || tail -n 60 "$LOGS/$name.log"; } | head -n 200 |
+        sed 's/^/    | /'
     return 0
 }
 
