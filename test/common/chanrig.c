@@ -63,6 +63,7 @@ on_frame(void *ctx, enum qr_frame kind, qr_view body, struct qr_block *holder)
     assert_true(kind >= QR_FRAME_RESUME);
     assert_true(body.p >= holder->p && body.p + body.len <= holder->p + holder->len);
     s->frames++;
+    s->last_kind = kind;
     s->last_len = body.len < sizeof s->last ? body.len : sizeof s->last;
     memcpy(s->last, body.p, s->last_len);
     return QR_OK;

@@ -21,6 +21,7 @@ struct side {
     struct qr_ledger_peer row;
     struct qr_chan *chan;
     unsigned identified, ready, frames;
+    enum qr_frame last_kind;
     uint8_t last[64];
     size_t last_len;
     uint64_t given; /* bytes its output handed over */
