@@ -177,7 +177,7 @@ $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
 $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
-$(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
+$(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
@@ -231,7 +231,7 @@ demo: all ## three parties make a key and sign; openssl verifies. KEEP=1 leaves 
 	@BIN=$(BIN) KEEP=$(KEEP) test/demo.sh
 
 demo-stop: ## stop what `make demo KEEP=1` left running
-	@BIN=$(BIN) sh -c '. test/quorum.sh && quorum_stop build/demo'
+	@BIN=$(BIN) sh -c '. test/quorum.sh && quorum_stop build/demo && rm -rf build/demo'
 
 bench: all $(BENCH_BIN) ## measure; build/bench/*.jsonl
 	@BUILD=$(BUILD) BIN=$(BIN) bench/run.sh
