@@ -255,6 +255,7 @@ roster_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
         {.kind = QR_CTL_END},
     };
 
+    memset(&r, 0, sizeof r);
     int code = qr_ctl_parse(c, cmd, opts, argc, argv, &files, 2, QR_MAX_PARTIES);
     if (code < 0 && admins.n > QR_ADMINS_MAX) {
         code = qr_ctl_fail(c, QR_EXIT_USAGE, "at most %u administrators", QR_ADMINS_MAX);

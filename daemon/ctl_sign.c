@@ -362,6 +362,7 @@ sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
         {.kind = QR_CTL_END},
     };
 
+    memset(&j, 0, sizeof j);
     int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
     if (code >= 0) {
         return code;
