@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #define LISTEN_FDS_START 3
-#define LISTEN_FDS_MAX   16
+#define LISTEN_FDS_MAX 16
 
 static uint32_t taken; /* inherited sockets given out, by position */
 
 /* Decimal digits only; -1 for anything else. */
 static int64_t
-number(const char *s) {
+number(const char *s)
+{
     int64_t v = 0;
     if (!s || !*s) {
         return -1;
@@ -31,7 +32,8 @@ number(const char *s) {
 }
 
 int
-qr_sd_notify(const char *state) {
+qr_sd_notify(const char *state)
+{
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     const char *path = getenv("NOTIFY_SOCKET");
     size_t len = path ? strlen(path) : 0;
@@ -57,7 +59,8 @@ qr_sd_notify(const char *state) {
 }
 
 uint64_t
-qr_sd_watchdog_us(void) {
+qr_sd_watchdog_us(void)
+{
     const char *pid = getenv("WATCHDOG_PID");
     int64_t us = number(getenv("WATCHDOG_USEC"));
     if (us <= 0 || (pid && number(pid) != (int64_t)getpid())) {
@@ -68,7 +71,8 @@ qr_sd_watchdog_us(void) {
 
 /* Is the i-th name of the colon-separated list this one? */
 static int
-name_is(const char *names, int64_t i, const char *name) {
+name_is(const char *names, int64_t i, const char *name)
+{
     for (; names && i > 0; i--) {
         names = strchr(names, ':');
         names = names ? names + 1 : NULL;
@@ -81,7 +85,8 @@ name_is(const char *names, int64_t i, const char *name) {
 }
 
 int
-qr_sd_listen_fd(const char *name) {
+qr_sd_listen_fd(const char *name)
+{
     int64_t n = number(getenv("LISTEN_FDS"));
 
     if (n <= 0 || number(getenv("LISTEN_PID")) != (int64_t)getpid()) {

@@ -230,7 +230,7 @@ test_keys(void **state)
         assert_int_equal(run("key new", "--scheme %s --out @/k%d", schemes[i], i), 0);
         assert_int_equal(strspn(out, "0123456789abcdef"), i == 2 ? 64 : 66);
         snprintf(made, sizeof made, "%.100s", out);
-        char name[8];
+        char name[24];
         snprintf(name, sizeof name, "k%d", i);
         assert_int_equal(stat(path_of(name), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
