@@ -4,6 +4,8 @@
  */
 #include "protocol/gf128.h"
 
+#include "protocol/base/cpu.h"
+
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blocks are loaded as words");
@@ -89,12 +91,6 @@ qr_gf128_combine_portable(uint8_t ret[static 16], const uint8_t *chi, const uint
 
 #include <immintrin.h>
 
-static int
-have_clmul(void)
-{
-    return __builtin_cpu_supports("pclmul") != 0;
-}
-
 __attribute__((target("pclmul"))) static void
 combine_clmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size_t stride, size_t m,
               const uint8_t last[static 16])
@@ -119,13 +115,6 @@ combine_clmul(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, size
 #elif defined(__aarch64__)
 
 #include <arm_neon.h>
-#include <sys/auxv.h>
-
-static int
-have_clmul(void)
-{
-    return (getauxval(AT_HWCAP) & (1ul << 4)) != 0; /* HWCAP_PMULL */
-}
 
 /*
  * Lower or upper halves multiplied. In assembler, because compilers differ in how they let one
@@ -169,7 +158,7 @@ qr_gf128_combine(uint8_t ret[static 16], const uint8_t *chi, const uint8_t *x, s
                  size_t m, const uint8_t last[static 16])
 {
 #if defined(__x86_64__) || defined(__aarch64__)
-    if (have_clmul()) {
+    if (qr_cpu_clmul()) {
         combine_clmul(ret, chi, x, stride, m, last);
         return;
     }
