@@ -50,17 +50,6 @@ start_link(struct qr_config_party *c)
     return QR_OK;
 }
 
-/* The library names its threads through /proc, which the sandbox forbids: they start before it. */
-static void
-start_link_threads(struct qr_config_party *c)
-{
-    const struct qr_link_events none = {0};
-    struct qr_link *l = new_link(c, &none);
-    if (l) {
-        l->ops->free(l);
-    }
-}
-
 static int
 stop_with(qr_err e, const char *what, const char *text)
 {
@@ -214,7 +203,6 @@ main(int argc, char **argv)
         e = start_link(&c);
     }
     if (e == QR_OK) {
-        start_link_threads(&c);
         e = qr_sandbox_enter(text, sizeof text);
     }
     if (e != QR_OK) {

@@ -379,7 +379,12 @@ finish(struct qr_party *p, struct qr_signrun *r)
         qr_err e = qr_sign_combine(&r->common, &r->item[i], shares, sig[i].rs, &recid, &blame);
         if (e != QR_OK) {
             p->c.sign_bad++;
-            p->peer[blame].avoid_until = p->now + 60 * SECOND;
+            if (blame == 0 && r->common.t == 2) {
+                blame = r->common.S[r->common.S[0] == p->self]; /* it was not us */
+            }
+            if (blame) {
+                p->peer[blame].avoid_until = p->now + 60 * SECOND;
+            }
             qr_party_log(QR_LOG_ERROR, "bad_share", blame,
                          "shares of set mask %#x do not make a signature (%s); presignature burned",
                          r->mask, qr_err_text(e));
