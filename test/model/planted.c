@@ -50,6 +50,8 @@ void __real_qr_tb(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[64]);
 void __wrap_qr_tb(enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[64]);
 void __real_qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t len);
 void __wrap_qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t len);
+size_t __real_qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t cap);
+size_t __wrap_qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t cap);
 
 static int
 planted(const char *error)
@@ -94,6 +96,12 @@ void
 __wrap_qr_tx(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t len)
 {
     __real_qr_tx(tag_of(tag), f, m, out, len);
+}
+
+size_t
+__wrap_qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t cap)
+{
+    return __real_qr_enc(tag_of(tag), f, m, out, cap);
 }
 
 void

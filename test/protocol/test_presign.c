@@ -503,6 +503,8 @@ test_additive_shares_are_fresh(void **state)
             for (size_t b = 0; b < a; b++)
                 assert_memory_not_equal(l.pk[i][a], l.pk[i][b], 33);
     }
+    q->tap = NULL;
+    q->tap_ctx = NULL;
 }
 
 /* The masked rows of a payload are uniform: a missing pad would show in the top bytes. */
