@@ -66,6 +66,8 @@ fi
 apt-config dump | grep -E '^Acquire::(http|https)::(Proxy|CaInfo)' \
     >"$root/etc/apt/apt.conf.d/90fresh" || true
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# An installed Debian has this file; debootstrap does not write it.
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 # Certificates that this machine trusts besides Debian's, for archives behind a proxy of one's own.
 if [ -d /usr/local/share/ca-certificates ]; then
     cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
