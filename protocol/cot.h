@@ -24,7 +24,7 @@
 #define QR_COT_ROWS(B) QR_COT_BITS(B)
 #define QR_COT_BETA_LEN(B) QR_COT_ROW_BYTES(B)
 
-/* Bytes of scratch for either role, 64-byte aligned; about 24 KB. Secret afterwards. */
+/* Bytes of scratch for either role, 64-byte aligned; about 22 KB. Secret afterwards. */
 size_t qr_cot_scratch(uint16_t B);
 
 /*
