@@ -3,8 +3,8 @@
  *
  * What: a table of four functions. A row is 96 bytes, three numbers (the columns) of 32 bytes
  *       big-endian; numbers are residues below 2^256, not necessarily below q ("loose").
- * Why: these loops are most of a multiplication's arithmetic. On CPUs with AVX-512 IFMA eight rows go
- *      at a time, in about a quarter of the time; everything else runs the portable table.
+ * Why: these loops are most of a multiplication's arithmetic. On CPUs with AVX-512 IFMA eight rows
+ *      go at a time, in about a quarter of the time; everything else runs the portable table.
  * Rules: n, the number of rows, is a multiple of 8. No alignment needed. Bits are one a row, LSB
  *        first, and start at a byte.
  * Constant time: in all numbers and bits; time depends on n only.

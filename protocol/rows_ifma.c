@@ -1,6 +1,6 @@
 /*
- * Eight rows at a time with AVX-512 IFMA, whose multiply-add takes 52-bit limbs: the low or the high
- * 52 bits of eight 104-bit products are added to eight 64-bit lanes.
+ * Eight rows at a time with AVX-512 IFMA, whose multiply-add takes 52-bit limbs: the low or the
+ * high 52 bits of eight 104-bit products are added to eight 64-bit lanes.
  *
  * A number is five limbs of 52 bits, limb k of row j in lane j of l[k]. "Tight" limbs are below
  * 2^52, and the top one holds what is left; only tight limbs may be multiplied. Sums are kept loose
@@ -101,7 +101,7 @@ split(struct n8 *ret, v8 w0, v8 w1, v8 w2, v8 w3)
     ret->l[4] = _mm512_srli_epi64(w3, 16);
 }
 
-/* Eight big-endian numbers; eight scalars, which are little-endian words; one scalar eight times. */
+/* Eight big-endian numbers; eight scalars, in little-endian words; one scalar eight times. */
 TEMPLATE void
 load_numbers(struct n8 *ret, const uint8_t *p, size_t stride)
 {
@@ -194,8 +194,8 @@ fold_top(struct n8 *a)
 }
 
 /*
- * Tight limbs of a number below 2q to the same below q: adding c = 2^256 - q reaches 2^256 exactly if
- * the number is q or more, and then the rest is what is wanted.
+ * Tight limbs of a number below 2q to the same below q: adding c = 2^256 - q reaches 2^256 exactly
+ * if the number is q or more, and then the rest is what is wanted.
  */
 TEMPLATE void
 subtract_q_once(struct n8 *a)

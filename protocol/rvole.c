@@ -64,8 +64,8 @@ qr_gadget(const uint8_t rsid[static 32], qr_fq ret_g[static QR_XI])
 }
 
 /*
- * pad = F(x, tw) for the STEP values w->x, which belong to global rows first, first + 1, ... The tweak
- * sits in the first six bytes of a block: u32 J, u8 i, u8 h, all big-endian, then zeros.
+ * pad = F(x, tw) for the STEP values w->x, which belong to global rows first, first + 1, ... The
+ * tweak sits in the first six bytes of a block: u32 J, u8 i, u8 h, all big-endian, then zeros.
  */
 static void
 make_pads(struct work *w, struct qr_aes *aes, uint32_t first, block (*pad)[BLOCKS])

@@ -1,8 +1,8 @@
 /*
  * Base OTs: what both sides learn, what neither must, and every malformed point.
  *
- * The reference below is written from SPEC.md section 3 and replays Alice's draws from a second copy
- * of her generator.
+ * The reference below is written from SPEC.md section 3 and replays Alice's draws from a second
+ * copy of her generator.
  */
 #include <setjmp.h>
 #include <stdarg.h>

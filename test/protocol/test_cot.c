@@ -1,9 +1,9 @@
 /*
  * COT extension: the relation, the bytes against SPEC.md section 5, and what C1 must catch.
  *
- * Seeds come from test/common/ot.h: no set-up is run. Where a test needs many values of Delta for one
- * message, Alice gets all of Bob's seeds: her result does not depend on the leaves she lacks, which is
- * a test of its own.
+ * Seeds come from test/common/ot.h: no set-up is run. Where a test needs many values of Delta for
+ * one message, Alice gets all of Bob's seeds: her result does not depend on the leaves she lacks,
+ * which is a test of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,8 +153,8 @@ reference_combine(const struct reference *f, const uint8_t *row, uint8_t ret[16]
 }
 
 /*
- * Bob for B = 4 from the specification, a bit or a byte at a time. bits[g] is the beta' that he uses in
- * group g: an honest Bob uses one.
+ * Bob for B = 4 from the specification, a bit or a byte at a time. bits[g] is the beta' that he
+ * uses in group g: an honest Bob uses one.
  */
 static void
 reference_bob(struct reference *f, const uint8_t *const bits[16])

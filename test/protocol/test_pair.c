@@ -2,8 +2,8 @@
  * Pair set-up between two machines: the complete run, order and repetition, each field changed, and
  * what is left of a machine that failed.
  *
- * A machine holds no pointers, so a copy of its memory is a copy of the machine: runs are made once and
- * continued from each stage as often as a test needs.
+ * A machine holds no pointers, so a copy of its memory is a copy of the machine: runs are made once
+ * and continued from each stage as often as a test needs.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,7 +143,7 @@ side_copy(struct side *to, const struct side *from)
     memcpy(mem, from->p, qr_pair_size());
 }
 
-/* The same run before PAIR1 (0), with all PAIR1 sent (1), PAIR2 sent (2), PAIR3 sent (3), done (4). */
+/* One run: before PAIR1 (0), with all PAIR1 sent (1), PAIR2 sent (2), PAIR3 sent (3), done (4). */
 static struct world stage[5];
 /* messages[i][k]: PAIR(i+1) of side k. */
 static uint8_t messages[3][2][QR_PAIR2_LEN];
@@ -305,7 +305,7 @@ test_keys_extend(void **state)
     aes = qr_aes_free(aes);
 }
 
-/* Every message at every stage but its own, every wrong length: refused, and nothing has changed. */
+/* Every message at every stage but its own, every wrong length: refused, and nothing changed. */
 static void
 test_order_and_repetition(void **state)
 {
@@ -472,7 +472,7 @@ run(struct side *a, struct side *b)
     return QR_OK;
 }
 
-/* Sides that disagree about anything in the sid do not come together, and do not harm each other. */
+/* Sides that disagree about anything in the sid do not come together, and nobody is harmed. */
 static void
 test_wrong_sid(void **state)
 {

@@ -36,7 +36,7 @@ build(struct run *x, const uint8_t delta[QR_PPRF_GROUPS])
     qr_testrng_fill(&rng, x->key_b, sizeof x->key_b);
     memset(&x->choice, 0, sizeof x->choice);
     for (size_t j = 0; j < QR_OT_COUNT; j++) {
-        /* The first OT of a tree decides the top bit of Delta_g; she lacks the side she chose not. */
+        /* The first OT of a tree gives the top bit of Delta_g; she lacks the side she chose not. */
         const unsigned b = 1u ^ (((unsigned)delta[j / 8] >> (7 - j % 8)) & 1u);
         x->choice.b[j / 8] |= (uint8_t)(b << (j % 8));
         x->key_a[j] = x->key_b[2 * j + b];
@@ -135,9 +135,9 @@ test_reference(void **state)
 }
 
 /*
- * Each field of one tree with one bit flipped. Of a pair of corrections Alice uses the one on the side
- * she chose; a change of the other changes nothing for her, and must not be noticed either, for she
- * cannot know it.
+ * Each field of one tree with one bit flipped. Of a pair of corrections Alice uses the one on the
+ * side she chose; a change of the other changes nothing for her, and must not be noticed either,
+ * for she cannot know it.
  */
 static void
 test_each_field(void **state)

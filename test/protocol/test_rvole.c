@@ -220,8 +220,8 @@ reference_pad(const uint8_t x[16], size_t J, uint8_t i, qr_fq *ret)
 }
 
 /*
- * Alice from the specification, one reduced operation at a time. In row `cheat` (if below QR_XI) she
- * uses a_0 + 1 in place of a_0 and is honest otherwise.
+ * Alice from the specification, one reduced operation at a time. In row `cheat` (if below QR_XI)
+ * she uses a_0 + 1 in place of a_0 and is honest otherwise.
  */
 static void
 reference_alice(uint16_t k, const qr_fq a[2], const qr_fq *a_hat, size_t cheat, uint8_t *out,
@@ -346,8 +346,9 @@ test_every_field(void **state)
 }
 
 /*
- * The best attack: Alice deviates in one row and makes the rest fit. C2 then passes exactly if beta_j
- * is 0 there. That one bit is what a passed check can tell her, and a failed one retires the pair.
+ * The best attack: Alice deviates in one row and makes the rest fit. C2 then passes exactly if
+ * beta_j is 0 there. That one bit is what a passed check can tell her, and a failed one retires the
+ * pair.
  */
 static void
 test_consistent_cheat_is_one_guess(void **state)
