@@ -67,7 +67,7 @@ static const struct key party_keys[] = {
      "Compression level for the message classes that gain by it; 0 turns it off."},
     {"pool", "low", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "128", P(pool.low),
      "Presignatures of a key and signing set below which more are made; 0: filled once only."},
-    {"pool", "high", T_NUMBER, 4, QR_PRESIG_PER_KEY, NULL, "256", P(pool.high),
+    {"pool", "high", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "256", P(pool.high),
      "How many are then made ready."},
     {"pool", "standby", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "32", P(pool.standby),
      "How many are kept for each set that is not the preferred one."},

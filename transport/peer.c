@@ -364,7 +364,8 @@ hear_pong(struct qr_peer *p, uint64_t value)
 {
     if (p->ping_sent != 0 && value == p->ping_sent) {
         uint64_t sample = p->net->now - p->ping_sent;
-        p->rtt = p->rtt == 0 ? sample : (7 * p->rtt + sample) / 8;
+        /* A peer that is busy answers late; one quick answer tells the network's part. */
+        p->rtt = p->rtt == 0 || sample < p->rtt ? sample : (7 * p->rtt + sample) / 8;
         p->rtt += p->rtt == 0; /* 0 means unknown */
         p->ping_sent = 0;
     }
