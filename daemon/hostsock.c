@@ -122,7 +122,7 @@ take_ask(struct qr_hostsock *h, struct conn *c, qr_view frame)
         h->pend[i] = (struct pending){ask->id, ci, c->generation, 0};
         h->n_pend++;
         c->pending++;
-        h->fn(h->ctx, c->admin, i, ask);
+        h->fn(h->ctx, c->admin, (uint64_t)i + 1, ask); /* 0 means nobody to the party */
     }
     ask = qr_ask_free(ask);
     return c->fd >= 0;
@@ -327,10 +327,10 @@ void
 qr_hostsock_answer(void *ctx, uint64_t to, const struct qr_answer *a)
 {
     struct qr_hostsock *h = ctx;
-    if (to >= MAX_PENDING) {
+    if (to == 0 || to > MAX_PENDING) {
         return;
     }
-    struct pending *pd = &h->pend[to];
+    struct pending *pd = &h->pend[to - 1];
     struct conn *c = &h->conn[pd->conn];
     if (c->fd >= 0 && c->generation == pd->generation) {
         struct qr_answer copy = *a;
@@ -347,7 +347,7 @@ qr_hostsock_answer(void *ctx, uint64_t to, const struct qr_answer *a)
         }
     }
     pd->next = h->free_pend;
-    h->free_pend = (uint32_t)to;
+    h->free_pend = (uint32_t)to - 1;
     h->n_pend--;
 }
 

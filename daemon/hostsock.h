@@ -15,6 +15,7 @@
 
 struct qr_hostsock;
 
+/* to: for qr_hostsock_answer, never 0. */
 typedef void (*qr_host_ask_fn)(void *ctx, int admin, uint64_t to, const struct qr_ask *ask);
 
 /* err_text: which socket, what, what to do. */

@@ -56,7 +56,7 @@ int qr_party_fd(const struct qr_party *p);
 /* When step must run even if all is quiet. */
 uint64_t qr_party_deadline(const struct qr_party *p);
 
-/* admin: 1 on the operator's socket. The ask's views need not outlive the call. */
+/* admin: 1 on the operator's socket; to: not 0. The ask's views need not outlive the call. */
 void qr_party_ask(struct qr_party *p, int admin, uint64_t to, const struct qr_ask *ask);
 
 /* Stops accepting; *ret_idle of drained becomes 1 when nothing is in flight. */

@@ -39,7 +39,7 @@ quorum_party() { # DIR I start|stop|kill
     _p="$1/p$2"
     case $3 in
     start)
-        "$BIN/quorated" --config "$_p/quorated.conf" 2>>"$_p/log" &
+        "$BIN/quorated" --config "$_p/quorated.conf" </dev/null >>"$_p/log" 2>&1 &
         echo $! >"$_p/pid"
         quorum_wait 10 "party $2 (log: $_p/log)" "$BIN/quorate" status --socket "$_p/admin.sock" --json
         ;;
@@ -50,7 +50,7 @@ quorum_party() { # DIR I start|stop|kill
 
 quorum_gateway() { # DIR I
     _p="$1/p$2"
-    "$BIN/quorate-gateway" --config "$_p/gateway.conf" 2>>"$_p/gateway.log" &
+    "$BIN/quorate-gateway" --config "$_p/gateway.conf" </dev/null >>"$_p/gateway.log" 2>&1 &
     echo $! >"$_p/gateway.pid"
 }
 
@@ -113,9 +113,9 @@ quorum_start() { # DIR N [LOW HIGH STANDBY]
         --client "client:$(cat "$_dir/client.hex")" >"$_dir/policy.json" || return 1
     "$BIN/quorate" stamp --key "$_dir/admin.pem" "$_dir/policy.json" || return 1
     # shellcheck disable=SC2086
-    "$BIN/quorate" roster load $_sockets "$_dir/roster.json" || return 1
+    "$BIN/quorate" roster load --json $_sockets "$_dir/roster.json" >"$_dir/load.json" || return 1
     # shellcheck disable=SC2086
-    "$BIN/quorate" policy load $_sockets "$_dir/policy.json" || return 1
+    "$BIN/quorate" policy load --json $_sockets "$_dir/policy.json" >"$_dir/load.json" || return 1
     for _i in $(seq 1 "$_n"); do
         quorum_gateway "$_dir" "$_i"
     done
@@ -138,7 +138,9 @@ quorum_keygen() { # DIR T
 
 quorum_stop() { # DIR
     for _f in "$1"/p*/gateway.pid "$1"/p*/pid; do
-        [ -f "$_f" ] && kill -TERM "$(cat "$_f")" 2>/dev/null
+        if [ -f "$_f" ]; then
+            kill -TERM "$(cat "$_f")" 2>/dev/null || true
+        fi
     done
     _left=100
     for _f in "$1"/p*/gateway.pid "$1"/p*/pid; do
@@ -146,7 +148,9 @@ quorum_stop() { # DIR
             sleep 0.05
             _left=$((_left - 1))
         done
-        [ -f "$_f" ] && kill -KILL "$(cat "$_f")" 2>/dev/null
+        if [ -f "$_f" ]; then
+            kill -KILL "$(cat "$_f")" 2>/dev/null || true
+        fi
     done
     return 0
 }
