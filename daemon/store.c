@@ -25,13 +25,13 @@
 
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
-#define HEAD_VERSION  1u
-#define HEAD_FIXED    (4u + 1u + 16u + 8u + 32u + 4u)
-#define HEAD_ROW_MAX  (2u + 1u + QR_STORE_NAME_MAX + 8u + 32u)
-#define HEAD_MAX      (HEAD_FIXED + QR_STORE_ROWS_MAX * HEAD_ROW_MAX)
-#define AD_PREFIX     "quorate/store/1"
-#define AD_MAX        (sizeof AD_PREFIX - 1 + 16 + 2 + 8 + QR_STORE_NAME_MAX)
-#define TABLE_HEAD    0 /* in additional data only */
+#define HEAD_VERSION 1u
+#define HEAD_FIXED (4u + 1u + 16u + 8u + 32u + 4u)
+#define HEAD_ROW_MAX (2u + 1u + QR_STORE_NAME_MAX + 8u + 32u)
+#define HEAD_MAX (HEAD_FIXED + QR_STORE_ROWS_MAX * HEAD_ROW_MAX)
+#define AD_PREFIX "quorate/store/1"
+#define AD_MAX (sizeof AD_PREFIX - 1 + 16 + 2 + 8 + QR_STORE_NAME_MAX)
+#define TABLE_HEAD 0     /* in additional data only */
 #define FIRST_UNBOUND 16 /* tables from here on are not chained */
 
 _Static_assert(HEAD_MAX <= QR_STORE_RECORD_MAX, "the head is a record like others");
@@ -330,8 +330,9 @@ head_read(struct qr_store *s, struct qr_buf *scratch)
         return fail(s, e, "out of memory");
     }
     return e == QR_OK ? QR_OK
-                      : fail(s, QR_ERR_STORE, "the store's head is of a format this program does "
-                                              "not know; use the program that wrote it");
+                      : fail(s, QR_ERR_STORE,
+                             "the store's head is of a format this program does "
+                             "not know; use the program that wrote it");
 }
 
 struct opening {
@@ -348,8 +349,9 @@ check_row(void *ctx, const struct qr_db_row *row)
     const char *table = table_name(row->tab);
 
     if (!is_table(row->tab) || !is_name(row->name)) {
-        return fail(s, QR_ERR_STORE_CORRUPT, "the store has a record that this program never "
-                                             "writes; replace it by the newest good copy");
+        return fail(s, QR_ERR_STORE_CORRUPT,
+                    "the store has a record that this program never "
+                    "writes; replace it by the newest good copy");
     }
     memcpy(r.name, row->name, strlen(row->name));
     qr_sha256(row->sealed, r.hash);
@@ -549,8 +551,8 @@ next_init(const struct qr_store *s, const struct qr_store_change *c, size_t n, s
 {
     x->serial = s->serial;
     memcpy(x->root, s->root, 32);
-    QR_TRY(rows_reserve(&x->rows, s->rows.n + n < QR_STORE_ROWS_MAX ? s->rows.n + n
-                                                                    : QR_STORE_ROWS_MAX));
+    QR_TRY(rows_reserve(&x->rows,
+                        s->rows.n + n < QR_STORE_ROWS_MAX ? s->rows.n + n : QR_STORE_ROWS_MAX));
     if (s->rows.n > 0) {
         memcpy(x->rows.row, s->rows.row, s->rows.n * sizeof s->rows.row[0]);
     }

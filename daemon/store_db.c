@@ -15,8 +15,8 @@
 
 #define APPLICATION_ID 0x51524431 /* "QRD1" */
 #define SCHEMA_VERSION 1
-#define PAGE_SIZE      4096
-#define SEALED_MAX     (QR_STORE_RECORD_MAX + QR_SEAL_OVERHEAD)
+#define PAGE_SIZE 4096
+#define SEALED_MAX (QR_STORE_RECORD_MAX + QR_SEAL_OVERHEAD)
 
 /* Compared with what the file says, byte for byte. */
 static const struct {
@@ -55,13 +55,36 @@ qr_db_error(const struct qr_db *db)
     return db->error;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-say(struct qr_db *db, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) say(struct qr_db *db, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
     (void)vsnprintf(db->error, sizeof db->error, format, ap);
     va_end(ap);
+}
+
+/*
+ * The errno of what failed. SQLite reads its own after it has tidied up, when it is often gone; each
+ * file remembers its last one.
+ */
+static int
+system_errno(struct qr_db *db, int primary)
+{
+    static const int files[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+
+    if (!db->h || (primary != SQLITE_IOERR && primary != SQLITE_CANTOPEN)) {
+        return 0; /* not of the system's making, or said already */
+    }
+    int e = sqlite3_system_errno(db->h);
+
+    for (size_t i = 0; e == 0 && i < sizeof files / sizeof files[0]; i++) {
+        sqlite3_file *f = NULL;
+        if (sqlite3_file_control(db->h, "main", files[i], &f) == SQLITE_OK && f && f->pMethods &&
+            f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &e) != SQLITE_OK) {
+            e = 0;
+        }
+    }
+    return e;
 }
 
 /* SQLite's answer as ours, with a sentence that says what to do. */
@@ -86,17 +109,22 @@ fail(struct qr_db *db, int rc)
     };
     qr_err e = QR_ERR_STORE;
     const char *advice = "check the device and the system log, then restart";
-    int primary = rc & 0xff, os = sqlite3_system_errno(db->h);
+    int primary = rc & 0xff, os = system_errno(db, primary);
 
+    /* Only a plain ENOSPC is SQLITE_FULL; quotas and directories without write access are not. */
+    if (primary == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT || os == EFBIG)) {
+        primary = SQLITE_FULL;
+    } else if (primary == SQLITE_CANTOPEN && (os == EACCES || os == EPERM || os == EROFS)) {
+        primary = SQLITE_READONLY;
+    }
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++) {
         if (map[i].primary == primary) {
             e = map[i].e;
             advice = map[i].advice;
         }
     }
-    say(db, "%s: %s%s%s (SQLite %d); %s", db->path,
-                   sqlite3_errstr(rc), os && primary != SQLITE_BUSY ? ": " : "",
-                   os && primary != SQLITE_BUSY ? strerror(os) : "", rc, advice);
+    say(db, "%s: %s%s%s (SQLite %d); %s", db->path, sqlite3_errstr(rc), os ? ": " : "",
+        os ? strerror(os) : "", rc, advice);
     return e;
 }
 
@@ -183,7 +211,8 @@ create_file(const char *path, char *err_text, size_t err_cap)
         e = errno == ENOSPC || errno == EDQUOT  ? QR_ERR_STORE_FULL
             : errno == EROFS || errno == EACCES ? QR_ERR_STORE_READONLY
                                                 : QR_ERR_STORE;
-        EXPLAIN("%s: cannot be made: %s", path, strerror(errno));
+        EXPLAIN("%s: cannot be made: %s; make the directory writable or free space, then restart",
+                path, strerror(errno));
     }
     if (fd >= 0) {
         (void)close(fd);
@@ -278,7 +307,8 @@ journal(struct qr_db *db)
     }
     /* The WAL file stays when the store is closed: a sandboxed process removes no files. */
     (void)sqlite3_file_control(db->h, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-    return execute(db, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=1048576;");
+    return execute(db, "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=1048576;"
+                       "PRAGMA wal_autocheckpoint=128;");
 }
 
 /* *ret_n: how many of our tables are there; anything else is corruption. */
@@ -337,8 +367,7 @@ check_identity(struct qr_db *db)
     QR_TRY(pragma(db, "PRAGMA user_version", text));
     (void)snprintf(want, sizeof want, "%d", SCHEMA_VERSION);
     if (strcmp(text, want) != 0) {
-        say(db,
-            "%s: format version %s, this program knows %s; use the program that wrote it",
+        say(db, "%s: format version %s, this program knows %s; use the program that wrote it",
             db->path, text, want);
         return QR_ERR_STORE;
     }
@@ -351,9 +380,9 @@ open_connection(struct qr_db *db, int *ret_fresh)
 {
     char sql[64];
     size_t n = 0;
-    int rc = sqlite3_open_v2(db->path, &db->h,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+    int rc =
+        sqlite3_open_v2(db->path, &db->h,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc != SQLITE_OK) {
         return fail(db, rc);
     }
