@@ -7,7 +7,8 @@
  * Stamps every request as a client does, over keep-alive connections, and verifies every signature
  * under the key before it counts. Closed loop with C connections, or open loop with R requests a
  * second (latency then counts from when the request was due, not from when it was sent). Plain HTTP.
- * Prints one JSON object: signatures, requests, errors, sigs_per_s, p50_us, p90_us, p99_us, cpu_s.
+ * Prints one JSON object: signatures, requests, errors (and by_code: how many of each), bad_signatures,
+ * sigs_per_s, p50_us, p90_us, p99_us, cpu_s, seconds. Exit code 1 if anything was refused or bad.
  * Without --cluster it asks the gateway's /v1/status.
  */
 #include "daemon/stamp.h"
@@ -31,6 +32,7 @@
 #include <unistd.h>
 
 #define MAX_CONNS 256
+#define MAX_CODES 16
 #define MAX_LATENCIES 4000000u
 #define REQ_MAX (32u * 1024u)
 #define ANS_MAX (64u * 1024u)
@@ -55,6 +57,10 @@ struct load {
     struct conn *conn;
     uint64_t sent, done, ok, errors, bad, *lat, n_lat, run_id;
     char first_error[160];
+    struct {
+        char code[32];
+        uint64_t n;
+    } by_code[MAX_CODES]; /* the last counts what found no place */
 };
 
 static uint64_t
@@ -82,10 +88,12 @@ make_request(struct load *l, struct conn *c)
     (void)clock_gettime(CLOCK_REALTIME, &t);
     uint64_t ms = (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
     int n = snprintf(body, sizeof body,
-                     "{\"v\":1,\"cluster\":\"%s\",\"key\":\"%s\",\"id\":\"load-%016llx-%llu\",\"issued_ms\":%llu,"
+                     "{\"v\":1,\"cluster\":\"%s\",\"key\":\"%s\",\"id\":\"load-%016llx-%llu\","
+                     "\"issued_ms\":%llu,"
                      "\"expires_ms\":%llu,\"path\":[],\"items\":[",
-                     l->cluster_hex, l->key_hex, (unsigned long long)l->run_id, (unsigned long long)l->sent,
-                     (unsigned long long)ms, (unsigned long long)ms + 15000);
+                     l->cluster_hex, l->key_hex, (unsigned long long)l->run_id,
+                     (unsigned long long)l->sent, (unsigned long long)ms,
+                     (unsigned long long)ms + 15000);
     for (unsigned i = 0; i < l->items; i++) {
         uint8_t pre[16];
         char hex[33];
@@ -93,17 +101,18 @@ make_request(struct load *l, struct conn *c)
         qr_put64(pre + 8, i);
         qr_sha256(qr_view_of(pre, sizeof pre), c->digest[i]);
         qr_hex_encode(qr_view_of(pre, sizeof pre), hex);
-        n += snprintf(body + n, sizeof body - (size_t)n, "%s{\"kind\":\"sha256\",\"preimage\":\"%s\"}",
-                      i ? "," : "", hex);
+        n += snprintf(body + n, sizeof body - (size_t)n,
+                      "%s{\"kind\":\"sha256\",\"preimage\":\"%s\"}", i ? "," : "", hex);
     }
     n += snprintf(body + n, sizeof body - (size_t)n, "]}");
     if (qr_stamp_sign(l->client, qr_view_of(body, (size_t)n), stamp, sizeof stamp) != QR_OK) {
         die("stamp", "cannot sign");
     }
-    n = snprintf(c->out, sizeof c->out,
-                 "POST /v1/sign HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nX-Stamp: %s\r\n"
-                 "Content-Length: %d\r\n\r\n%s",
-                 l->host, stamp, n, body);
+    n = snprintf(
+        c->out, sizeof c->out,
+        "POST /v1/sign HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nX-Stamp: %s\r\n"
+        "Content-Length: %d\r\n\r\n%s",
+        l->host, stamp, n, body);
     c->out_len = (size_t)n;
     c->out_done = c->in_len = 0;
     l->sent++;
@@ -133,7 +142,8 @@ static void
 flush_out(struct load *l, struct conn *c)
 {
     while (c->out_done < c->out_len) {
-        ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(c->fd, c->out + c->out_done, c->out_len - c->out_done,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN) {
             watch(l, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
             return;
@@ -176,7 +186,8 @@ verify(const struct load *l, const struct conn *c, const char *json)
         json = hex_after(json, "\"digest\":\"", digest);
         json = hex_after(json, "\"r\":\"", sig);
         json = hex_after(json, "\"s\":\"", sig + 32);
-        if (!json || memcmp(digest, c->digest[i], 32) != 0 || qr_ecdsa_verify(&l->pk, digest, sig) != QR_OK) {
+        if (!json || memcmp(digest, c->digest[i], 32) != 0 ||
+            qr_ecdsa_verify(&l->pk, digest, sig) != QR_OK) {
             return 0;
         }
     }
@@ -196,6 +207,29 @@ complete(const struct conn *c, const char **ret_body)
     return (size_t)(end + 4 - c->in) + strtoul(cl + 17, NULL, 10) <= c->in_len;
 }
 
+/* Counts a refusal under the problem document's code. */
+static void
+count_error(struct load *l, const char *json)
+{
+    char code[32] = "none";
+    const char *p = strstr(json, "\"code\":\"");
+    size_t n = p ? strspn(p + 8, "abcdefghijklmnopqrstuvwxyz_") : 0, i = 0;
+    if (n > 0 && n < sizeof code) {
+        memcpy(code, p + 8, n);
+        code[n] = '\0';
+    }
+    while (i < MAX_CODES - 1 && l->by_code[i].n && strcmp(l->by_code[i].code, code) != 0) {
+        i++;
+    }
+    if (l->by_code[i].n++ == 0) {
+        (void)snprintf(l->by_code[i].code, sizeof l->by_code[i].code, "%s",
+                       i < MAX_CODES - 1 ? code : "others");
+    }
+    if (l->errors++ == 0) {
+        (void)snprintf(l->first_error, sizeof l->first_error, "%.150s", json);
+    }
+}
+
 static void
 on_answer(struct load *l, struct conn *c, const char *json)
 {
@@ -203,9 +237,7 @@ on_answer(struct load *l, struct conn *c, const char *json)
     c->busy = 0;
     l->done++;
     if (strncmp(c->in, "HTTP/1.1 200", 12) != 0) {
-        if (l->errors++ == 0) {
-            (void)snprintf(l->first_error, sizeof l->first_error, "%.150s", json);
-        }
+        count_error(l, json);
     } else if (!verify(l, c, json)) {
         l->bad++;
     } else {
@@ -330,7 +362,8 @@ ask_cluster(struct load *l)
     size_t len = 0;
     ssize_t n;
     int fd = open_conn(l);
-    int q = snprintf(buf, sizeof buf, "GET /v1/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", l->host);
+    int q = snprintf(buf, sizeof buf,
+                     "GET /v1/status HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", l->host);
     if (send(fd, buf, (size_t)q, MSG_NOSIGNAL) != q) {
         die("status", strerror(errno));
     }
@@ -374,7 +407,8 @@ options(struct load *l, int argc, char **argv)
             }
             break;
         case 'k':
-            if (qr_hex_decode(optarg, strlen(optarg), pk, 33) != QR_OK || qr_pt_parse(&l->pk, pk) != QR_OK) {
+            if (qr_hex_decode(optarg, strlen(optarg), pk, 33) != QR_OK ||
+                qr_pt_parse(&l->pk, pk) != QR_OK) {
                 die(optarg, "not a compressed public key");
             }
             qr_hex_encode(qr_view_of(pk, 33), l->key_hex);
@@ -421,7 +455,8 @@ main(int argc, char **argv)
 {
     static struct load l;
     struct qr_rng rng = qr_rng_system();
-    if (sodium_init() < 0 || qr_hash_init() != QR_OK || qr_group_init(&rng) != QR_OK || qr_stamp_init() != QR_OK) {
+    if (sodium_init() < 0 || qr_hash_init() != QR_OK || qr_group_init(&rng) != QR_OK ||
+        qr_stamp_init() != QR_OK) {
         die("start", "a cryptographic library does not work");
     }
     options(&l, argc, argv);
@@ -442,13 +477,19 @@ main(int argc, char **argv)
     uint64_t ns = run(&l);
     qsort(l.lat, l.n_lat, sizeof *l.lat, by_value);
     uint64_t n = l.n_lat ? l.n_lat : 1;
-    (void)printf("{\"signatures\":%llu,\"requests\":%llu,\"errors\":%llu,\"bad_signatures\":%llu,"
-                 "\"sigs_per_s\":%.1f,\"p50_us\":%llu,\"p90_us\":%llu,\"p99_us\":%llu,\"cpu_s\":%.3f,\"seconds\":%.3f}\n",
-                 (unsigned long long)(l.ok * l.items), (unsigned long long)l.done, (unsigned long long)l.errors,
+    (void)printf("{\"signatures\":%llu,\"requests\":%llu,\"errors\":%llu,\"by_code\":{",
+                 (unsigned long long)(l.ok * l.items), (unsigned long long)l.done,
+                 (unsigned long long)l.errors);
+    for (size_t i = 0; i < MAX_CODES && l.by_code[i].n; i++) {
+        (void)printf("%s\"%s\":%llu", i ? "," : "", l.by_code[i].code,
+                     (unsigned long long)l.by_code[i].n);
+    }
+    (void)printf("},\"bad_signatures\":%llu,\"sigs_per_s\":%.1f,\"p50_us\":%llu,\"p90_us\":%llu,"
+                 "\"p99_us\":%llu,\"cpu_s\":%.3f,\"seconds\":%.3f}\n",
                  (unsigned long long)l.bad, (double)(l.ok * l.items) * 1e9 / (double)ns,
                  (unsigned long long)l.lat[n / 2], (unsigned long long)l.lat[n * 9 / 10],
-                 (unsigned long long)l.lat[n * 99 / 100], (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9,
-                 (double)ns / 1e9);
+                 (unsigned long long)l.lat[n * 99 / 100],
+                 (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9, (double)ns / 1e9);
     if (l.first_error[0]) {
         (void)fprintf(stderr, "first error: %s\n", l.first_error);
     }
