@@ -8,8 +8,8 @@
 
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
-#define TEXT_MAX          1024u
-#define CONTAINER_MAX     4096u
+#define TEXT_MAX 1024u
+#define CONTAINER_MAX 4096u
 #define DESCRIPTOR_VALUES 16u
 
 static void

@@ -90,8 +90,8 @@ read_client(const struct qr_json_at *at, struct qr_policy *p)
 
     QR_TRY(qr_signer_read(at, c->name, &c->key, &c->pub));
     size_t pos = position(p, &c->key, &found);
-    const struct qr_client *twin = found ? &p->client[p->by_key[pos]]
-                                         : client_named(p, qr_view_str(c->name));
+    const struct qr_client *twin =
+        found ? &p->client[p->by_key[pos]] : client_named(p, qr_view_str(c->name));
     if (twin) {
         c->pub = qr_pubkey_free(c->pub);
         return qr_json_fail(at, QR_ERR_MALFORMED,
@@ -99,8 +99,7 @@ read_client(const struct qr_json_at *at, struct qr_policy *p)
                             twin->name);
     }
     c->index = (uint16_t)p->n_clients;
-    memmove(&p->by_key[pos + 1], &p->by_key[pos],
-            (p->n_clients - pos) * sizeof p->by_key[0]);
+    memmove(&p->by_key[pos + 1], &p->by_key[pos], (p->n_clients - pos) * sizeof p->by_key[0]);
     p->by_key[pos] = c->index;
     p->n_clients++;
     return QR_OK;
@@ -123,9 +122,8 @@ is_star(qr_view v)
 static qr_err
 star_alone(const struct qr_json_at *at, const struct qr_json_at *list)
 {
-    return qr_json_count(list) == 1
-               ? QR_OK
-               : qr_json_fail(at, QR_ERR_MALFORMED, "\"*\" must stand alone");
+    return qr_json_count(list) == 1 ? QR_OK
+                                    : qr_json_fail(at, QR_ERR_MALFORMED, "\"*\" must stand alone");
 }
 
 static qr_err
@@ -180,7 +178,8 @@ read_rule_keys(const struct qr_json_at *list, struct rule *r)
         const struct qr_json_field f = {"", QR_JSON_HEX, 0, 33, r->keys[i], NULL};
         QR_TRY(qr_json_value(&at, &f));
         if (r->keys[i][0] != 2 && r->keys[i][0] != 3) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "must be a compressed point (66 hex digits, 02 or 03 first)");
+            return qr_json_fail(&at, QR_ERR_MALFORMED,
+                                "must be a compressed point (66 hex digits, 02 or 03 first)");
         }
     }
     r->n_keys = n;
@@ -329,8 +328,8 @@ qr_policy_accept(const struct qr_policy *in_force, const struct qr_policy *next,
         return QR_ERR_CLUSTER;
     }
     if (in_force) {
-        QR_TRY(qr_serial_check("policy", in_force->serial, in_force->hash, next->serial,
-                               next->hash, &same, err_text, err_cap));
+        QR_TRY(qr_serial_check("policy", in_force->serial, in_force->hash, next->serial, next->hash,
+                               &same, err_text, err_cap));
     }
     if (!same) {
         QR_TRY(qr_admins_verify(admins, text, stamps, n_stamps, err_text, err_cap));
@@ -428,9 +427,8 @@ names_client(const struct rule *r, const struct qr_client *c)
 }
 
 qr_err
-qr_policy_decide(const struct qr_policy *p, const struct qr_client *c,
-                 const uint8_t key[static 33], unsigned kinds, const char **ret_rule,
-                 enum qr_kind *ret_kind)
+qr_policy_decide(const struct qr_policy *p, const struct qr_client *c, const uint8_t key[static 33],
+                 unsigned kinds, const char **ret_rule, enum qr_kind *ret_kind)
 {
     const struct rule *allowed[QR_KIND_COUNT] = {NULL}, *denied[QR_KIND_COUNT] = {NULL};
     int first = -1;

@@ -33,7 +33,8 @@ struct qr_policy; /* opaque */
  * Errors: as qr_json_parse and qr_json_fields, POINT (a client's key), NO_MEMORY; err_text names the
  * member and what is wrong with it.
  */
-qr_err QR_MUST qr_policy_parse(qr_view text, struct qr_policy **ret, char *err_text, size_t err_cap);
+qr_err QR_MUST qr_policy_parse(qr_view text, struct qr_policy **ret, char *err_text,
+                               size_t err_cap);
 struct qr_policy *qr_policy_free(struct qr_policy *p);
 
 /*

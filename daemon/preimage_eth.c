@@ -253,7 +253,7 @@ qr_eth_tx_parse(qr_view bytes, struct qr_eth_tx *ret, char *why, size_t why_cap)
     }
     struct rlp list = {body.p, body.len};
     for (const uint8_t *f = layouts[tx.type]; *f != END; f++) {
-        QR_TRY(read_field(&r, (enum field)*f, &list, &tx, tip));
+        QR_TRY(read_field(&r, (enum field) * f, &list, &tx, tip));
     }
     if (tx.type == 0) {
         QR_TRY(read_eip155(&r, &list, &tx));
@@ -283,8 +283,9 @@ qr_eip191_digest(qr_view message, uint8_t ret[static 32])
 {
     char head[64];
     struct qr_keccak k;
-    int n = snprintf(head, sizeof head, "\x19"
-                                        "Ethereum Signed Message:\n%zu",
+    int n = snprintf(head, sizeof head,
+                     "\x19"
+                     "Ethereum Signed Message:\n%zu",
                      message.len);
 
     qr_keccak_init(&k);

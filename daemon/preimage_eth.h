@@ -22,7 +22,7 @@ struct qr_eth_tx {
     uint8_t has_selector; /* data has at least 4 bytes and there is a receiver */
     uint64_t chain_id, nonce, gas_limit;
     uint8_t to[20];
-    uint8_t value[32]; /* wei, big-endian */
+    uint8_t value[32];   /* wei, big-endian */
     uint8_t max_fee[32]; /* per gas, big-endian: the gas price for types 0 and 1 */
     uint8_t selector[4];
     qr_view data;

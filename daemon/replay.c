@@ -13,10 +13,10 @@
 
 #include <sodium.h>
 
-#define SLAB        1024u
+#define SLAB 1024u
 #define ENTRIES_MAX ((size_t)1 << 24)
-#define CLIENTS     (4u * QR_CLIENTS_MAX) /* over all policies of the last minutes */
-#define NONE        UINT32_MAX
+#define CLIENTS (4u * QR_CLIENTS_MAX) /* over all policies of the last minutes */
+#define NONE UINT32_MAX
 
 enum state { FREE, RUNNING, DONE, FAILED };
 
@@ -197,7 +197,8 @@ qr_replay_free(struct qr_replay *r)
 }
 
 static void
-name_of(const struct qr_replay *r, const struct qr_stamp_key *who, qr_view id, uint8_t ret[static 32])
+name_of(const struct qr_replay *r, const struct qr_stamp_key *who, qr_view id,
+        uint8_t ret[static 32])
 {
     uint8_t b[32 + 1 + 33 + QR_ID_MAX];
     QR_ASSERT(id.len <= QR_ID_MAX);

@@ -21,8 +21,8 @@
 #include "protocol/base/view.h"
 
 enum qr_kind {
-    QR_KIND_ETH_TX,  /* keccak256 of an unsigned transaction */
-    QR_KIND_EIP191,  /* keccak256 of a prefixed message */
+    QR_KIND_ETH_TX, /* keccak256 of an unsigned transaction */
+    QR_KIND_EIP191, /* keccak256 of a prefixed message */
     QR_KIND_SHA256,
     QR_KIND_SHA256D, /* SHA-256 twice */
     QR_KIND_DIGEST,  /* 32 bytes as they are */

@@ -177,8 +177,8 @@ qr_roster_accept(const struct qr_roster *in_force, const struct qr_roster *next,
             EXPLAIN("roster is of another cluster");
             return QR_ERR_CLUSTER;
         }
-        QR_TRY(qr_serial_check("roster", in_force->serial, in_force->hash, next->serial,
-                               next->hash, &same, err_text, err_cap));
+        QR_TRY(qr_serial_check("roster", in_force->serial, in_force->hash, next->serial, next->hash,
+                               &same, err_text, err_cap));
     }
     if (!same) {
         const struct qr_admins *who = in_force ? &in_force->admins : &next->admins;

@@ -41,7 +41,8 @@ struct qr_roster {
  * Reads a roster; says nothing of who signed it. Errors: as qr_json_parse and qr_json_fields, SET
  * (parties), ADDRESS, POINT (an administrator's key), NO_MEMORY; err_text names the member.
  */
-qr_err QR_MUST qr_roster_parse(qr_view text, struct qr_roster **ret, char *err_text, size_t err_cap);
+qr_err QR_MUST qr_roster_parse(qr_view text, struct qr_roster **ret, char *err_text,
+                               size_t err_cap);
 struct qr_roster *qr_roster_free(struct qr_roster *r);
 
 /*

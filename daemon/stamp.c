@@ -23,7 +23,7 @@
 #include <stdio.h>
 
 /* base64url of the longest JSON we read: a little below QR_STAMP_MAX. */
-#define JSON_MAX   (QR_STAMP_MAX / 4u * 3u)
+#define JSON_MAX (QR_STAMP_MAX / 4u * 3u)
 #define JSON_ITEMS 8u
 
 static const struct {
@@ -143,9 +143,8 @@ parse_json(struct qr_json *j, struct qr_stamp *ret)
     if (qr_hex_decode((const char *)sig.p, sig.len, s.sig, s.sig_len) != QR_OK) {
         return qr_json_fail(&root, QR_ERR_MALFORMED, "signature must be lower-case hex");
     }
-    if (s.key.scheme == QR_SCHEME_ED25519
-            ? s.sig_len != crypto_sign_BYTES
-            : !der_signature(qr_view_of(s.sig, s.sig_len), rs)) {
+    if (s.key.scheme == QR_SCHEME_ED25519 ? s.sig_len != crypto_sign_BYTES
+                                          : !der_signature(qr_view_of(s.sig, s.sig_len), rs)) {
         return qr_json_fail(&root, QR_ERR_MALFORMED, "signature is not %s",
                             s.key.scheme == QR_SCHEME_ED25519 ? "64 bytes" : "strict DER");
     }
@@ -339,8 +338,7 @@ scheme_of(EVP_PKEY *key)
     if (EVP_PKEY_is_a(key, "ED25519")) {
         return QR_SCHEME_ED25519;
     }
-    if (EVP_PKEY_is_a(key, "EC") &&
-        EVP_PKEY_get_group_name(key, group, sizeof group, &len) == 1) {
+    if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof group, &len) == 1) {
         return strcmp(group, "prime256v1") == 0  ? QR_SCHEME_P256
                : strcmp(group, "secp256k1") == 0 ? QR_SCHEME_SECP256K1
                                                  : (enum qr_scheme)0;
@@ -400,9 +398,9 @@ qr_stamp_sign(struct evp_pkey_st *key, qr_view body, char *out, size_t cap)
     }
     qr_hex_encode(qr_view_of(k.b, qr_scheme_key_len(k.scheme)), key_hex);
     qr_hex_encode(qr_view_of(sig, sig_len), sig_hex);
-    int n = snprintf(json, sizeof json,
-                     "{\"publicKey\":\"%s\",\"signature\":\"%s\",\"scheme\":\"%s\"}", key_hex,
-                     sig_hex, schemes[k.scheme].wire);
+    int n =
+        snprintf(json, sizeof json, "{\"publicKey\":\"%s\",\"signature\":\"%s\",\"scheme\":\"%s\"}",
+                 key_hex, sig_hex, schemes[k.scheme].wire);
     if (n < 0 || (size_t)n >= sizeof json || qr_b64url_len((size_t)n) + 1 > cap) {
         return QR_ERR_NO_SPACE;
     }

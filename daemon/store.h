@@ -22,15 +22,15 @@
 struct qr_store;
 
 enum qr_table {
-    QR_TABLE_META = 1,    /* chained: identity key, admin set, highest serials, boot counter */
-    QR_TABLE_KEY = 2,     /* chained: key records, name = key_id */
-    QR_TABLE_DOC = 3,     /* chained: roster and policy in force */
-    QR_TABLE_PAIR = 4,    /* chained: retired pairs and their notices */
-    QR_TABLE_PEER = 16,   /* unchained: (boot counter, serial, root) of each peer */
+    QR_TABLE_META = 1,  /* chained: identity key, admin set, highest serials, boot counter */
+    QR_TABLE_KEY = 2,   /* chained: key records, name = key_id */
+    QR_TABLE_DOC = 3,   /* chained: roster and policy in force */
+    QR_TABLE_PAIR = 4,  /* chained: retired pairs and their notices */
+    QR_TABLE_PEER = 16, /* unchained: (boot counter, serial, root) of each peer */
 };
 
-#define QR_STORE_NAME_MAX 64u /* names: 1..64 of [A-Za-z0-9._-] */
-#define QR_STORE_ROWS_MAX 1024u /* records; more is STORE_FULL */
+#define QR_STORE_NAME_MAX 64u                    /* names: 1..64 of [A-Za-z0-9._-] */
+#define QR_STORE_ROWS_MAX 1024u                  /* records; more is STORE_FULL */
 #define QR_STORE_BYTES_MAX (64u * 1024u * 1024u) /* the file; more is STORE_FULL */
 #define QR_STORE_RECORD_MAX (QR_DOC_MAX + 64u * 1024u)
 
@@ -65,7 +65,8 @@ struct qr_store_change {
 #define QR_STORE_CHANGES_MAX 32u
 qr_err QR_MUST qr_store_commit(struct qr_store *s, const struct qr_store_change *c, size_t n);
 /* NOT_FOUND; out is caller's memory (locked for secrets); the value is appended to it. */
-qr_err QR_MUST qr_store_get(struct qr_store *s, enum qr_table t, const char *name, struct qr_buf *out);
+qr_err QR_MUST qr_store_get(struct qr_store *s, enum qr_table t, const char *name,
+                            struct qr_buf *out);
 /* Names of a table in order; stops when fn returns non-zero. */
 qr_err QR_MUST qr_store_scan(struct qr_store *s, enum qr_table t,
                              int (*fn)(void *ctx, const char *name), void *ctx);

@@ -2,9 +2,9 @@
 
 #include <sodium.h>
 
-#define VERSION  1u
-#define NONCE    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG      crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define VERSION 1u
+#define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define OVERHEAD (1u + NONCE + TAG)
 
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == 32, "keys are qr_sec32");
@@ -53,10 +53,9 @@ qr_unseal_blob(const struct qr_sec32 *key, qr_view ad, qr_view sealed, struct qr
     if (out->err || len > out->cap - out->len) {
         return QR_ERR_NO_SPACE;
     }
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out->p + out->len, NULL, NULL,
-                                                   sealed.p + 1 + NONCE, sealed.len - 1 - NONCE,
-                                                   full, full_ad(ad, full), sealed.p + 1,
-                                                   key->b) != 0) {
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+            out->p + out->len, NULL, NULL, sealed.p + 1 + NONCE, sealed.len - 1 - NONCE, full,
+            full_ad(ad, full), sealed.p + 1, key->b) != 0) {
         return QR_ERR_SEAL;
     }
     out->len += len;

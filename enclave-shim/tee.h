@@ -33,8 +33,9 @@ struct qr_tee {
 };
 
 /* Verifies evidence of any supported platform against a binder; no policy. why: for operators. */
-qr_err QR_MUST qr_tee_verify(enum qr_platform platform, qr_view evidence, const uint8_t binder[static 32],
-                             struct qr_claims *ret, char *why, size_t why_cap);
+qr_err QR_MUST qr_tee_verify(enum qr_platform platform, qr_view evidence,
+                             const uint8_t binder[static 32], struct qr_claims *ret, char *why,
+                             size_t why_cap);
 
 /*
  * The software TEE. state_dir holds its sealing key, file "sim-seal.key": made there at the first
@@ -42,7 +43,8 @@ qr_err QR_MUST qr_tee_verify(enum qr_platform platform, qr_view evidence, const 
  * running program, so another build does not open what this one sealed.
  * Errors: PERMISSIONS (mode, owner, directory others may write to), PLATFORM; err_text: what, where.
  */
-qr_err QR_MUST qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text, size_t err_cap);
+qr_err QR_MUST qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text,
+                               size_t err_cap);
 
 /* Frees the platform and the state of its generator; the table is zeroed. Takes a zeroed one. */
 void qr_tee_close(struct qr_tee *t);

@@ -21,10 +21,10 @@
 
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
-#define KEY_FILE    "sim-seal.key"
-#define KEY_LEN     32u
-#define VERSION     1u
-#define SIGNED_LEN  (QR_SIM_EVIDENCE_LEN - crypto_sign_BYTES)
+#define KEY_FILE "sim-seal.key"
+#define KEY_LEN 32u
+#define VERSION 1u
+#define SIGNED_LEN (QR_SIM_EVIDENCE_LEN - crypto_sign_BYTES)
 #define VENDOR_TEXT "quorate software TEE vendor key: public on purpose, anyone can sign with it"
 
 /* In locked memory. */
@@ -37,7 +37,8 @@ struct sim {
 /* Evidence. */
 
 static void
-vendor_keys(uint8_t pk[static crypto_sign_PUBLICKEYBYTES], uint8_t sk[static crypto_sign_SECRETKEYBYTES])
+vendor_keys(uint8_t pk[static crypto_sign_PUBLICKEYBYTES],
+            uint8_t sk[static crypto_sign_SECRETKEYBYTES])
 {
     uint8_t seed[32];
     qr_th(QR_TAG_SIM, QR_FIELDS(qr_view_str("vendor"), qr_view_str(VENDOR_TEXT)), seed);
@@ -306,10 +307,10 @@ qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text, size_
         return e;
     }
     s->debug = prctl(PR_GET_DUMPABLE) == 1; /* a debugger of the same user may attach */
-    qr_th(QR_TAG_SIM,
-          QR_FIELDS(qr_view_str("seal"), qr_view_of(file_key.b, 32),
-                    qr_view_of(s->measurement, 32)),
-          s->seal_key.b);
+    qr_th(
+        QR_TAG_SIM,
+        QR_FIELDS(qr_view_str("seal"), qr_view_of(file_key.b, 32), qr_view_of(s->measurement, 32)),
+        s->seal_key.b);
     *ret = (struct qr_tee){
         .ctx = s,
         .platform = QR_PLATFORM_SIM,

@@ -367,7 +367,7 @@ unknown_member(const struct qr_json_at *at, const struct qr_json_field *fields)
     char q[QR_QUOTE_MAX];
 
     /* jansson's iterator wants a pointer to non-const; nothing is changed through it. */
-    json_object_foreach((json_t *)(uintptr_t)at->v, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)at->v, key, value) {
         const struct qr_json_field *f = fields;
         while (f->type != QR_JSON_END && strcmp(f->name, key) != 0) {
             f++;

@@ -20,9 +20,9 @@
 
 struct json_t; /* jansson's */
 
-#define QR_JSON_DEPTH    8u   /* open brackets at any point */
-#define QR_JSON_NAME_MAX 64u  /* longest member name, bytes */
-#define QR_ERR_TEXT_MAX  256u /* a good size for the err_text buffers of this product */
+#define QR_JSON_DEPTH 8u     /* open brackets at any point */
+#define QR_JSON_NAME_MAX 64u /* longest member name, bytes */
+#define QR_ERR_TEXT_MAX 256u /* a good size for the err_text buffers of this product */
 
 /* A parsed document. It must stay in place while positions point into it. */
 struct qr_json {
@@ -55,16 +55,16 @@ struct qr_json_at qr_json_root(struct qr_json *j);
 
 /* Types of a field, and what `ret`, `min` and `max` are. */
 enum qr_json_type {
-    QR_JSON_SKIP,  /* allowed and not read; ret NULL */
-    QR_JSON_U64,   /* uint64_t *; value */
-    QR_JSON_BOOL,  /* int * */
-    QR_JSON_HEX,   /* uint8_t[max]; exactly max bytes (min is not used) */
-    QR_JSON_NAME,  /* qr_view *, [A-Za-z0-9._-]; length in bytes */
-    QR_JSON_ID,    /* qr_view *, [A-Za-z0-9_-]; length in bytes */
-    QR_JSON_TEXT,  /* qr_view *, printable ASCII; length in bytes */
-    QR_JSON_UTF8,  /* qr_view *, any text; length in bytes */
+    QR_JSON_SKIP,   /* allowed and not read; ret NULL */
+    QR_JSON_U64,    /* uint64_t *; value */
+    QR_JSON_BOOL,   /* int * */
+    QR_JSON_HEX,    /* uint8_t[max]; exactly max bytes (min is not used) */
+    QR_JSON_NAME,   /* qr_view *, [A-Za-z0-9._-]; length in bytes */
+    QR_JSON_ID,     /* qr_view *, [A-Za-z0-9_-]; length in bytes */
+    QR_JSON_TEXT,   /* qr_view *, printable ASCII; length in bytes */
+    QR_JSON_UTF8,   /* qr_view *, any text; length in bytes */
     QR_JSON_OBJECT, /* struct qr_json_at * */
-    QR_JSON_ARRAY, /* struct qr_json_at *; number of elements */
+    QR_JSON_ARRAY,  /* struct qr_json_at *; number of elements */
     QR_JSON_END,
 };
 

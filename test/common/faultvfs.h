@@ -21,8 +21,8 @@ enum fault {
 
 struct fault_plan {
     enum fault what;
-    long at;     /* from 1 */
-    int rc;      /* SQLITE_IOERR_WRITE, SQLITE_FULL, … */
+    long at; /* from 1 */
+    int rc;  /* SQLITE_IOERR_WRITE, SQLITE_FULL, … */
     unsigned seed;
 };
 

@@ -87,7 +87,8 @@ test_refused(void **state)
         const char *why;
     } bad[] = {
         {HEAD "\"cmd\":\"drop\"}", QR_ERR_MALFORMED, "unknown cmd \"drop\""},
-        {HEAD "\"cmd\":\"keygen\"}", QR_ERR_MALFORMED, "cmd \"keygen\" takes \"t\" and nothing else"},
+        {HEAD "\"cmd\":\"keygen\"}", QR_ERR_MALFORMED,
+         "cmd \"keygen\" takes \"t\" and nothing else"},
         {HEAD "\"cmd\":\"keygen\",\"t\":2,\"pair\":[1,2]}", QR_ERR_MALFORMED,
          "cmd \"keygen\" takes \"t\" and nothing else"},
         {HEAD "\"cmd\":\"retire\",\"t\":2}", QR_ERR_MALFORMED,

@@ -62,8 +62,8 @@ good(void)
         "\"kinds\":[\"eth_tx\",\"eip191\"]},"
         "{\"id\":\"r2\",\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"" KEY_A "\"],"
         "\"kinds\":[\"sha256\"]},"
-        "{\"id\":\"r3\",\"effect\":\"deny\",\"clients\":[\"bot\"],\"keys\":[\"" KEY_B
-        "\",\"" KEY_A "\"],\"kinds\":[\"sha256\",\"digest\"]}]}}",
+        "{\"id\":\"r3\",\"effect\":\"deny\",\"clients\":[\"bot\"],\"keys\":[\"" KEY_B "\",\"" KEY_A
+        "\"],\"kinds\":[\"sha256\",\"digest\"]}]}}",
         ops.hex, bot.hex);
 }
 
@@ -123,8 +123,7 @@ test_refused(void **state)
         {"\"serial\":3", "\"serial\":0", QR_ERR_MALFORMED,
          "serial: 0 is not between 1 and 9223372036854775807"},
         {"\"serial\":3,", "", QR_ERR_MALFORMED, "member \"serial\" is missing"},
-        {"\"peers\":{\"insecure_sim\":true},", "", QR_ERR_MALFORMED,
-         "member \"peers\" is missing"},
+        {"\"peers\":{\"insecure_sim\":true},", "", QR_ERR_MALFORMED, "member \"peers\" is missing"},
         {"\"insecure_sim\":true", "\"insecure_sim\":1", QR_ERR_MALFORMED,
          "peers.insecure_sim: must be true or false"},
         {"\"insecure_sim\":true", "\"insecure\":true", QR_ERR_UNKNOWN_FIELD,
@@ -133,8 +132,8 @@ test_refused(void **state)
          "requests.rules[0].kinds[1]: unknown kind \"foo\""},
         {"\"kinds\":[\"eth_tx\",\"eip191\"]", "\"kinds\":[\"*\"]", QR_ERR_MALFORMED,
          "requests.rules[0].kinds[0]: unknown kind \"*\"; kinds are named one by one"},
-        {"\"kinds\":[\"eth_tx\",\"eip191\"]", "\"kinds\":[\"eth_tx\",\"eth_tx\"]",
-         QR_ERR_MALFORMED, "requests.rules[0].kinds[1]: \"eth_tx\" is listed twice"},
+        {"\"kinds\":[\"eth_tx\",\"eip191\"]", "\"kinds\":[\"eth_tx\",\"eth_tx\"]", QR_ERR_MALFORMED,
+         "requests.rules[0].kinds[1]: \"eth_tx\" is listed twice"},
         {"\"kinds\":[\"eth_tx\",\"eip191\"]", "\"kinds\":[]", QR_ERR_MALFORMED, NULL},
         {"\"kinds\":[\"sha256\"]", "\"kinds\":[5]", QR_ERR_MALFORMED,
          "requests.rules[1].kinds[0]: must be text"},
@@ -238,7 +237,7 @@ test_decide(void **state)
 
 /* Random rules over 8 clients, 4 keys and all kinds, decided a second time from a plain table. */
 #define N_CLIENTS 8
-#define N_KEYS    4
+#define N_KEYS 4
 struct plain_rule {
     int deny;
     unsigned clients, keys, kinds; /* masks; all bits for "*" */
@@ -316,8 +315,8 @@ test_random(void **state)
             len += put_list(text + len, sizeof text - len, "clients", r[i].clients, N_CLIENTS,
                             client_word);
             len += put_list(text + len, sizeof text - len, "keys", r[i].keys, N_KEYS, key_word);
-            len += put_list(text + len, sizeof text - len, "kinds", r[i].kinds, QR_KIND_COUNT,
-                            NULL);
+            len +=
+                put_list(text + len, sizeof text - len, "kinds", r[i].kinds, QR_KIND_COUNT, NULL);
             len += (size_t)snprintf(text + len, sizeof text - len, "}");
         }
         (void)snprintf(text + len, sizeof text - len, "]}}");
@@ -345,8 +344,8 @@ test_random(void **state)
                         }
                         want &= !(kinds >> k & 1) || (allow && !deny);
                     }
-                    qr_err e = qr_policy_decide(p, qr_policy_client(p, ci), key, kinds, &rule,
-                                                &kind);
+                    qr_err e =
+                        qr_policy_decide(p, qr_policy_client(p, ci), key, kinds, &rule, &kind);
                     if ((e == QR_OK) != want) {
                         fail_msg("round %u client %u key %u kinds %x: %s", round, ci, ki, kinds,
                                  qr_err_name(e));
@@ -380,17 +379,15 @@ test_check_stamp(void **state)
     qr_view h = stamper_stamp(&ops, body, out);
     assert_int_equal(qr_policy_check_stamp(p, h, body, &c, why, sizeof why), QR_OK);
     assert_string_equal(c->name, "ops");
-    assert_int_equal(
-        qr_policy_check_stamp(p, h, qr_view_str("{\"a\":2}"), &c, why, sizeof why),
-        QR_ERR_STAMP_INVALID);
+    assert_int_equal(qr_policy_check_stamp(p, h, qr_view_str("{\"a\":2}"), &c, why, sizeof why),
+                     QR_ERR_STAMP_INVALID);
     assert_string_equal(why, "the stamp of client \"ops\" is not over these bytes");
     assert_int_equal(qr_policy_check_stamp(p, qr_view_of("", 0), body, &c, why, sizeof why),
                      QR_ERR_STAMP_MISSING);
     assert_int_equal(qr_policy_check_stamp(p, qr_view_str("AAAA"), body, &c, why, sizeof why),
                      QR_ERR_STAMP_INVALID);
     h = stamper_stamp(&stranger, body, out);
-    assert_int_equal(qr_policy_check_stamp(p, h, body, &c, why, sizeof why),
-                     QR_ERR_CLIENT_UNKNOWN);
+    assert_int_equal(qr_policy_check_stamp(p, h, body, &c, why, sizeof why), QR_ERR_CLIENT_UNKNOWN);
     assert_string_equal(why, "the policy (serial 3) has no client with the stamp's key");
     h = stamper_stamp(&bot, body, out);
     assert_int_equal(qr_policy_check_stamp(p, h, body, &c, why, sizeof why), QR_OK);
@@ -412,8 +409,8 @@ test_accept(void **state)
     doc_admins(admins, sizeof admins, 2, who, 2);
     doc_roster(roster_text, sizeof roster_text, 1, 2, admins, "party");
     assert_int_equal(qr_roster_parse(qr_view_str(roster_text), &r, why, sizeof why), QR_OK);
-#define ACCEPT(f, n) \
-    qr_policy_accept(f, next, r->cluster, &r->admins, qr_view_str(text), st, n, &same, why, \
+#define ACCEPT(f, n)                                                                               \
+    qr_policy_accept(f, next, r->cluster, &r->admins, qr_view_str(text), st, n, &same, why,        \
                      sizeof why)
     good();
     memcpy(first, text, sizeof first);
@@ -475,10 +472,11 @@ test_full(void **state)
         }
         len += (size_t)snprintf(text + len, sizeof text - len, "],\"rules\":[");
         for (size_t i = 0; i < QR_RULES_MAX + (over == 2); i++) {
-            len += (size_t)snprintf(text + len, sizeof text - len,
-                                    "%s{\"id\":\"r%zu\",\"effect\":\"allow\",\"clients\":[\"c%zu\"],"
-                                    "\"keys\":[\"*\"],\"kinds\":[\"sha256\"]}",
-                                    i ? "," : "", i, i % QR_CLIENTS_MAX);
+            len +=
+                (size_t)snprintf(text + len, sizeof text - len,
+                                 "%s{\"id\":\"r%zu\",\"effect\":\"allow\",\"clients\":[\"c%zu\"],"
+                                 "\"keys\":[\"*\"],\"kinds\":[\"sha256\"]}",
+                                 i ? "," : "", i, i % QR_CLIENTS_MAX);
         }
         (void)snprintf(text + len, sizeof text - len, "]}}");
         assert_int_equal(parse(&p), over ? QR_ERR_TOO_LARGE : QR_OK);

@@ -26,11 +26,9 @@
     "a00000000000000000000000000000000000000000000000000000000000000001"                           \
     "a0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
-static const char eip155[] =
-    "ec098504a817c80082520894" TO35 "880de0b6b3a764000080018080";
+static const char eip155[] = "ec098504a817c80082520894" TO35 "880de0b6b3a764000080018080";
 static const char before155[] = "e9098504a817c80082520894" TO35 "880de0b6b3a764000080";
-static const char type2[] =
-    "02f001078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080c0";
+static const char type2[] = "02f001078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080c0";
 static const char type2_call[] =
     "02f8c7827a6980018477359400830186a094" TO11 "80b844a9059cbb"
     "0000000000000000000000003333333333333333333333333333333333333333"
@@ -144,15 +142,21 @@ test_refused(void **state)
         {"ec008504a817c80082520894" TO35 "880de0b6b3a764000080018080",
          "RLP: nonce has a leading zero byte"},
         {"ec098504a817c80082520894" TO35 "880de0b6b3a764000080808080", "chain id is zero"},
-        {"02f0" "80" "078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080c0",
+        {"02f0"
+         "80"
+         "078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080c0",
          "chain id is zero"},
-        {"f4" "88ffffffffffffffff" "8504a817c80082520894" TO35 "880de0b6b3a764000080018080",
+        {"f4"
+         "88ffffffffffffffff"
+         "8504a817c80082520894" TO35 "880de0b6b3a764000080018080",
          "nonce is above the limit of EIP-2681"},
         /* tip above fee */
         {"02f001078506fc23ac008459682f0082520894" TO11 "880de0b6b3a764000080c0",
          "max priority fee is above max fee"},
         /* lists where strings belong and the other way round */
-        {"ec09" "c504a817c800" "82520894" TO35 "880de0b6b3a764000080018080",
+        {"ec09"
+         "c504a817c800"
+         "82520894" TO35 "880de0b6b3a764000080018080",
          "RLP: gas price must be a string"},
         {"02f001078459682f008506fc23ac0082520894" TO11 "880de0b6b3a76400008080",
          "RLP: access list must be a list"},
@@ -165,12 +169,18 @@ test_refused(void **state)
          "RLP: access list address is missing"},
         {"02f201078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080c2c180",
          "access list address has 0 bytes, not 20"},
-        {"02f847" "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
-         "d7d694" TO35 "80", "RLP: access list keys must be a list"},
-        {"02f848" "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
-         "d8d794" TO35 "c080", "access list entry has more than two fields"},
-        {"02f848" "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
-         "d8d794" TO35 "c180", "access list key has 0 bytes, not 32"},
+        {"02f847"
+         "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
+         "d7d694" TO35 "80",
+         "RLP: access list keys must be a list"},
+        {"02f848"
+         "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
+         "d8d794" TO35 "c080",
+         "access list entry has more than two fields"},
+        {"02f848"
+         "01078459682f008506fc23ac0082520894" TO11 "880de0b6b3a764000080"
+         "d8d794" TO35 "c180",
+         "access list key has 0 bytes, not 32"},
         /* lengths */
         {"f82c098504a817c80082520894" TO35 "880de0b6b3a764000080018080",
          "RLP: length of transaction is not canonical (long form)"},
@@ -327,7 +337,9 @@ test_sizes(void **state)
         }
     }
     /* an address without keys; two of them */
-    size_t n = hex_any("d694" TO35 "c0" "d694" TO11 "c0", b, sizeof b);
+    size_t n = hex_any("d694" TO35 "c0"
+                       "d694" TO11 "c0",
+                       b, sizeof b);
     assert_int_equal(with_field(8, b, n, &tx), QR_OK);
     assert_true(tx.access_addresses == 2 && tx.access_keys == 0);
     static uint8_t data[32768];
@@ -366,7 +378,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_vectors),   cmocka_unit_test(test_refused),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_eip191),
     };

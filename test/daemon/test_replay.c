@@ -362,8 +362,8 @@ test_random(void **state)
         top = n > top ? n : top;
     }
     qr_replay_free(r);
-    print_message("%zu refused, %zu conflicts, %zu known, at most %zu entries\n", refused, conflicts,
-                  known, top);
+    print_message("%zu refused, %zu conflicts, %zu known, at most %zu entries\n", refused,
+                  conflicts, known, top);
     /* the run went where it should */
     assert_true(refused > 100 && conflicts > 100 && known > 100 && top > 1024);
 }
@@ -372,8 +372,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),     cmocka_unit_test(test_forgetting),
-        cmocka_unit_test(test_full),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_rules),  cmocka_unit_test(test_forgetting),
+        cmocka_unit_test(test_full),   cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -21,10 +21,11 @@
 #include <stdlib.h>
 
 #define CLUSTER "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define KEY     "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-#define ID      "0123456789abcdef"
-#define DIGEST  "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
-#define ETH     "ec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080"
+#define KEY "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+#define ID "0123456789abcdef"
+#define DIGEST "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+#define ETH                                                                                        \
+    "ec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080"
 
 static char why[256];
 static struct qr_request req;
@@ -139,7 +140,8 @@ test_refused(void **state)
         {"v", NULL, QR_ERR_MALFORMED, "\"v\" must be the integer 1"},
         {"type", "\"quorate/command\"", QR_ERR_UNKNOWN_FIELD, "unknown member \"type\""},
         {"cluster", NULL, QR_ERR_MALFORMED, "member \"cluster\" is missing"},
-        {"cluster", "\"00\"", QR_ERR_MALFORMED, "cluster: must have 64 hex digits, has 2 characters"},
+        {"cluster", "\"00\"", QR_ERR_MALFORMED,
+         "cluster: must have 64 hex digits, has 2 characters"},
         {"key", "\"0479be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"",
          QR_ERR_MALFORMED, "key must be a compressed point (66 hex digits, 02 or 03 first)"},
         {"key", "\"0279BE667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"",
@@ -184,7 +186,8 @@ test_refused(void **state)
          "items[0]: preimage must be lower-case hex with an even number of digits"},
         {"items", "[{\"kind\":\"sha256\",\"preimage\":\"AA\"}]", QR_ERR_MALFORMED,
          "items[0]: preimage must be lower-case hex with an even number of digits"},
-        {"items", "[{\"kind\":\"sha256\",\"preimage\":\"00\"},{\"kind\":\"eth_tx\",\"preimage\":\"03\"}]",
+        {"items",
+         "[{\"kind\":\"sha256\",\"preimage\":\"00\"},{\"kind\":\"eth_tx\",\"preimage\":\"03\"}]",
          QR_ERR_PREIMAGE, "items[1]: EIP-4844 blob transactions (type 3) are not supported"},
         {"items", "[{\"kind\":\"eth_tx\",\"preimage\":\"\"}]", QR_ERR_PREIMAGE,
          "items[0]: transaction is empty"},
@@ -200,8 +203,8 @@ test_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         qr_err e = parse(with(bad[i].member, bad[i].value));
         if (e != bad[i].e || (bad[i].why && strcmp(why, bad[i].why) != 0) || !why[0]) {
-            fail_msg("%s = %s: %s, \"%s\"", bad[i].member,
-                     bad[i].value ? bad[i].value : "(absent)", qr_err_name(e), why);
+            fail_msg("%s = %s: %s, \"%s\"", bad[i].member, bad[i].value ? bad[i].value : "(absent)",
+                     qr_err_name(e), why);
         }
     }
     assert_int_equal(parse(""), QR_ERR_MALFORMED);
@@ -333,9 +336,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_kinds),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_window),     cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_all_kinds), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_window),    cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -409,10 +409,11 @@ test_descriptor(void **state)
                              QR_OK);
     }
     /* a roster is no descriptor */
-    assert_int_equal(qr_descriptor_parse(qr_view_str("{\"descriptor\":\"{\\\"v\\\":1,\\\"type\\\":"
-                                                     "\\\"quorate/roster\\\"}\",\"signature\":\"\"}"),
-                                         &got, why, sizeof why),
-                     QR_ERR_MALFORMED);
+    assert_int_equal(
+        qr_descriptor_parse(qr_view_str("{\"descriptor\":\"{\\\"v\\\":1,\\\"type\\\":"
+                                        "\\\"quorate/roster\\\"}\",\"signature\":\"\"}"),
+                            &got, why, sizeof why),
+        QR_ERR_MALFORMED);
     /* what cannot stand in a roster is not signed */
     struct qr_descriptor bad[6];
     for (size_t i = 0; i < 6; i++) {

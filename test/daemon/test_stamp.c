@@ -123,8 +123,8 @@ test_schemes_apart(void **state)
     qr_pubkey_free(k);
     stamper_free(&a);
     for (int i = QR_SCHEME_P256; i <= QR_SCHEME_ED25519; i++) {
-        assert_int_equal(
-            qr_scheme_parse(qr_view_str(qr_scheme_name((enum qr_scheme)i)), &parsed), QR_OK);
+        assert_int_equal(qr_scheme_parse(qr_view_str(qr_scheme_name((enum qr_scheme)i)), &parsed),
+                         QR_OK);
         assert_int_equal(parsed, i);
     }
     assert_string_equal(qr_scheme_name((enum qr_scheme)0), "unknown");
@@ -132,14 +132,14 @@ test_schemes_apart(void **state)
     assert_int_equal(qr_scheme_parse(qr_view_str("P256"), &parsed), QR_ERR_MALFORMED);
 }
 
-#define P256   "SIGNATURE_SCHEME_TK_API_P256"
-#define SECP   "SIGNATURE_SCHEME_TK_API_SECP256K1"
-#define ED     "SIGNATURE_SCHEME_TK_API_ED25519"
-#define KEY33  "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-#define KEY32  "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
-#define DER    "3006020101020101"
+#define P256 "SIGNATURE_SCHEME_TK_API_P256"
+#define SECP "SIGNATURE_SCHEME_TK_API_SECP256K1"
+#define ED "SIGNATURE_SCHEME_TK_API_ED25519"
+#define KEY33 "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+#define KEY32 "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+#define DER "3006020101020101"
 #define ZERO16 "00000000000000000000000000000000"
-#define SIG64  ZERO16 ZERO16 ZERO16 ZERO16
+#define SIG64 ZERO16 ZERO16 ZERO16 ZERO16
 
 static void
 test_headers(void **state)
@@ -177,16 +177,29 @@ test_headers(void **state)
         {KEY33, "300602010102010100", P256, "", "signature is not strict DER"},
         {KEY33, "300702010102010100", P256, "", "signature is not strict DER"},
         {KEY33, "3005020101020101", P256, "", "signature is not strict DER"},
-        {KEY33, "30810602010102" "0101", P256, "", "signature is not strict DER"},
+        {KEY33,
+         "30810602010102"
+         "0101",
+         P256, "", "signature is not strict DER"},
         {KEY33, "3080020101020101", P256, "", "signature is not strict DER"},
         {KEY33, "3106020101020101", P256, "", "signature is not strict DER"},
         {KEY33, "3006030101020101", P256, "", "signature is not strict DER"},
         {KEY33, "3006020001020101", P256, "", "signature is not strict DER"},
         {KEY33, "3005020002010100", P256, "", "signature is not strict DER"},
         {KEY33, "3006020101020201", P256, "", "signature is not strict DER"},
-        {KEY33, "30" "26" "0221" "01" ZERO16 ZERO16 "020101", P256, "",
-         "signature is not strict DER"},
-        {KEY33, "30" "26" "0221" "00" "ff" ZERO16 "000000000000000000000000000000" "020101",
+        {KEY33,
+         "30"
+         "26"
+         "0221"
+         "01" ZERO16 ZERO16 "020101",
+         P256, "", "signature is not strict DER"},
+        {KEY33,
+         "30"
+         "26"
+         "0221"
+         "00"
+         "ff" ZERO16 "000000000000000000000000000000"
+         "020101",
          P256, "", NULL},
     };
     char out[4096];

@@ -31,7 +31,7 @@ static char why[512], path[256];
 
 /* Commit i writes these; the values tell i. Large ones make the log turn over. */
 #define COMMITS 16
-#define VALUE   40000
+#define VALUE 40000
 
 static int
 setup(void **state)
@@ -205,9 +205,8 @@ test_errors(void **state)
     assert_true(n > 3 * COMMITS);
     for (int what = FAULT_ONCE; what <= FAULT_FROM_NOW_ON; what++) {
         for (long at = 1; at <= n + 1; at += step) {
-            one_failure(&tee, &(struct fault_plan){.what = (enum fault)what,
-                                                   .at = at,
-                                                   .rc = codes[(size_t)at % 3]});
+            one_failure(&tee, &(struct fault_plan){
+                                  .what = (enum fault)what, .at = at, .rc = codes[(size_t)at % 3]});
         }
     }
     print_message("%ld changes of files, each failed in two ways\n", n);

@@ -33,9 +33,16 @@ static void
 test_form(void **state)
 {
     static const char *const good[] = {
-        "{}", "[]", " {\"a\" : 1}\n", "{\"a\":[0,9223372036854775807]}", "{\"a\":\"\\u00e9\xc3\xa9\"}",
-        "[true,false,null]", "{\"e\":\"1e5 -1 1.5\"}", "{\"a\":{\"a\":1}}",
-        "[[[[[[[[]]]]]]]]", "{\"\\\\\":\"\\\"\"}",
+        "{}",
+        "[]",
+        " {\"a\" : 1}\n",
+        "{\"a\":[0,9223372036854775807]}",
+        "{\"a\":\"\\u00e9\xc3\xa9\"}",
+        "[true,false,null]",
+        "{\"e\":\"1e5 -1 1.5\"}",
+        "{\"a\":{\"a\":1}}",
+        "[[[[[[[[]]]]]]]]",
+        "{\"\\\\\":\"\\\"\"}",
     };
     static const struct {
         const char *text;
@@ -167,9 +174,9 @@ static qr_err
 with(const char *member, const char *value)
 {
     static const char *const members[][2] = {
-        {"n", "5"},         {"flag", "true"},  {"hex", "\"00ff10aa\""}, {"name", "\"a.b\""},
-        {"id", "\"a_-\""},  {"text", "\"a b\""}, {"utf8", "\"\xc3\xa9\""}, {"list", "[1]"},
-        {"object", "{}"},   {"skip", "[[]]"},
+        {"n", "5"},        {"flag", "true"},    {"hex", "\"00ff10aa\""},  {"name", "\"a.b\""},
+        {"id", "\"a_-\""}, {"text", "\"a b\""}, {"utf8", "\"\xc3\xa9\""}, {"list", "[1]"},
+        {"object", "{}"},  {"skip", "[[]]"},
     };
     char text[1024] = "{";
     size_t len = 1;

@@ -564,8 +564,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_harden), cmocka_unit_test(test_forbidden),
-        cmocka_unit_test(test_soft),   cmocka_unit_test(test_work),
+        cmocka_unit_test(test_harden),      cmocka_unit_test(test_forbidden),
+        cmocka_unit_test(test_soft),        cmocka_unit_test(test_work),
         cmocka_unit_test(test_old_threads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -221,7 +221,7 @@ test_evidence(void **state)
     assert_int_equal(t.evidence(t.ctx, binder, &small), QR_ERR_NO_SPACE);
     assert_int_equal(t.evidence(t.ctx, binder, &b), QR_OK);
     assert_int_equal(b.len, QR_SIM_EVIDENCE_LEN);
-#define VERIFY(n, bind) \
+#define VERIFY(n, bind)                                                                            \
     qr_tee_verify(QR_PLATFORM_SIM, qr_view_of(mem, n), bind, &c, why, sizeof why)
     assert_int_equal(VERIFY(b.len, binder), QR_OK);
     assert_int_equal(c.platform, QR_PLATFORM_SIM);
@@ -252,9 +252,8 @@ test_evidence(void **state)
         {(enum qr_platform)77, "no verifier for platform unknown (77) in this build"},
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        assert_int_equal(
-            qr_tee_verify(others[i].p, qr_buf_view(&b), binder, &c, why, sizeof why),
-            QR_ERR_ATTESTATION);
+        assert_int_equal(qr_tee_verify(others[i].p, qr_buf_view(&b), binder, &c, why, sizeof why),
+                         QR_ERR_ATTESTATION);
         assert_string_equal(why, others[i].why);
     }
     static uint8_t huge[QR_EVIDENCE_MAX + 1];
@@ -336,9 +335,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),        cmocka_unit_test(test_key_file),
+        cmocka_unit_test(test_seal),          cmocka_unit_test(test_key_file),
         cmocka_unit_test(test_half_made_key), cmocka_unit_test(test_measurement),
-        cmocka_unit_test(test_evidence),    cmocka_unit_test(test_not_dumpable),
+        cmocka_unit_test(test_evidence),      cmocka_unit_test(test_not_dumpable),
         cmocka_unit_test(test_rng),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
