@@ -2,6 +2,13 @@
 
 #include "protocol/base/check.h"
 #include "protocol/base/mem.h"
+#include "protocol/base/secret.h"
+
+/*
+ * Shares travel in messages, so their memory is wiped. Longer frames hold one presigning message,
+ * which is masked already; wiping those would cost as much as decrypting them.
+ */
+#define WIPED (128u * 1024u)
 
 /* Body lengths of each kind, and whether it may be compressed. */
 static const struct {
@@ -139,6 +146,9 @@ qr_block_unref(struct qr_block *b)
     if (b) {
         QR_ASSERT(b->refs > 0);
         if (--b->refs == 0) {
+            if (b->len <= WIPED) {
+                qr_wipe(b->p, b->len);
+            }
             qr_free(b);
         }
     }

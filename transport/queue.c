@@ -3,7 +3,9 @@
 #include "proto/wire.h"
 #include "protocol/base/check.h"
 #include "protocol/base/mem.h"
+#include "protocol/base/secret.h"
 #include "transport/frame.h"
+#include "transport/ledger.h"
 
 #define MAGIC UINT64_C(0x717565756564206d)
 /* In front of every payload: item head and envelope header, and the alignment of the payload. */
@@ -25,6 +27,9 @@ discard(struct qr_queue *q, struct qr_queued *m)
     QR_ASSERT(q->bytes >= m->cost);
     q->bytes -= m->cost;
     m->magic = 0;
+    if (qr_msg_class(m->type) != QR_CLASSES_PRESIGN) { /* those are masked already, and long */
+        qr_wipe(m->p, m->room);
+    }
     qr_free(m);
 }
 
@@ -62,6 +67,7 @@ qr_queue_reserve(struct qr_queue *q, enum qr_msg type, uint32_t epoch, const uin
     }
     m->magic = MAGIC;
     m->generation = q->generation;
+    m->room = HEADROOM + len;
     m->cost = cost;
     m->type = type;
     m->epoch = epoch;
@@ -108,19 +114,20 @@ static struct qr_queued *
 pack(struct qr_queue *q, struct qr_zip *zip, struct qr_queued *m)
 {
     qr_view plain = {m->p + m->item_at + QR_ITEM_HEAD_LEN, m->item_len - QR_ITEM_HEAD_LEN};
-    struct qr_queued *z = qr_alloc(sizeof *z + QR_ITEM_HEAD_LEN + plain.len);
+    size_t room = QR_ITEM_HEAD_LEN + plain.len; /* not more than m has: see HEADROOM */
+    struct qr_queued *z = qr_alloc(sizeof *z + room);
     size_t n = z ? qr_zip_pack(zip, plain, z->p + QR_ITEM_HEAD_LEN) : 0;
 
     if (n == 0) {
         qr_free(z);
         return m;
     }
-    size_t room = sizeof *z + QR_ITEM_HEAD_LEN + plain.len;
     memcpy(z, m, sizeof *z);
     z->item_at = 0;
     z->item_len = QR_ITEM_HEAD_LEN + n;
     z->header_len = m->header_len < n ? m->header_len : n;
-    z->cost = room < m->cost ? room : m->cost;
+    z->room = room;
+    z->cost = sizeof *z + room;
     qr_put32(z->p, (uint32_t)n | QR_ITEM_ZSTD);
     q->bytes += z->cost;
     discard(q, m);

@@ -8,7 +8,8 @@
  *      first one that the peer lacks.
  * Memory: one block a message: the payload stands where the caller wrote it, and the headers are
  *         written in front of it at commit, when seq is known. Blocks start zeroed, so that a caller
- *         that forgets a byte sends a zero and not what was on the heap.
+ *         that forgets a byte sends a zero and not what was on the heap; all but presigning's are
+ *         wiped when they go.
  * Invariants: bytes <= QR_PEER_QUEUE_MAX; seqs of the queue are consecutive and end at last_seq;
  *             freed only by acknowledgement, cancel, or drop. A message reserved before a drop and
  *             committed after it is discarded.
@@ -26,6 +27,7 @@ struct qr_queued {
     struct qr_queued *prev, *next;
     uint64_t magic, generation;
     uint64_t seq; /* 0 until committed */
+    size_t room;  /* of p[] */
     size_t cost;  /* bytes counted against the limit */
     enum qr_msg type;
     uint32_t epoch;
