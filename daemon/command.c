@@ -5,7 +5,7 @@
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
 #define COMMAND_VALUES 16u
-#define COMMAND_MAX    4096u
+#define COMMAND_MAX 4096u
 
 static const char *const names[] = {
     [QR_CMD_KEYGEN] = "keygen",

@@ -32,7 +32,8 @@ struct qr_command {
 };
 
 /* Form only; err_text names the member. Errors as qr_json_fields, SET (t, pair). */
-qr_err QR_MUST qr_command_parse(qr_view text, struct qr_command *ret, char *err_text, size_t err_cap);
+qr_err QR_MUST qr_command_parse(qr_view text, struct qr_command *ret, char *err_text,
+                                size_t err_cap);
 
 /*
  * Everything a party asks of a command before it acts, in order: administrators' stamps, form,

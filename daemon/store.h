@@ -67,7 +67,7 @@ qr_err QR_MUST qr_store_commit(struct qr_store *s, const struct qr_store_change 
 /* NOT_FOUND; out is caller's memory (locked for secrets); the value is appended to it. */
 qr_err QR_MUST qr_store_get(struct qr_store *s, enum qr_table t, const char *name,
                             struct qr_buf *out);
-/* Names of a table in order; stops when fn returns non-zero. */
+/* Names of a table in order; stops when fn returns non-zero. fn may read the store, not change it. */
 qr_err QR_MUST qr_store_scan(struct qr_store *s, enum qr_table t,
                              int (*fn)(void *ctx, const char *name), void *ctx);
 /* 1 while puts are expected to work (readyz). */
