@@ -191,6 +191,9 @@ on_up(void *ctx, const struct qr_peer_info *info)
         qr_pairs_up(p, info->index);
         qr_keygen_sync(p, info->index);
         qr_pairs_tell(p, info->index);
+        for (size_t i = 0; i < p->n_keys; i++) {
+            p->key[i].hot = 0; /* it may be nearer than who replaced it */
+        }
     }
     p->pool_want = 1;
 }

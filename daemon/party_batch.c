@@ -30,8 +30,9 @@ cost(const struct qr_party *p, uint16_t i)
     return (p->peer[i].avoid_until > p->now ? 1000000u : 0u) + rtt;
 }
 
-uint16_t
-qr_batch_set(const struct qr_party *p, const struct qr_key *k, unsigned rank, uint16_t excluded)
+/* The sets we are in: rank 0 of the cheapest peers, rank 1 of the others; 0 if there is none. */
+static uint16_t
+choose(const struct qr_party *p, const struct qr_key *k, unsigned rank, uint16_t excluded)
 {
     uint16_t cand[QR_MAX_PARTIES], mask = bit(p->self);
     unsigned n = 0, need = (unsigned)k->pub.t - 1;
@@ -66,6 +67,31 @@ qr_batch_set(const struct qr_party *p, const struct qr_key *k, unsigned rank, ui
         }
     }
     return mask;
+}
+
+static int
+avoided(const struct qr_party *p, uint16_t mask)
+{
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        if ((mask & bit(i)) && p->peer[i].avoid_until > p->now) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+uint16_t
+qr_batch_set(struct qr_party *p, size_t key, unsigned rank, uint16_t excluded)
+{
+    struct qr_keyslot *s = &p->key[key];
+    if (rank > 0) {
+        return choose(p, s->key, rank, excluded);
+    }
+    /* Round-trip times wander with load; a pool is worth more than the best one of the moment. */
+    if (!s->hot || avoided(p, s->hot) || !qr_pairs_set_usable(p, s->hot)) {
+        s->hot = choose(p, s->key, 0, 0);
+    }
+    return s->hot & excluded ? choose(p, s->key, 0, excluded) : s->hot;
 }
 
 static struct qr_batchrun *
@@ -292,8 +318,8 @@ qr_batch_refill(struct qr_party *p)
         if (p->key[k].key->state != QR_KEY_ACTIVE) {
             continue;
         }
-        uint16_t hot = qr_batch_set(p, p->key[k].key, 0, 0);
-        uint16_t cold = qr_batch_set(p, p->key[k].key, 1, 0);
+        uint16_t hot = qr_batch_set(p, k, 0, 0);
+        uint16_t cold = qr_batch_set(p, k, 1, 0);
         if (hot && p->cfg.pool_low > 0) {
             fill(p, k, hot, p->cfg.pool_low, p->cfg.pool_high);
         } else if (hot && p->key[k].filled != hot) {

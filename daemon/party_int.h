@@ -115,6 +115,7 @@ struct qr_signrun {
 
 struct qr_keyslot {
     struct qr_key *key; /* locked */
+    uint16_t hot;       /* the preferred set */
     uint16_t filled;    /* low mark 0: the set that was filled once */
 };
 
@@ -238,9 +239,11 @@ int qr_batch_work(struct qr_party *p); /* one quantum; 1: more to do */
 void qr_batch_kill(struct qr_party *p, uint16_t mask); /* sessions whose set holds all of mask */
 void qr_batch_tick(struct qr_party *p);
 size_t qr_batch_running(const struct qr_party *p);
-/* Our preference among the sets we are in: 0 the hot one, 1 the standby; 0 mask if there is none. */
-uint16_t qr_batch_set(const struct qr_party *p, const struct qr_key *k, unsigned rank,
-                      uint16_t excluded);
+/*
+ * Our preference among the sets we are in: rank 0 the hot one, 1 the standby; a mask, or 0 if there is
+ * none. The hot one stays until a member is lost, slow or back from a restart.
+ */
+uint16_t qr_batch_set(struct qr_party *p, size_t key, unsigned rank, uint16_t excluded);
 
 /* party_keygen.c */
 qr_err QR_MUST qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask);

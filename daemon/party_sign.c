@@ -261,7 +261,7 @@ next_set(struct qr_party *p, struct qr_signrun *r)
     r->want = 0;
     /* Each move excludes a party or burns presignatures, so this many are enough for any quorum. */
     for (unsigned rank = 0; rank < 2 && r->moves <= QR_MAX_PARTIES; rank++) {
-        uint16_t mask = p->net ? qr_batch_set(p, k, rank, r->excluded) : 0;
+        uint16_t mask = p->net ? qr_batch_set(p, r->key, rank, r->excluded) : 0;
         first = first ? first : mask;
         pool.set_mask = mask;
         if (mask && qr_pool_ready(p->pool, &pool) >= r->n) {
