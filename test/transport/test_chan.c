@@ -107,8 +107,7 @@ not_tls(void **state)
         "\x16\x03\x01\xff\xff\x01\x00\x00\x00", /* a record of 65,535 bytes */
         "\x16\x03\x01\x00\x05hello",
         "\x80\x2e\x01\x03\x01 an SSLv2 hello",
-        "\x17\x03\x03\x00\x13"
-        "application data ",
+        "\x17\x03\x03\x00\x40zipped data ",
         "SSH-2.0-OpenSSH_9.2\r\n",
         "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
     };
