@@ -12,6 +12,7 @@
 #define LINE_MAX_LEN 197
 
 enum type {
+    T_NAME,   /* as rosters have them: 1..max - 1 of [A-Za-z0-9._-] */
     T_TEXT,   /* min 1: required or defaulted, never empty; max: bytes with the NUL */
     T_NUMBER, /* min..max */
     T_MS,     /* duration; min..max in ms */
@@ -39,7 +40,7 @@ static const char *const format_words[] = {"auto", "json", "human", NULL};
 #define G(member) offsetof(struct qr_config_gateway, member)
 #define TEXT QR_CONFIG_TEXT_MAX
 #define SOCKET 108u /* sun_path */
-#define NAME (QR_NAME_MAX + 1u)
+#define NAME QR_NAME_MAX
 
 #define LOG_DOC "Least severe events to write: debug, info, warn or error."
 #define FORMAT_DOC "json, human, or auto: human on a terminal."
@@ -51,9 +52,9 @@ static const struct key party_keys[] = {
      "Where the other parties reach this one: tcp://ADDRESS:PORT."},
     {"party", "advertise", T_TEXT, 0, TEXT, NULL, "", P(advertise),
      "Address for the descriptor and the roster, if it differs from `listen` (NAT, containers)."},
-    {"party", "cloud", T_TEXT, 1, NAME, NULL, NULL, P(cloud),
+    {"party", "cloud", T_NAME, 1, NAME, NULL, NULL, P(cloud),
      "Name of the cloud, as the roster will say."},
-    {"party", "operator", T_TEXT, 1, NAME, NULL, NULL, P(operator_name),
+    {"party", "operator", T_NAME, 1, NAME, NULL, NULL, P(operator_name),
      "Name of who operates this party, as the roster will say."},
     {"party", "gateway_socket", T_TEXT, 1, SOCKET, NULL, NULL, P(gateway_socket),
      "Unix socket for quorate-gateway."},
@@ -68,7 +69,7 @@ static const struct key party_keys[] = {
     {"pool", "low", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "128", P(pool.low),
      "Presignatures of a key and signing set below which more are made; 0: filled once only."},
     {"pool", "high", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "256", P(pool.high),
-     "How many are then made ready."},
+     "How many are then made ready; 0: this party makes none of its own."},
     {"pool", "standby", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "32", P(pool.standby),
      "How many are kept for each set that is not the preferred one."},
     {"pool", "batch", T_NUMBER, 4, QR_BATCH_MAX, NULL, "16", P(pool.batch),
@@ -79,6 +80,13 @@ static const struct key party_keys[] = {
     {"log", "format", T_ENUM, 0, 0, format_words, "auto", P(log.format), FORMAT_DOC},
     {.section = NULL},
 };
+
+/* Every text lands in an array of its max bytes. */
+#define FITS(member, cap)                                                                          \
+    _Static_assert(sizeof(((struct qr_config_party *)0)->member) == (cap), "text fits its array")
+FITS(cloud, NAME);
+FITS(operator_name, NAME);
+FITS(state_dir, TEXT);
 
 static const struct key gateway_keys[] = {
     {"gateway", "listen", T_TEXT, 1, TEXT, NULL, "127.0.0.1:8440", G(listen),
@@ -205,6 +213,10 @@ allowed_text(const struct key *k, char *out, size_t cap)
     size_t n = 0;
 
     switch (k->type) {
+    case T_NAME:
+        snprintf(out, cap, "a name of letters, digits, '.', '_' and '-', up to %llu characters",
+                 (unsigned long long)k->max - 1);
+        return;
     case T_TEXT:
         snprintf(out, cap, "printable text of %u to %llu characters", k->min ? 1u : 0u,
                  (unsigned long long)k->max - 1);
@@ -234,6 +246,11 @@ static int
 text_ok(const struct key *k, const char *value)
 {
     size_t n = strlen(value);
+    static const char name_chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (k->type == T_NAME && strspn(value, name_chars) != n) {
+        return 0;
+    }
     for (size_t i = 0; i < n; i++) {
         if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f) {
             return 0;
@@ -251,6 +268,7 @@ set_value(const struct key *k, const char *value, void *cfg)
     unsigned long d = 0;
 
     switch (k->type) {
+    case T_NAME:
     case T_TEXT:
         if (!text_ok(k, value)) {
             return 0;
@@ -293,7 +311,7 @@ value_text(const struct key *k, const void *cfg, char *out, size_t cap)
     const char *at = (const char *)cfg + k->offset;
     uint32_t v = 0;
 
-    if (k->type == T_TEXT) {
+    if (k->type == T_TEXT || k->type == T_NAME) {
         snprintf(out, cap, "%s", at);
         return;
     }

@@ -43,8 +43,8 @@ struct qr_config_party {
     char state_dir[QR_CONFIG_TEXT_MAX];
     char listen[QR_CONFIG_TEXT_MAX];    /* tcp://address:port, for peers */
     char advertise[QR_CONFIG_TEXT_MAX]; /* what the descriptor says; equals listen if not set */
-    char cloud[QR_NAME_MAX + 1];        /* free names; the descriptor carries them */
-    char operator_name[QR_NAME_MAX + 1];
+    char cloud[QR_NAME_MAX];            /* free names; the descriptor carries them */
+    char operator_name[QR_NAME_MAX];
     char gateway_socket[QR_CONFIG_TEXT_MAX];
     char admin_socket[QR_CONFIG_TEXT_MAX];
     uint32_t tee;  /* enum qr_config_tee */

@@ -178,6 +178,7 @@ main(int argc, char **argv)
         return stop_with(e, "store", text);
     }
     cfg.listen = c.listen;
+    cfg.advertise = c.advertise;
     cfg.cloud = c.cloud;
     cfg.operator_name = c.operator_name;
     cfg.pool_low = c.pool.low;

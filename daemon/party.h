@@ -22,7 +22,8 @@
 struct qr_party;
 
 struct qr_party_cfg {
-    const char *listen, *cloud, *operator_name; /* must outlive the party */
+    /* Must outlive the party. advertise: what the descriptor says; NULL: the same as listen. */
+    const char *listen, *advertise, *cloud, *operator_name;
     uint32_t pool_low, pool_high, pool_standby; /* presignatures per (key, set) we own */
     uint16_t batch;                             /* 4, 8, 12 or 16 */
     uint32_t sign_timeout_ms;                   /* before a request moves to another set */

@@ -315,8 +315,9 @@ put_descriptor(struct qr_dbuf *d, const struct qr_party *p)
     struct qr_id_signer s = {(void *)(uintptr_t)p, qr_state_sign};
     memcpy(x.party.identity, p->id, 32);
     memcpy(x.measurement, p->env.tee->measurement, 32);
+    const char *address = p->cfg.advertise ? p->cfg.advertise : p->cfg.listen;
     /* What does not fit is refused, not shortened. */
-    if (snprintf(x.party.address, sizeof x.party.address, "%s", p->cfg.listen) >= (int)QR_ADDRESS_MAX ||
+    if (snprintf(x.party.address, sizeof x.party.address, "%s", address) >= (int)QR_ADDRESS_MAX ||
         snprintf(x.party.cloud, sizeof x.party.cloud, "%s", p->cfg.cloud) >= (int)QR_NAME_MAX ||
         snprintf(x.party.operator_name, sizeof x.party.operator_name, "%s", p->cfg.operator_name) >=
             (int)QR_NAME_MAX) {

@@ -128,6 +128,7 @@ test_refusals(void **state)
         {QR_CONFIG_PARTY, PARTY_MIN "colour = red\n", 8, {"[party] colour", "no key", "state_dir"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[poool]\nlow = 1\n", 8, {"[poool]", "no section", "pool"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[empty]\n", 8, {"[empty]", "no section", "sign"}},
+        {QR_CONFIG_PARTY, "[party]\ncloud = two words\n", 2, {"[party] cloud", "letters, digits"}},
         {QR_CONFIG_PARTY, PARTY_MIN "cloud = gcp\n", 8, {"[party] cloud", "twice"}},
         {QR_CONFIG_PARTY, "x = 1\n" PARTY_MIN, 1, {"x", "before the first"}},
         {QR_CONFIG_PARTY,
@@ -220,6 +221,19 @@ test_bytes(void **state)
     text[n + 108] = '\0';
     assert_int_equal(load(QR_CONFIG_GATEWAY, text, &g, err, sizeof err), QR_ERR_CONFIG);
     assert_non_null(strstr(err, "1 to 107 characters"));
+    /* Names: the longest, and one more. */
+    struct qr_config_party party;
+    for (int extra = 0; extra < 2; extra++) {
+        n = snprintf(text, sizeof text, "%s",
+                     "[party]\nstate_dir = /s\nlisten = tcp://127.0.0.1:1\n"
+                     "operator = o\ngateway_socket = /g\n"
+                     "admin_socket = /a\ncloud = ");
+        memset(text + n, 'c', QR_NAME_MAX);
+        text[n + QR_NAME_MAX - 1 + extra] = '\0';
+        assert_int_equal(load(QR_CONFIG_PARTY, text, &party, err, sizeof err),
+                         extra ? QR_ERR_CONFIG : QR_OK);
+        assert_string_equal(party.operator_name, "o");
+    }
     /* No file, and a short buffer for the reason. */
     assert_int_equal(qr_config_load(QR_CONFIG_GATEWAY, "/nonexistent/x", &g, err, sizeof err),
                      QR_ERR_CONFIG);
