@@ -229,7 +229,7 @@ test_bytes(void **state)
                      "operator = o\ngateway_socket = /g\n"
                      "admin_socket = /a\ncloud = ");
         memset(text + n, 'c', QR_NAME_MAX);
-        text[n + QR_NAME_MAX - 1 + extra] = '\0';
+        text[n + (int)QR_NAME_MAX - 1 + extra] = '\0';
         assert_int_equal(load(QR_CONFIG_PARTY, text, &party, err, sizeof err),
                          extra ? QR_ERR_CONFIG : QR_OK);
         assert_string_equal(party.operator_name, "o");

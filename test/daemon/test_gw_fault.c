@@ -263,6 +263,54 @@ test_drain(void **state)
     rawhttp_close(&h);
 }
 
+/* Memory fails in the gateway's thread now and then; then it is back. */
+static atomic_int starve;
+
+static int
+may_allocate(size_t n)
+{
+    static uint32_t lcg = 1;
+    (void)n;
+    if (!pthread_equal(pthread_self(), gwrig.thread) || !atomic_load(&starve)) {
+        return 1;
+    }
+    lcg = lcg * 1664525u + 1013904223u;
+    return lcg >> 28 != 0; /* one in sixteen */
+}
+
+static void
+test_memory_fails(void **state)
+{
+    (void)state;
+    struct rawresp r;
+    unsigned good = 0, refused = 0, closed = 0;
+    gwrig_wait_party(1);
+    qr_alloc_gate(may_allocate);
+    atomic_store(&starve, 1);
+    for (int i = 0; i < 200; i++) {
+        struct rawhttp h;
+        rawhttp_open(&h, qr_gw_port(gwrig.gw), 2000);
+        for (int k = 0; k < 3; k++) {
+            rawhttp_text(&h, gwrig_sign);
+            rawhttp_read(&h, &r);
+            good += r.status == 200;
+            refused += r.status == 503 || r.status == 500;
+            closed += r.status == 0;
+            if (r.status == 0) {
+                break;
+            }
+            assert_true(r.status == 200 || r.status == 503 || r.status == 500);
+        }
+        rawhttp_close(&h);
+    }
+    atomic_store(&starve, 0);
+    assert_true(good > 0 && refused + closed > 0); /* it did fail, and not always */
+    gwrig_wait_party(1);
+    gwrig_once(gwrig_sign, &r);
+    assert_int_equal(r.status, 200);
+    qr_alloc_gate(NULL);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, gwrig_setup, gwrig_teardown)
 
 int
@@ -273,6 +321,7 @@ main(void)
         CASE(test_party_silent),       CASE(test_client_leaves),
         CASE(test_too_many_in_flight), CASE(test_slow_clients),
         CASE(test_connection_limits),  CASE(test_drain),
+        CASE(test_memory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

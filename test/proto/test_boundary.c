@@ -510,6 +510,52 @@ test_frames_bounds(void **state)
     qr_frames_clear(&f);
 }
 
+/* The nth allocation fails: NO_MEMORY, nothing left behind, nothing half made. */
+static unsigned allocations, fail_at;
+
+static int
+gate(size_t n)
+{
+    (void)n;
+    return ++allocations != fail_at;
+}
+
+static void
+test_no_memory(void **state)
+{
+    (void)state;
+    struct qr_answer_sig sigs[QR_ITEMS_MAX];
+    struct qr_answer a = signed_answer(sigs, QR_ITEMS_MAX);
+    struct qr_ask q = sign_ask();
+    size_t bytes, blocks, bytes_after, blocks_after;
+    int done = 0;
+    qr_alloc_stats(&bytes, &blocks);
+    for (fail_at = 1; !done; fail_at++) {
+        struct qr_dbuf d, e;
+        struct qr_ask *ask = NULL;
+        struct qr_answer *answer = NULL;
+        qr_dbuf_init(&d, QR_ASK_FRAME_MAX);
+        qr_dbuf_init(&e, QR_ANSWER_FRAME_MAX);
+        allocations = 0;
+        qr_alloc_gate(gate);
+        qr_err err = qr_ask_put(&d, &q);
+        err = err == QR_OK ? qr_ask_decode(frame_of(&d), &ask) : err;
+        err = err == QR_OK ? qr_answer_put(&e, &a) : err;
+        err = err == QR_OK ? qr_answer_decode(frame_of(&e), &answer) : err;
+        qr_alloc_gate(NULL);
+        done = allocations < fail_at;
+        assert_int_equal(err, done ? QR_OK : QR_ERR_NO_MEMORY);
+        qr_ask_free(ask);
+        qr_answer_free(answer);
+        qr_dbuf_free(&d);
+        qr_dbuf_free(&e);
+    }
+    assert_true(fail_at > 4);
+    qr_alloc_stats(&bytes_after, &blocks_after);
+    assert_int_equal(bytes, bytes_after);
+    assert_int_equal(blocks, blocks_after);
+}
+
 int
 main(void)
 {
@@ -519,7 +565,7 @@ main(void)
         cmocka_unit_test(test_ask_mutations),      cmocka_unit_test(test_answer_round_trip),
         cmocka_unit_test(test_answer_strict),      cmocka_unit_test(test_answer_mutations),
         cmocka_unit_test(test_answer_cuts_detail), cmocka_unit_test(test_frames_any_cut),
-        cmocka_unit_test(test_frames_bounds),
+        cmocka_unit_test(test_frames_bounds),      cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
