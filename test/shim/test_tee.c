@@ -16,6 +16,7 @@
 #include "protocol/base/hash.h"
 #include "test/common/tmpdir.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -72,6 +73,15 @@ test_seal(void **state)
         assert_int_equal(qr_unseal_blob(&key, ad, qr_view_of(sealed.p, n), &o), QR_ERR_SEAL);
     }
     assert_int_equal(o.len, 2 + plain.len); /* nothing was appended by any of these */
+    /* the format, as another program would read it */
+    uint8_t plain2[16], full_ad[11] = "\x01table/name";
+    unsigned long long n2 = 0;
+    assert_int_equal(sealed.p[0], 1);
+    assert_int_equal(crypto_aead_xchacha20poly1305_ietf_decrypt(
+                         plain2, &n2, NULL, sealed.p + 25, sealed.len - 25, full_ad, sizeof full_ad,
+                         sealed.p + 1, key.b),
+                     0);
+    assert_true(n2 == plain.len && memcmp(plain2, plain.p, plain.len) == 0);
     /* two sealings of the same are different */
     uint8_t again[256];
     struct qr_buf c = qr_buf_over(again, sizeof again);
@@ -299,6 +309,45 @@ stuck(void *ctx, uint8_t *out, size_t n)
     memset(out, 0, n);
 }
 
+/* The system's generator, broken: libsodium lets a program bring its own. */
+static const char *
+zeros_name(void)
+{
+    return "zeros";
+}
+
+static uint32_t
+zeros_random(void)
+{
+    return 0;
+}
+
+static void
+zeros_fill(void *const out, const size_t n)
+{
+    memset(out, 0, n);
+}
+
+static void
+test_rng_broken_system(void **state)
+{
+    static randombytes_implementation zeros = {
+        .implementation_name = zeros_name, .random = zeros_random, .buf = zeros_fill};
+    struct qr_tee t = {.random = stuck};
+    uint8_t a[64], b[64], none[64] = {0};
+
+    (void)state;
+    assert_int_equal(randombytes_set_implementation(&zeros), 0);
+    struct qr_rng r = qr_tee_rng(&t);
+    qr_rng_fill(&r, a, sizeof a);
+    qr_rng_fill(&r, b, sizeof b);
+    assert_int_equal(randombytes_set_implementation(&randombytes_sysrandom_implementation), 0);
+    /* the key moves on after each draw, so even two dead sources do not repeat themselves */
+    assert_memory_not_equal(a, none, sizeof a);
+    assert_memory_not_equal(a, b, sizeof a);
+    qr_tee_close(&t);
+}
+
 static void
 test_rng(void **state)
 {
@@ -338,7 +387,7 @@ main(void)
         cmocka_unit_test(test_seal),          cmocka_unit_test(test_key_file),
         cmocka_unit_test(test_half_made_key), cmocka_unit_test(test_measurement),
         cmocka_unit_test(test_evidence),      cmocka_unit_test(test_not_dumpable),
-        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng),           cmocka_unit_test(test_rng_broken_system),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
