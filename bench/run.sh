@@ -76,8 +76,36 @@ fill_wait "$([ -n "$Q" ] && echo 500 || echo 1000)"
 row mem_party 3 2 "$(sed -n 's/VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$DIR/p1/pid")/status")" KiB | tee -a "$OUT/load.jsonl"
 
 echo "sustained, refill on" >&2
-load --concurrency 32 --items 1 --seconds "$([ -n "$Q" ] && echo 2 || echo 60)" >"$OUT/sustained.json"
+load --concurrency 32 --items 1 --seconds "$([ -n "$Q" ] && echo 3 || echo 60)" >"$OUT/sustained.json"
 row load_sustained 3 2 "$(num sigs_per_s <"$OUT/sustained.json")" signatures/s | tee -a "$OUT/load.jsonl"
+
+# What went over the busiest link in that run, from its ledger: by class, then what is not payload.
+"$BIN/quorate" status --socket "$DIR/p1/admin.sock" --json >"$OUT/status.json"
+out() { # CLASS: bytes sent, of the peer with the most presigning
+    grep -o "\"$1\":{\"out\":[0-9]*" "$OUT/status.json" | sed 's/.*://' | sed -n "${peer}p"
+}
+peer=$(grep -o '"presign":{"out":[0-9]*' "$OUT/status.json" | sed 's/.*://' | awk '$1>=m{m=$1;i=NR}END{print i}')
+sigs=$(num signatures <"$OUT/sustained.json")
+payload=$(($(out setup) + $(out keygen) + $(out presign) + $(out online)))
+row bytes_overhead 3 2 "$(awk "BEGIN{printf \"%.2f\", 100*($(out overhead)+$(out handshake)+$(out control))/$payload}")" "% of payload" | tee -a "$OUT/load.jsonl"
+row bytes_tcpip 3 2 "$(awk "BEGIN{printf \"%.2f\", 100*$(out tcpip_estimate)/$payload}")" "% of payload, estimated" | tee -a "$OUT/load.jsonl"
+row bytes_online 3 2 "$(awk "BEGIN{printf \"%.0f\", $(out online)/$sigs}")" "bytes/signature sent by the coordinator" | tee -a "$OUT/load.jsonl"
+
+echo "a key from cold, and a restart" >&2
+ms() { echo $(($(date +%s%N) / 1000000)); }
+for i in 1 2 3; do quorum_party "$DIR" "$i" stop; done
+for i in 1 2 3; do wait "$(cat "$DIR/p$i/pid")" 2>/dev/null || true; done
+t0=$(ms)
+for i in 1 2 3; do quorum_party "$DIR" "$i" start; done
+until quorum_keygen "$DIR" 2 >/dev/null 2>&1; do :; done
+row keygen_cold 3 2 "$(($(ms) - t0))" "ms, three processes started" | tee -a "$OUT/load.jsonl"
+KEY=$(cat "$DIR/key")
+quorum_party "$DIR" 1 kill
+wait "$(cat "$DIR/p1/pid")" 2>/dev/null || true
+t0=$(ms)
+quorum_party "$DIR" 1 start
+until load --concurrency 1 --count 1 >/dev/null 2>&1; do :; done
+row restart 3 2 "$(($(ms) - t0))" "ms from start to a signature" | tee -a "$OUT/load.jsonl"
 
 echo "burst of single-item requests from a full pool" >&2
 fresh 0 "$full"
