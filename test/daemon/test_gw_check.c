@@ -1,0 +1,207 @@
+/* The gateway's parts without sockets: header rules, routes, rendering, metrics. */
+#include "daemon/gw_check.h"
+#include "daemon/gw_metrics.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* "Name: value" lines, judged for a route. */
+static struct qr_gw_verdict
+judge(enum qr_gw_route r, enum qr_gw_method m, const char *lines)
+{
+    struct qr_gw_head h = {0};
+    struct qr_gw_verdict v;
+    for (const char *p = lines; *p;) {
+        size_t name = strcspn(p, ":"), end = strcspn(p, "\n");
+        size_t value = name + 1 + strspn(p + name + 1, " ");
+        qr_gw_head_add(&h, qr_view_of(p, name), qr_view_of(p + value, end - value));
+        p += end + (p[end] == '\n');
+    }
+    qr_gw_judge(&h, r, m, &v);
+    return v;
+}
+
+#define GOOD "Host: x\nContent-Type: application/json\nX-Stamp: abc\n"
+
+static void
+test_sign_rules(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        unsigned status;
+        int must_close;
+    } cases[] = {
+        {GOOD "Content-Length: 1", 0, 0},
+        {GOOD "content-LENGTH: 65536", 0, 0},
+        {GOOD "Content-Length: 65537", 413, 0},
+        {GOOD "Content-Length: 1048576", 413, 0},
+        {GOOD "Content-Length: 1048577", 413, 1},
+        {GOOD "Content-Length: 9223372036854775808", 400, 1},
+        {GOOD "Content-Length: 01", 400, 1},
+        {GOOD "Content-Length: 1 ", 400, 1},
+        {GOOD "Content-Length: 1,1", 400, 1},
+        {GOOD "Content-Length:", 400, 1},
+        {GOOD "Content-Length: 1\nContent-Length: 1", 400, 1},
+        {GOOD "Content-Length: 1\nTransfer-Encoding: chunked", 400, 1},
+        {GOOD "Transfer-Encoding: identity", 411, 1},
+        {GOOD "Host: y\nContent-Length: 1", 400, 1},
+        {GOOD "Content-Length: 0", 400, 0},
+        {GOOD, 411, 0},
+        {GOOD "X-Stamp: def\nContent-Length: 1", 400, 0},
+        {GOOD "x-stamp: abc\nContent-Length: 1", 400, 0},
+        {GOOD "Content-Encoding: identity\nContent-Length: 1", 415, 0},
+        {"Host: x\nX-Stamp: abc\nContent-Type: application/JSON;charset=UTF-8\nContent-Length: 1",
+         0, 0},
+        {"Host: x\nX-Stamp: abc\nContent-Type: application/json ; charset=utf-16\nContent-Length: "
+         "1",
+         415, 0},
+        {"Host: x\nX-Stamp: abc\nContent-Type: application/json+x\nContent-Length: 1", 415, 0},
+        {"Host: x\nX-Stamp: abc\nContent-Type: json\nContent-Length: 1", 415, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct qr_gw_verdict v = judge(QR_GW_SIGN, QR_GW_POST, cases[i].lines);
+        if (v.problem.status != cases[i].status || v.must_close != cases[i].must_close) {
+            fail_msg("case %zu: %u, close %d", i, v.problem.status, v.must_close);
+        }
+    }
+    struct qr_gw_head h = {0};
+    struct qr_gw_verdict v;
+    qr_gw_head_add(&h, qr_view_of("X-A", 3), qr_view_of("a\0b", 3));
+    qr_gw_judge(&h, QR_GW_KEYS, QR_GW_GET, &v);
+    assert_int_equal(v.problem.status, 400);
+    /* Framing comes first: a bad length on an unknown path still closes. */
+    assert_true(judge(QR_GW_NONE, QR_GW_GET, "Content-Length: x").must_close);
+    assert_int_equal(judge(QR_GW_NONE, QR_GW_GET, "").problem.status, 404);
+    assert_int_equal(judge(QR_GW_KEYS, QR_GW_POST, "").problem.status, 405);
+    assert_int_equal(judge(QR_GW_KEYS, QR_GW_GET, "Content-Length: 1").problem.status, 400);
+    assert_int_equal(judge(QR_GW_KEYS, QR_GW_GET, "Content-Length: 0").problem.status, 0);
+}
+
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+static void
+test_trace(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        TRACE "0",
+        "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
+    };
+    char line[256];
+    assert_int_equal(judge(QR_GW_KEYS, QR_GW_GET, "traceparent: " TRACE).trace.len, 55);
+    assert_int_equal(
+        judge(QR_GW_KEYS, QR_GW_GET, "traceparent: " TRACE "\ntraceparent: " TRACE).trace.len, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(line, sizeof line, "traceparent: %s", bad[i]);
+        struct qr_gw_verdict v = judge(QR_GW_KEYS, QR_GW_GET, line);
+        assert_int_equal(v.trace.len, 0);
+        assert_int_equal(v.problem.status, 0); /* ignored, not refused */
+    }
+}
+
+static void
+test_routes(void **state)
+{
+    (void)state;
+    qr_view arg;
+    assert_int_equal(qr_gw_route_find("/v1/sign", &arg), QR_GW_SIGN);
+    assert_int_equal(qr_gw_route_find("/v1/keys", &arg), QR_GW_KEYS);
+    assert_int_equal(arg.len, 0);
+    assert_int_equal(qr_gw_route_find("/v1/keys/02ab/x", &arg), QR_GW_KEY);
+    assert_true(qr_view_eq(arg, qr_view_str("02ab/x")));
+    static const char *const none[] = {"",         "/",         "/v1",       "/v1/sign/",
+                                       "/V1/sign", "/v1/sign?", "//v1/sign", "/v1/../v1/sign",
+                                       "v1/sign",  "/v1/key",   "/metrics/"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        assert_int_equal(qr_gw_route_find(none[i], &arg), QR_GW_NONE);
+    }
+    assert_int_equal(qr_gw_method_of("HEAD"), QR_GW_GET);
+    assert_int_equal(qr_gw_method_of("get"), QR_GW_OTHER);
+}
+
+static void
+test_problems(void **state)
+{
+    (void)state;
+    /* Every error there is becomes a problem with a status of 400 and more. */
+    static const qr_err all[] = {
+#define QR_E(name, value, class, http, code, text) QR_ERR_##name,
+#include "protocol/base/err.def"
+#undef QR_E
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct qr_gw_problem p = qr_gw_problem_of(all[i], qr_view_str("x\"y"));
+        struct qr_dbuf d;
+        qr_dbuf_init(&d, 4096);
+        assert_true(p.status >= 400 && p.status <= 504);
+        assert_int_equal(qr_gw_render_problem(&d, &p), QR_OK);
+        json_t *j = json_loadb((const char *)d.p, d.len, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(j);
+        assert_int_equal(json_integer_value(json_object_get(j, "status")), p.status);
+        assert_string_equal(json_string_value(json_object_get(j, "detail")), "x\"y");
+        assert_null(json_object_get(j, "party"));
+        json_decref(j);
+        qr_dbuf_free(&d);
+    }
+    struct qr_gw_problem p = qr_gw_problem_of(QR_ERR_EXPIRED, (qr_view){NULL, 0});
+    assert_true(qr_view_eq(p.detail, qr_view_str(qr_err_text(QR_ERR_EXPIRED))));
+    /* A buffer that is too small: an error, not half a document taken for a whole one. */
+    struct qr_dbuf d;
+    qr_dbuf_init(&d, 20);
+    assert_int_equal(qr_gw_render_problem(&d, &p), QR_ERR_TOO_LARGE);
+    qr_dbuf_free(&d);
+}
+
+static int
+has(const struct qr_dbuf *d, const char *line)
+{
+    return memmem(d->p, d->len, line, strlen(line)) != NULL;
+}
+
+static void
+test_metrics(void **state)
+{
+    (void)state;
+    static struct qr_gw_metrics m;
+    struct qr_gw_now now = {.party_up = 1, .in_flight = 3, .party_connects = 2};
+    struct qr_dbuf d;
+    qr_gw_metrics_count(&m, QR_GW_SIGN, 200, 500000);      /* 0.5 ms: the edge is inside */
+    qr_gw_metrics_count(&m, QR_GW_SIGN, 200, 500001);      /* and this is above it */
+    qr_gw_metrics_count(&m, QR_GW_SIGN, 200, 20000000000); /* 20 s: only +Inf */
+    qr_gw_metrics_count(&m, QR_GW_SIGN, 503, 1);           /* no latency of refusals */
+    qr_gw_metrics_count(&m, QR_GW_NONE, 418, 1);           /* no label that nobody knows */
+    qr_dbuf_init(&d, 65536);
+    assert_int_equal(qr_gw_metrics_put(&d, &m, &now), QR_OK);
+    assert_true(has(&d, "_bucket{le=\"0.0005\"} 1\n"));
+    assert_true(has(&d, "_bucket{le=\"0.001\"} 2\n"));
+    assert_true(has(&d, "_bucket{le=\"10\"} 2\n"));
+    assert_true(has(&d, "_bucket{le=\"+Inf\"} 3\n"));
+    assert_true(has(&d, "_sum 20.001000\n"));
+    assert_true(has(&d, "requests_total{route=\"sign\",status=\"503\"} 1\n"));
+    assert_true(has(&d, "requests_total{route=\"none\",status=\"0\"} 1\n"));
+    assert_true(has(&d, "\nquorate_gateway_in_flight 3\n"));
+    assert_int_equal(d.p[d.len - 1], '\n');
+    qr_dbuf_free(&d);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sign_rules), cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_routes),     cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_metrics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
