@@ -70,8 +70,17 @@ store_state(void *ctx, uint64_t *serial, uint8_t root[32])
 static qr_err
 judge(void *ctx, const struct qr_hello *h, char *why, size_t cap)
 {
-    struct qr_peer *p = qr_net_peer_of(ctx, h->index);
-    return p ? qr_peer_judge(p, h, why, cap) : QR_ERR_IDENTITY;
+    struct qr_net *n = ctx;
+    struct qr_peer *p = qr_net_peer_of(n, h->index);
+
+    if (!p) {
+        return QR_ERR_IDENTITY;
+    }
+    if ((h->role == QR_ROLE_CLIENT) != (h->index < n->p.self)) {
+        (void)snprintf(why, cap, "dials us, but of two parties the one with the lower index dials");
+        return QR_ERR_IDENTITY;
+    }
+    return qr_peer_judge(p, h, why, cap);
 }
 
 /* Birth. */

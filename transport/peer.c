@@ -293,10 +293,13 @@ hear_envelope(struct qr_peer *p, struct qr_line *l, qr_view bytes, int packed, s
                             "message %" PRIu64 " follows message %" PRIu64 ": some are missing",
                             e.seq, p->recv_seq);
     }
+    bad = deliver(p, &e, holder);
+    if (bad != QR_OK) {
+        return qr_chan_fail(l->chan, bad, "no memory for a message");
+    }
     p->row->class_[class_].raw[QR_DIR_IN] += e.payload.len;
     p->row->class_[class_].messages[QR_DIR_IN]++;
-    bad = deliver(p, &e, holder);
-    return bad == QR_OK ? bad : qr_chan_fail(l->chan, bad, "no memory for a message");
+    return QR_OK;
 }
 
 static qr_err

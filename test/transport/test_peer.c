@@ -124,16 +124,16 @@ evil_dial(struct evil *v)
     assert_int_equal(v->s.last_kind, QR_FRAME_RESUME); /* the net has said what it has */
 }
 
+/* Party `index` by hand, not yet dialled; the net is party 2 of 3. */
 static struct evil *
-evil_new(void)
+evil_of(uint16_t index)
 {
     struct evil *v = qr_alloc(sizeof *v);
     struct qr_link_events ev = {v, evil_accept, evil_open, evil_data, evil_room, evil_close};
     assert_non_null(v);
-    rig_init(&v->rig, 2);
+    rig_init(&v->rig, 3);
     rig_start(&v->rig, 2);
-    v->rig.party[2].on_message = NULL;
-    side_init(&v->s, 1);
+    side_init(&v->s, index);
     v->s.env.store_state = evil_store;
     v->s.env.judge = evil_judge;
     const struct qr_net_params *p = &v->rig.party[1].params;
@@ -145,6 +145,13 @@ evil_new(void)
     h->policy_serial = p->policy_serial;
     v->link = qr_link_mem_new(v->rig.mem, &ev);
     assert_non_null(v->link);
+    return v;
+}
+
+static struct evil *
+evil_new(void)
+{
+    struct evil *v = evil_of(1);
     evil_dial(v);
     return v;
 }
@@ -267,6 +274,25 @@ well_behaved(void **state)
     assert_true(qr_net_queued(v->rig.party[2].net, 1) > 0);
     say_number(v, QR_FRAME_ACK, 1);
     assert_int_equal(qr_net_queued(v->rig.party[2].net, 1), 0);
+    evil_free(v);
+}
+
+/* Party 3, genuine in all but its manners: 2 dials 3. */
+static void
+wrong_direction(void **state)
+{
+    struct evil *v = evil_of(3);
+    (void)state;
+
+    assert_int_equal(v->link->ops->dial(v->link, "mem://p2", NULL), QR_OK);
+    /* Its own dials to 3 find nobody and are reported, too. */
+    for (int i = 0; i < 20 && v->rig.party[2].of[3].why != QR_ERR_IDENTITY; i++) {
+        evil_tick(v);
+    }
+    assert_int_equal(v->s.ready, 0);
+    assert_int_equal(v->rig.party[2].of[3].why, QR_ERR_IDENTITY);
+    assert_non_null(strstr(v->rig.party[2].of[3].detail, "the one with the lower index dials"));
+    assert_int_equal(v->rig.party[2].attester.made, 0);
     evil_free(v);
 }
 
@@ -581,10 +607,10 @@ squatters(void **state)
         assert_int_equal(silent->ops->dial(silent, "mem://p2", NULL), QR_OK);
         silent->ops->step(silent, v->rig.now);
         evil_tick(v);
-        assert_true(net->half_open <= 2 * 2 + 1);
+        assert_true(net->half_open <= 2 * 3 + 1);
     }
     silent->ops->step(silent, v->rig.now);
-    assert_true(closed >= 44);
+    assert_true(closed >= 42);
     assert_non_null(strstr(v->rig.party[2].of[0].detail, "too many connections"));
     v->link->ops->close(v->conn, 0); /* the genuine party has to come again, and does */
     evil_run(v, 5);
@@ -707,6 +733,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(well_behaved),
+        cmocka_unit_test(wrong_direction),
         cmocka_unit_test(gap),
         cmocka_unit_test(duplicates),
         cmocka_unit_test(somebody_elses_name),
