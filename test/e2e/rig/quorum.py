@@ -269,8 +269,11 @@ class Quorum:
 
     def kill(self):
         for p in self.parties:
-            p.gateway.kill()
-            p.kill()
+            for d in (p, p.gateway):
+                if d.process is not None and d.process.poll() not in (None, 0, -signal.SIGKILL):
+                    print(f"{d.name} {p.index} had ended with {d.process.poll()}; its log ends:\n"
+                          f"{d.log()[-2000:]}", flush=True)
+                d.kill()
 
     # ---- documents
 
