@@ -157,6 +157,8 @@ run_gateway(void *arg)
             qr_gw_drain(gwrig.gw);
         }
         qr_gw_step(gwrig.gw, qr_mono_ns());
+        atomic_store(&gwrig.party_up, qr_gw_party_is_up(gwrig.gw));
+        atomic_store(&gwrig.idle, qr_gw_idle(gwrig.gw));
     }
     return NULL;
 }
@@ -178,6 +180,7 @@ start_gateway(void)
         fail_msg("%s", err);
     }
     atomic_store(&gwrig.stop, 0);
+    atomic_store(&gwrig.party_up, 0);
     assert_int_equal(pthread_create(&gwrig.thread, NULL, run_gateway, NULL), 0);
 }
 
@@ -262,7 +265,7 @@ gwrig_expect_problem(const struct rawresp *r, int status, const char *code)
 void
 gwrig_wait_party(int up)
 {
-    while (qr_gw_party_is_up(gwrig.gw) != up) {
+    while (atomic_load(&gwrig.party_up) != up) {
         usleep(1000); /* reconnects in 50 ms */
     }
 }

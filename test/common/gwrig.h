@@ -39,6 +39,7 @@ struct gwrig {
     struct qr_gw *gw;
     pthread_t thread;
     atomic_int stop, mode, drain;
+    atomic_int party_up, idle; /* as the gateway's thread last saw it */
     /* what the party saw last */
     pthread_mutex_t lock;
     char body[QR_BODY_MAX + 1], stamp[QR_STAMP_MAX + 1], trace[64];

@@ -9,6 +9,7 @@
 #include "daemon/keyjson.h"
 #include "daemon/policy.h"
 #include "daemon/stamp.h"
+#include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "test/common/fakegate.h"
@@ -444,7 +445,7 @@ on_ask(void *ctx, struct fakeparty *f, const struct qr_ask *ask)
         party.admin = ask->admin;
         a.json = qr_view_str("{\"ok\":true,\"done\":\"it\"}");
         if (strstr(party.body, "keygen")) {
-            assert_int_equal(qr_keyjson_put(&d, party.show), QR_OK);
+            QR_ASSERT(qr_keyjson_put(&d, party.show) == QR_OK);
             a.json = qr_view_of(d.p, d.len);
         }
     } else {
@@ -571,7 +572,7 @@ answer_key(struct gate *g, struct qr_dbuf *to)
         memcpy(pub.P[1], g->own.pub.P[1], 33);
     }
     qr_dbuf_init(&d, 65536);
-    assert_int_equal(qr_keyjson_put(&d, &pub), QR_OK);
+    QR_ASSERT(qr_keyjson_put(&d, &pub) == QR_OK);
     fakegate_reply(to, 200, qr_view_of(d.p, d.len));
     qr_dbuf_free(&d);
 }
@@ -584,8 +585,8 @@ answer_sign(struct gate *g, const char *request, struct qr_dbuf *to)
     struct qr_answer_signed s = {.n_sigs = 1, .sigs = &sig, .n_signers = 2, .signers = {1, 2}};
     struct qr_dbuf d;
     char why[256];
-    assert_int_equal(
-        qr_request_parse(qr_view_str(strstr(request, "\r\n\r\n") + 4), &q, why, sizeof why), QR_OK);
+    QR_ASSERT(qr_request_parse(qr_view_str(strstr(request, "\r\n\r\n") + 4), &q, why, sizeof why) ==
+              QR_OK);
     memcpy(s.request, q.hash, 32);
     memcpy(s.key, q.key, 33);
     memcpy(sig.digest, q.items[0].digest, 32);
@@ -597,14 +598,14 @@ answer_sign(struct gate *g, const char *request, struct qr_dbuf *to)
         sig.rs[63] ^= 1;
     }
     qr_dbuf_init(&d, 65536);
-    assert_int_equal(qr_gw_render_signed(&d, &s), QR_OK);
+    QR_ASSERT(qr_gw_render_signed(&d, &s) == QR_OK);
     if (g->lie == REPLAYED) {
         fakegate_reply(to, 200, qr_view_of(g->old.p, g->old.len));
     } else {
         fakegate_reply(to, 200, qr_view_of(d.p, g->lie == CUT ? d.len / 2 : d.len));
     }
     if (g->old.len == 0) {
-        assert_int_equal(qr_dbuf_append(&g->old, d.p, d.len), QR_OK);
+        QR_ASSERT(qr_dbuf_append(&g->old, d.p, d.len) == QR_OK);
     }
     qr_dbuf_free(&d);
 }
@@ -625,7 +626,7 @@ on_request(void *ctx, const char *request, struct qr_dbuf *to)
     } else if (strncmp(request, "GET /v1/keys/", 13) == 0) {
         answer_key(g, to);
     } else {
-        assert_non_null(strstr(request, "\r\nX-Stamp: "));
+        QR_ASSERT(strstr(request, "\r\nX-Stamp: ") != NULL);
         answer_sign(g, request, to);
     }
 }

@@ -1,9 +1,11 @@
 /* The command line's HTTP client: URLs, TLS, and servers that send anything but an answer. */
 #include "daemon/ctl_http.h"
 #include "daemon/loop.h"
+#include "protocol/base/check.h"
 #include "test/common/fakegate.h"
 #include "test/common/tlscert.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,18 +18,30 @@
 #include <cmocka.h>
 
 static struct {
+    pthread_mutex_t lock;
     const void *bytes; /* what the server sends */
     size_t len;
     char request[4096]; /* what it got */
     struct fakegate *g;
-} t;
+} t = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void
+set_answer(const void *bytes, size_t len)
+{
+    pthread_mutex_lock(&t.lock);
+    t.bytes = bytes;
+    t.len = len;
+    pthread_mutex_unlock(&t.lock);
+}
 
 static void
 canned(void *ctx, const char *request, struct qr_dbuf *out)
 {
     (void)ctx;
+    pthread_mutex_lock(&t.lock);
     snprintf(t.request, sizeof t.request, "%s", request);
-    assert_int_equal(qr_dbuf_append(out, t.bytes, t.len), QR_OK);
+    QR_ASSERT(qr_dbuf_append(out, t.bytes, t.len) == QR_OK);
+    pthread_mutex_unlock(&t.lock);
 }
 
 static int
@@ -60,8 +74,7 @@ static qr_err
 get_canned(const char *bytes, size_t len, struct qr_http_response *r, char err[256])
 {
     char url[64];
-    t.bytes = bytes;
-    t.len = len;
+    set_answer(bytes, len);
     snprintf(url, sizeof url, "http://127.0.0.1:%u", fakegate_port(t.g));
     return get(url, NULL, 5000, r, err);
 }
@@ -142,8 +155,8 @@ test_post(void **state)
     struct qr_http_url u;
     struct qr_http_response r;
     char err[256], url[64];
-    t.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    t.len = strlen(t.bytes);
+    static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    set_answer(text, sizeof text - 1);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", fakegate_port(t.g));
     assert_int_equal(qr_http_url_parse(url, &u), QR_OK);
     struct qr_http_request q = {.method = "POST",
@@ -222,8 +235,7 @@ test_deadline(void **state)
     static char slow[4096];
     memset(slow, 'a', sizeof slow);
     memcpy(slow, "HTTP/1.1 200 OK\r\nX: ", 20);
-    t.bytes = slow;
-    t.len = 400;
+    set_answer(slow, 400);
     fakegate_drip(t.g, 5000);
     snprintf(url, sizeof url, "http://127.0.0.1:%u", fakegate_port(t.g));
     uint64_t start = qr_mono_ns();
@@ -262,8 +274,8 @@ test_tls(void **state)
     tlscert_write(cert, key);
     tlscert_write(other, other_key);
     struct fakegate *g = fakegate_start(canned, NULL, cert, key);
-    t.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    t.len = strlen(t.bytes);
+    static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    set_answer(text, sizeof text - 1);
 
     snprintf(url, sizeof url, "https://127.0.0.1:%u", fakegate_port(g));
     assert_int_equal(get(url, cert, 5000, &r, err), QR_OK);

@@ -258,7 +258,7 @@ test_drain(void **state)
     gwrig_expect_problem(&r, 503, "not_ready");
     assert_true(rawresp_has(&r, "Connection: close"));
     assert_true(rawhttp_closed(&kept));
-    assert_false(qr_gw_idle(gwrig.gw));
+    assert_false(atomic_load(&gwrig.idle));
     rawhttp_close(&kept);
     rawhttp_close(&h);
 }
