@@ -179,7 +179,8 @@ allowed(int fd, int admin)
     if (!admin) {
         return 1; /* the socket's mode decides */
     }
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0 && (u.uid == 0 || u.uid == geteuid());
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0 &&
+           (u.uid == 0 || u.uid == geteuid());
 }
 
 static void
@@ -260,8 +261,9 @@ listen_on(struct qr_hostsock *h, int which, const char *path, char *err, size_t 
 }
 
 qr_err
-qr_hostsock_new(struct qr_loop *l, const char *gateway_path, const char *admin_path, qr_host_ask_fn fn,
-                void *ctx, struct qr_hostsock **ret, char *err_text, size_t err_cap)
+qr_hostsock_new(struct qr_loop *l, const char *gateway_path, const char *admin_path,
+                qr_host_ask_fn fn, void *ctx, struct qr_hostsock **ret, char *err_text,
+                size_t err_cap)
 {
     struct qr_hostsock *h = qr_alloc(sizeof *h);
     if (!h) {

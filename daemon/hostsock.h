@@ -20,8 +20,8 @@ typedef void (*qr_host_ask_fn)(void *ctx, int admin, uint64_t to, const struct q
 
 /* err_text: which socket, what, what to do. */
 qr_err QR_MUST qr_hostsock_new(struct qr_loop *l, const char *gateway_path, const char *admin_path,
-                               qr_host_ask_fn fn, void *ctx, struct qr_hostsock **ret, char *err_text,
-                               size_t err_cap);
+                               qr_host_ask_fn fn, void *ctx, struct qr_hostsock **ret,
+                               char *err_text, size_t err_cap);
 struct qr_hostsock *qr_hostsock_free(struct qr_hostsock *h);
 /* Queues one answer; `to` is what came with the ask. A connection that is gone swallows it. */
 void qr_hostsock_answer(void *h, uint64_t to, const struct qr_answer *a);

@@ -19,7 +19,8 @@ struct qr_loop *qr_loop_free(struct qr_loop *l);
 
 typedef void (*qr_loop_fn)(void *ctx, int fd, uint32_t epoll_events);
 
-qr_err QR_MUST qr_loop_add(struct qr_loop *l, int fd, uint32_t epoll_events, qr_loop_fn fn, void *ctx);
+qr_err QR_MUST qr_loop_add(struct qr_loop *l, int fd, uint32_t epoll_events, qr_loop_fn fn,
+                           void *ctx);
 qr_err QR_MUST qr_loop_change(struct qr_loop *l, int fd, uint32_t epoll_events);
 void qr_loop_del(struct qr_loop *l, int fd);
 

@@ -7,7 +7,6 @@
 #include "daemon/sdnotify.h"
 #include "enclave-shim/sandbox.h"
 #include "protocol/base/hash.h"
-#include "protocol/base/hash.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -188,7 +187,8 @@ main(int argc, char **argv)
     cfg.sign_timeout_ms = c.sign.timeout_ms;
     cfg.zstd_level = (int)c.zstd;
 
-    e = qr_hostsock_new(loop, c.gateway_socket, c.admin_socket, on_ask, &party, &host, text, sizeof text);
+    e = qr_hostsock_new(loop, c.gateway_socket, c.admin_socket, on_ask, &party, &host, text,
+                        sizeof text);
     if (e != QR_OK) {
         return stop_with(e, "socket", text);
     }
@@ -211,8 +211,8 @@ main(int argc, char **argv)
         goto out;
     }
     qr_log(QR_LOG_INFO, "main", "started", fresh ? "new party: identity key made" : "party started",
-           QR_LOG_STR("platform", qr_platform_name(tee.platform)), QR_LOG_BOOL("insecure", tee.insecure),
-           QR_LOG_END);
+           QR_LOG_STR("platform", qr_platform_name(tee.platform)),
+           QR_LOG_BOOL("insecure", tee.insecure), QR_LOG_END);
     turn(loop, party, host);
     qr_log(QR_LOG_INFO, "main", "stopped", "drained and stopped", QR_LOG_END);
     r = QR_EXIT_OK;

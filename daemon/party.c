@@ -153,7 +153,8 @@ on_message(void *ctx, struct qr_msg_in *m)
         qr_keygen_on_sync(p, m);
         break;
     default:
-        qr_party_log(QR_LOG_WARN, "unknown_message", m->from, "message type %d ignored", (int)m->type);
+        qr_party_log(QR_LOG_WARN, "unknown_message", m->from, "message type %d ignored",
+                     (int)m->type);
     }
 }
 
@@ -239,12 +240,14 @@ attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, qr_view evide
     struct qr_claims c;
     QR_TRY(qr_tee_verify(platform, evidence, binder, &c, why, why_cap));
     if (platform != p->roster->party[peer - 1].platform) {
-        (void)snprintf(why, why_cap, "the roster says party %u runs on %s, its evidence says %s", peer,
-                       qr_platform_name(p->roster->party[peer - 1].platform), qr_platform_name(platform));
+        (void)snprintf(why, why_cap, "the roster says party %u runs on %s, its evidence says %s",
+                       peer, qr_platform_name(p->roster->party[peer - 1].platform),
+                       qr_platform_name(platform));
         return QR_ERR_ATTESTATION;
     }
     if (c.insecure && !qr_policy_insecure_sim(p->policy)) {
-        (void)snprintf(why, why_cap, "policy rule peers.insecure_sim: software TEE is not accepted");
+        (void)snprintf(why, why_cap,
+                       "policy rule peers.insecure_sim: software TEE is not accepted");
         return QR_ERR_INSECURE_SIM;
     }
     *ret = c;
@@ -254,20 +257,21 @@ attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, qr_view evide
 qr_err
 qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
 {
-    struct qr_net_params np = {.self = p->self,
-                               .listen = p->cfg.listen,
-                               .self_cloud = p->roster->party[p->self - 1].cloud,
-                               .signer = {p, qr_state_sign},
-                               .roster_serial = p->roster->serial,
-                               .policy_serial = qr_policy_serial(p->policy),
-                               .boot_counter = p->boot_counter,
-                               .attester = {p, p->env.tee->platform, {0}, attest_evidence, attest_verify},
-                               .rng = p->env.rng,
-                               .new_link = p->env.new_link,
-                               .new_link_ctx = p->env.new_link_ctx,
-                               .zstd_level = p->cfg.zstd_level};
-    struct qr_net_events ev = {p, on_up, on_down, on_refused, on_message, store_state,
-                               qr_state_check_store};
+    struct qr_net_params np = {
+        .self = p->self,
+        .listen = p->cfg.listen,
+        .self_cloud = p->roster->party[p->self - 1].cloud,
+        .signer = {p, qr_state_sign},
+        .roster_serial = p->roster->serial,
+        .policy_serial = qr_policy_serial(p->policy),
+        .boot_counter = p->boot_counter,
+        .attester = {p, p->env.tee->platform, {0}, attest_evidence, attest_verify},
+        .rng = p->env.rng,
+        .new_link = p->env.new_link,
+        .new_link_ctx = p->env.new_link_ctx,
+        .zstd_level = p->cfg.zstd_level};
+    struct qr_net_events ev = {
+        p, on_up, on_down, on_refused, on_message, store_state, qr_state_check_store};
     memcpy(np.id, p->id, 32);
     memcpy(np.cluster, p->roster->cluster, 32);
     memcpy(np.roster_hash, p->roster->hash, 32);
@@ -286,11 +290,12 @@ qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
     }
     QR_TRY(qr_net_new(&np, &ev, &p->net, err_text, err_cap));
     p->out = (struct qr_outbox){p->net, qr_net_reserve, qr_net_commit, qr_net_cancel};
-    qr_party_log(QR_LOG_INFO, "linked", 0, "party %u of %zu of cluster \"%s\" listens on %s", p->self,
-                 p->roster->n, p->roster->name, p->cfg.listen);
+    qr_party_log(QR_LOG_INFO, "linked", 0, "party %u of %zu of cluster \"%s\" listens on %s",
+                 p->self, p->roster->n, p->roster->name, p->cfg.listen);
     if (qr_policy_insecure_sim(p->policy)) {
-        qr_party_log(QR_LOG_WARN, "insecure_sim", 0,
-                     "the policy accepts the software TEE: keys made here are marked insecure for ever");
+        qr_party_log(
+            QR_LOG_WARN, "insecure_sim", 0,
+            "the policy accepts the software TEE: keys made here are marked insecure for ever");
     }
     return QR_OK;
 }
@@ -484,7 +489,9 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
             ready += qr_pool_outstanding(p->pool, k->pub.key_id);
         }
     }
-    (void)snprintf(line, cap, "%u/%zu peers, %zu presignatures, %u keys%s%s", up, p->roster->n - 1, ready,
-                   keys, p->store_failed ? ", STORE FAILED" : "", p->draining ? ", draining" : "");
-    return !p->store_failed && !p->draining && qr_store_writable(p->env.store) && up + 1 >= (t ? t : 2);
+    (void)snprintf(line, cap, "%u/%zu peers, %zu presignatures, %u keys%s%s", up, p->roster->n - 1,
+                   ready, keys, p->store_failed ? ", STORE FAILED" : "",
+                   p->draining ? ", draining" : "");
+    return !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
+           up + 1 >= (t ? t : 2);
 }

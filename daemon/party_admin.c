@@ -46,8 +46,9 @@ load(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     const char *what = is_roster ? "roster" : "policy";
     char why[QR_ERR_TEXT_MAX] = "";
     uint64_t before = qr_store_serial(p->env.store);
-    qr_err e = is_roster ? qr_state_load_roster(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why)
-                         : qr_state_load_policy(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why);
+    qr_err e =
+        is_roster ? qr_state_load_roster(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why)
+                  : qr_state_load_policy(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why);
     int changed = qr_store_serial(p->env.store) != before;
     if (e == QR_OK && changed) {
         if (is_roster || !p->net) {
@@ -61,9 +62,10 @@ load(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
         return;
     }
     if (changed) {
-        qr_party_log(QR_LOG_INFO, is_roster ? "roster_loaded" : "policy_loaded", 0,
-                     "%s serial %llu is in force", what,
-                     (unsigned long long)(is_roster ? p->roster->serial : qr_policy_serial(p->policy)));
+        qr_party_log(
+            QR_LOG_INFO, is_roster ? "roster_loaded" : "policy_loaded", 0,
+            "%s serial %llu is in force", what,
+            (unsigned long long)(is_roster ? p->roster->serial : qr_policy_serial(p->policy)));
     }
     done(p, to, changed ? "loaded" : "already in force");
 }
@@ -145,7 +147,8 @@ command(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     }
     for (uint16_t i = 1; e == QR_OK && cmd.cmd == QR_CMD_KEYGEN && i <= p->roster->n; i++) {
         if (i != p->self && !qr_net_is_up(p->net, i)) {
-            (void)snprintf(why, sizeof why, "party %u is not connected; a key needs all %zu parties", i,
+            (void)snprintf(why, sizeof why,
+                           "party %u is not connected; a key needs all %zu parties", i,
                            p->roster->n);
             e = QR_ERR_QUORUM;
         }
@@ -181,8 +184,8 @@ qr_admin_on_message(struct qr_party *p, struct qr_msg_in *m)
         e = act(p, &cmd, 0);
     }
     if (e != QR_OK) {
-        qr_party_log(QR_LOG_WARN, "admin_refused", m->from, "command passed on by this party refused: %s",
-                     why[0] ? why : qr_err_text(e));
+        qr_party_log(QR_LOG_WARN, "admin_refused", m->from,
+                     "command passed on by this party refused: %s", why[0] ? why : qr_err_text(e));
     }
 }
 

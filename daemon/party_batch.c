@@ -37,7 +37,8 @@ choose(const struct qr_party *p, const struct qr_key *k, unsigned rank, uint16_t
     uint16_t cand[QR_MAX_PARTIES], mask = bit(p->self);
     unsigned n = 0, need = (unsigned)k->pub.t - 1;
     for (uint16_t i = 1; i <= k->pub.n; i++) {
-        if (i != p->self && !(excluded & bit(i)) && qr_pairs_set_usable(p, (uint16_t)(mask | bit(i)))) {
+        if (i != p->self && !(excluded & bit(i)) &&
+            qr_pairs_set_usable(p, (uint16_t)(mask | bit(i)))) {
             cand[n++] = i;
         }
     }

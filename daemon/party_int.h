@@ -16,14 +16,14 @@
 
 #include "daemon/command.h"
 #include "daemon/control.h"
+#include "daemon/keyjson.h"
+#include "daemon/log.h"
 #include "daemon/party.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
 #include "daemon/replay.h"
 #include "daemon/request.h"
 #include "daemon/roster.h"
-#include "daemon/keyjson.h"
-#include "daemon/log.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "protocol/dkg.h"
@@ -50,8 +50,8 @@ struct qr_peerslot {
     struct qr_msg_in *early; /* PAIR1 of an attempt we have not begun */
     uint32_t attempt, failures;
     uint64_t pair_started;
-    uint64_t ctr_seen;    /* highest batch counter of this initiator and boot */
-    uint16_t retired;     /* bit j-1: the pair (this, j) is retired */
+    uint64_t ctr_seen; /* highest batch counter of this initiator and boot */
+    uint16_t retired;  /* bit j-1: the pair (this, j) is retired */
     /* What this peer last proved of its store; refused below it. */
     uint64_t boot_counter, store_serial;
     uint8_t store_root[32];
@@ -85,7 +85,7 @@ struct qr_signrun {
     int used;
     uint64_t to; /* the waiting ask */
     uint64_t started, deadline, attempt_deadline;
-    size_t key; /* index into keys */
+    size_t key;    /* index into keys */
     uint64_t slot; /* replay table */
     char rule[QR_NAME_MAX + 1];
     uint8_t request[32], rq[32];
@@ -131,8 +131,8 @@ struct qr_verdict {
 
 struct qr_counters {
     uint64_t sign_ok, sign_refused, sign_moved, sign_bad, batches_ok, batches_failed, presigs_made,
-        presigs_spent, presigs_dropped, presigs_burned, pair_setups, pair_failures, retired, keygens,
-        attest_refused, session_aborts;
+        presigs_spent, presigs_dropped, presigs_burned, pair_setups, pair_failures, retired,
+        keygens, attest_refused, session_aborts;
     uint64_t sign_us_sum, sign_us_count, sign_us_bucket[12];
 };
 
@@ -168,11 +168,11 @@ struct qr_party {
     struct qr_msg_in *early[QR_EARLY];
     uint64_t early_at[QR_EARLY];
 
-    struct qr_signrun *sign; /* QR_SIGN_RUNS */
+    struct qr_signrun *sign;                                     /* QR_SIGN_RUNS */
     uint32_t sign_free[QR_SIGN_RUNS], sign_bucket[QR_SIGN_RUNS]; /* bucket: by request hash */
     size_t n_sign_free, n_sign_wait, sign_bytes;
-    uint64_t sign_sweep;             /* next look at timeouts */
-    struct qr_presig *presig_tmp;    /* locked, one */
+    uint64_t sign_sweep;          /* next look at timeouts */
+    struct qr_presig *presig_tmp; /* locked, one */
     struct qr_verdict verdict;
     struct qr_replay *replay, *commands;
 
@@ -196,12 +196,13 @@ qr_err QR_MUST qr_state_put(struct qr_party *p, enum qr_table t, const char *nam
 qr_err QR_MUST qr_state_save_key(struct qr_party *p, const struct qr_key *k);
 /* Adds to the table (or replaces the record of the same key_id) in memory. */
 qr_err QR_MUST qr_state_add_key(struct qr_party *p, const struct qr_key *k);
-struct qr_key *qr_state_find_key(struct qr_party *p, const uint8_t pk[static 33], size_t *ret_index);
+struct qr_key *qr_state_find_key(struct qr_party *p, const uint8_t pk[static 33],
+                                 size_t *ret_index);
 struct qr_key *qr_state_find_key_id(struct qr_party *p, const uint8_t id[static 32]);
-qr_err QR_MUST qr_state_load_roster(struct qr_party *p, qr_view doc, const qr_view *stamps, size_t n,
-                                    char *why, size_t cap);
-qr_err QR_MUST qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, size_t n,
-                                    char *why, size_t cap);
+qr_err QR_MUST qr_state_load_roster(struct qr_party *p, qr_view doc, const qr_view *stamps,
+                                    size_t n, char *why, size_t cap);
+qr_err QR_MUST qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps,
+                                    size_t n, char *why, size_t cap);
 void qr_state_announce(struct qr_party *p);
 void qr_state_on_store(struct qr_party *p, struct qr_msg_in *m);
 qr_err qr_state_check_store(void *ctx, uint16_t peer, uint64_t boot_counter, uint64_t serial,
@@ -210,8 +211,8 @@ qr_err qr_state_check_store(void *ctx, uint16_t peer, uint64_t boot_counter, uin
 int qr_state_sign(void *party, const uint8_t msg[32], uint8_t sig[64]);
 
 /* party_pairs.c */
-void qr_pairs_up(struct qr_party *p, uint16_t peer);   /* new process at one side */
-void qr_pairs_drop(struct qr_party *p, uint16_t peer); /* wipes the OT state with it */
+void qr_pairs_up(struct qr_party *p, uint16_t peer);    /* new process at one side */
+void qr_pairs_drop(struct qr_party *p, uint16_t peer);  /* wipes the OT state with it */
 void qr_pairs_close(struct qr_party *p, uint16_t peer); /* and what waits for it */
 void qr_pairs_on_message(struct qr_party *p, struct qr_msg_in *m);
 void qr_pairs_on_abort(struct qr_party *p, uint16_t peer, const uint8_t sid[32]);
@@ -235,7 +236,7 @@ void qr_batch_on_start(struct qr_party *p, struct qr_msg_in *m);
 int qr_batch_on_message(struct qr_party *p, struct qr_msg_in *m); /* 0: no such session */
 void qr_batch_on_done(struct qr_party *p, struct qr_msg_in *m);
 void qr_batch_on_abort(struct qr_party *p, uint16_t from, const uint8_t sid[32], uint16_t code);
-int qr_batch_work(struct qr_party *p); /* one quantum; 1: more to do */
+int qr_batch_work(struct qr_party *p);                 /* one quantum; 1: more to do */
 void qr_batch_kill(struct qr_party *p, uint16_t mask); /* sessions whose set holds all of mask */
 void qr_batch_tick(struct qr_party *p);
 size_t qr_batch_running(const struct qr_party *p);

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 static qr_err
-judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n, struct qr_verdict *v)
+judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
+      struct qr_verdict *v)
 {
     const struct qr_client *client;
     const char *rule = "";
@@ -44,8 +45,8 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
     (void)snprintf(v->rule, sizeof v->rule, "%s", rule);
     if (e != QR_OK) {
         (void)snprintf(v->detail, sizeof v->detail, "client %s may not have %s signed: %s%s",
-                       client->name, qr_kind_name(kind), rule[0] ? "denied by rule " : "no rule allows it",
-                       rule);
+                       client->name, qr_kind_name(kind),
+                       rule[0] ? "denied by rule " : "no rule allows it", rule);
         return e;
     }
     e = qr_replay_begin(p->replay, &client->key, qr_view_str(v->req.id), v->req.hash, p->wall_ms,
@@ -60,14 +61,15 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
 }
 
 qr_err
-qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n, struct qr_verdict *v)
+qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
+         struct qr_verdict *v)
 {
     v->detail[0] = v->rule[0] = '\0';
     qr_err e = judge(p, coordinator, body, stamps, n, v);
     if (e != QR_OK) {
         p->c.sign_refused++;
-        qr_log(QR_LOG_INFO, "sign", "refused", v->detail, QR_LOG_ERR(e), QR_LOG_STR("rule", v->rule),
-               QR_LOG_END);
+        qr_log(QR_LOG_INFO, "sign", "refused", v->detail, QR_LOG_ERR(e),
+               QR_LOG_STR("rule", v->rule), QR_LOG_END);
     }
     return e;
 }

@@ -64,7 +64,8 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
             return QR_ERR_QUORUM;
         }
         memcpy(dp.id[i - 1], p->roster->party[i - 1].identity, 32);
-        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : p->env.tee->measurement, 32);
+        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : p->env.tee->measurement,
+               32);
         memcpy(dp.nonce[i - 1], info ? info->boot_nonce : p->boot_nonce, 32);
     }
     void *mem = qr_locked_alloc(qr_dkg_size(), NULL);
@@ -132,8 +133,9 @@ advance(struct qr_party *p, struct qr_keygenrun *r)
     qr_hex_encode(qr_view_of(k->pub.pk, 33), hex);
     p->c.keygens++;
     p->pool_want = 1;
-    qr_party_log(QR_LOG_INFO, "keygen_done", 0, "key %s is active (%u-of-%u%s), %u ms", hex, k->pub.t,
-                 k->pub.n, k->pub.flags & QR_KEY_INSECURE_SIM ? ", software TEE: insecure" : "",
+    qr_party_log(QR_LOG_INFO, "keygen_done", 0, "key %s is active (%u-of-%u%s), %u ms", hex,
+                 k->pub.t, k->pub.n,
+                 k->pub.flags & QR_KEY_INSECURE_SIM ? ", software TEE: insecure" : "",
                  (unsigned)((p->now - r->started) / MS));
     if (r->ask) {
         struct qr_dbuf out;
@@ -217,7 +219,8 @@ qr_keygen_sync(struct qr_party *p, uint16_t peer)
             struct qr_buf b = qr_buf_over(buf, sizeof buf);
             memcpy(m.key_id, k->pub.key_id, 32);
             qr_ctl_put_key(&b, &m);
-            qr_err e = qr_net_send(p->net, peer, QR_MSG_KEY_SYNC, 0, k->pub.key_id, qr_buf_view(&b));
+            qr_err e =
+                qr_net_send(p->net, peer, QR_MSG_KEY_SYNC, 0, k->pub.key_id, qr_buf_view(&b));
             (void)e; /* asked again at the next connection */
         }
     }

@@ -117,10 +117,11 @@ failed(struct qr_party *p, uint16_t peer, qr_err why)
     p->c.pair_failures++;
     qr_pairs_drop(p, peer);
     if (++s->failures >= PAIR_ATTEMPTS) {
-        qr_party_log(QR_LOG_ERROR, "pair_setup_gave_up", peer,
-                     "pair set-up failed %u times (%s); no signing with this party until one of the "
-                     "two processes restarts",
-                     s->failures, qr_err_text(why));
+        qr_party_log(
+            QR_LOG_ERROR, "pair_setup_gave_up", peer,
+            "pair set-up failed %u times (%s); no signing with this party until one of the "
+            "two processes restarts",
+            s->failures, qr_err_text(why));
         return;
     }
     qr_party_log(QR_LOG_WARN, "pair_setup_failed", peer, "pair set-up failed (%s); trying again",
@@ -334,15 +335,17 @@ qr_pairs_on_retire(struct qr_party *p, struct qr_msg_in *m)
     notice_hash(p, &r, h);
     if (crypto_sign_verify_detached(r.sig, h, 32, p->roster->party[r.by - 1].identity) != 0) {
         qr_party_log(QR_LOG_WARN, "retire_notice", m->from,
-                     "retire notice for %u-%u is not signed by party %u; ignored", r.lo, r.hi, r.by);
+                     "retire notice for %u-%u is not signed by party %u; ignored", r.lo, r.hi,
+                     r.by);
         return;
     }
     if (qr_pairs_retired(p, r.lo, r.hi)) {
         return;
     }
     qr_err e = mark(p, r.lo, r.hi, m->payload);
-    qr_party_log(QR_LOG_ERROR, "pair_retired", r.by, "party %u retired its pair with party %u%s", r.by,
-                 r.by == r.lo ? r.hi : r.lo, e == QR_OK ? "" : " (not recorded: store failed)");
+    qr_party_log(QR_LOG_ERROR, "pair_retired", r.by, "party %u retired its pair with party %u%s",
+                 r.by, r.by == r.lo ? r.hi : r.lo,
+                 e == QR_OK ? "" : " (not recorded: store failed)");
 }
 
 qr_err
@@ -350,7 +353,8 @@ qr_pairs_set_retired(struct qr_party *p, uint16_t i, uint16_t j, int retired)
 {
     char name[16];
     if (retired) {
-        return qr_pairs_retired(p, i, j) ? QR_OK : mark(p, i, j, (qr_view){(const uint8_t *)"admin", 5});
+        return qr_pairs_retired(p, i, j) ? QR_OK
+                                         : mark(p, i, j, (qr_view){(const uint8_t *)"admin", 5});
     }
     if (!qr_pairs_retired(p, i, j)) {
         return QR_OK;
@@ -358,8 +362,8 @@ qr_pairs_set_retired(struct qr_party *p, uint16_t i, uint16_t j, int retired)
     pair_name(i, j, name);
     QR_TRY(qr_store_del(p->env.store, QR_TABLE_PAIR, name));
     qr_state_announce(p);
-    p->peer[i].retired &= (uint16_t)~(1u << (j - 1));
-    p->peer[j].retired &= (uint16_t)~(1u << (i - 1));
+    p->peer[i].retired &= (uint16_t) ~(1u << (j - 1));
+    p->peer[j].retired &= (uint16_t) ~(1u << (i - 1));
     uint16_t peer = i == p->self ? j : i;
     if ((i == p->self || j == p->self) && p->net && qr_net_is_up(p->net, peer)) {
         struct qr_peerslot *s = &p->peer[peer];

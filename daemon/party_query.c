@@ -20,7 +20,8 @@ put(struct qr_dbuf *d, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    if (n > 0 && qr_dbuf_append(d, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) != QR_OK) {
+    if (n > 0 &&
+        qr_dbuf_append(d, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) != QR_OK) {
         d->len = 0;
     }
 }
@@ -47,13 +48,14 @@ put_ledger(struct qr_dbuf *d, const struct qr_ledger_peer *l)
     put(d, ",\"link\":\"%s\",\"bytes\":{", qr_link_kind_name(l->kind));
     for (int c = 0; c < QR_CLASSES_COUNT; c++) {
         const struct qr_ledger_row *r = &l->class_[c];
-        put(d, "%s\"%s\":{\"out\":%llu,\"in\":%llu,\"messages_out\":%llu,\"messages_in\":%llu}", c ? "," : "",
-            qr_class_name((enum qr_class)c), (unsigned long long)r->wire[QR_DIR_OUT],
+        put(d, "%s\"%s\":{\"out\":%llu,\"in\":%llu,\"messages_out\":%llu,\"messages_in\":%llu}",
+            c ? "," : "", qr_class_name((enum qr_class)c), (unsigned long long)r->wire[QR_DIR_OUT],
             (unsigned long long)r->wire[QR_DIR_IN], (unsigned long long)r->messages[QR_DIR_OUT],
             (unsigned long long)r->messages[QR_DIR_IN]);
     }
     put(d, "},\"tcpip_estimate\":{\"out\":%llu,\"in\":%llu}",
-        (unsigned long long)l->tcpip_estimate[QR_DIR_OUT], (unsigned long long)l->tcpip_estimate[QR_DIR_IN]);
+        (unsigned long long)l->tcpip_estimate[QR_DIR_OUT],
+        (unsigned long long)l->tcpip_estimate[QR_DIR_IN]);
 }
 
 static const struct qr_ledger_peer *
@@ -72,9 +74,11 @@ static void
 put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
 {
     const struct qr_roster_party *r = &p->roster->party[i - 1];
-    put(d, "{\"party\":%u,\"self\":%s,\"cloud\":\"%s\",\"operator\":\"%s\",\"platform\":\"%s\","
-           "\"address\":\"%s\"",
-        i, yes(i == p->self), r->cloud, r->operator_name, qr_platform_name(r->platform), r->address);
+    put(d,
+        "{\"party\":%u,\"self\":%s,\"cloud\":\"%s\",\"operator\":\"%s\",\"platform\":\"%s\","
+        "\"address\":\"%s\"",
+        i, yes(i == p->self), r->cloud, r->operator_name, qr_platform_name(r->platform),
+        r->address);
     if (i == p->self) {
         put(d, ",\"up\":true,\"insecure_sim\":%s,", yes(p->env.tee->insecure));
         put_hex(d, "measurement", p->env.tee->measurement, 32, "");
@@ -82,7 +86,9 @@ put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
         const struct qr_peer_info *info = qr_net_info(p->net, i);
         const struct qr_ledger_peer *l = ledger_of(p, i);
         put(d, ",\"up\":%s,\"pair\":\"%s\",\"rtt_us\":%llu,\"queued\":%zu", yes(info != NULL),
-            qr_pairs_retired(p, p->self, i) ? "retired" : qr_pairs_active(p, i) ? "active" : "none",
+            qr_pairs_retired(p, p->self, i) ? "retired"
+            : qr_pairs_active(p, i)         ? "active"
+                                            : "none",
             (unsigned long long)(qr_net_rtt_ns(p->net, i) / 1000), qr_net_queued(p->net, i));
         if (info) {
             put(d, ",\"insecure_sim\":%s,", yes(info->claims.insecure));
@@ -131,8 +137,8 @@ put_keys(struct qr_dbuf *d, const struct qr_party *p)
         put(d, "%s{", i ? "," : "");
         put_hex(d, "key", k->pub.pk, 33, ",");
         put_hex(d, "key_id", k->pub.key_id, 32, ",");
-        put(d, "\"t\":%u,\"n\":%u,\"epoch\":%u,\"state\":\"%s\",\"insecure_sim\":%s,\"pools\":[", k->pub.t,
-            k->pub.n, k->pub.epoch, k->state == QR_KEY_ACTIVE ? "active" : "pending",
+        put(d, "\"t\":%u,\"n\":%u,\"epoch\":%u,\"state\":\"%s\",\"insecure_sim\":%s,\"pools\":[",
+            k->pub.t, k->pub.n, k->pub.epoch, k->state == QR_KEY_ACTIVE ? "active" : "pending",
             yes(k->pub.flags & QR_KEY_INSECURE_SIM));
         qr_pool_each(p->pool, put_pool, &s);
         put(d, "]}");
@@ -181,8 +187,8 @@ put_status(struct qr_dbuf *d, const struct qr_party *p)
 static void
 counter(struct qr_dbuf *d, const char *name, const char *help, uint64_t v)
 {
-    put(d, "# HELP quorated_%s %s\n# TYPE quorated_%s counter\nquorated_%s %llu\n", name, help, name, name,
-        (unsigned long long)v);
+    put(d, "# HELP quorated_%s %s\n# TYPE quorated_%s counter\nquorated_%s %llu\n", name, help,
+        name, name, (unsigned long long)v);
 }
 
 static void
@@ -191,8 +197,8 @@ metric_pool(void *ctx, const struct qr_pool_id *id, size_t ready)
     struct pools *s = ctx;
     char key[17];
     qr_hex_encode(qr_view_of(id->key_id, 8), key);
-    put(s->d, "quorated_presignatures{key=\"%s\",set=\"%#x\",owner=\"%u\"} %zu\n", key, id->set_mask,
-        id->owner, ready);
+    put(s->d, "quorated_presignatures{key=\"%s\",set=\"%#x\",owner=\"%u\"} %zu\n", key,
+        id->set_mask, id->owner, ready);
 }
 
 static void
@@ -217,8 +223,11 @@ metric_peers(struct qr_dbuf *d, const struct qr_party *p)
         const struct qr_ledger_peer *lp = &l->peer[i];
         for (int c = 0; c <= QR_CLASSES_COUNT; c++) {
             for (int dir = 0; dir < QR_DIRS; dir++) {
-                uint64_t v = c < QR_CLASSES_COUNT ? lp->class_[c].wire[dir] : lp->tcpip_estimate[dir];
-                put(d, "quorated_link_bytes_total{peer=\"%u\",link=\"%s\",class=\"%s\",direction=\"%s\"} %llu\n",
+                uint64_t v =
+                    c < QR_CLASSES_COUNT ? lp->class_[c].wire[dir] : lp->tcpip_estimate[dir];
+                put(d,
+                    "quorated_link_bytes_total{peer=\"%u\",link=\"%s\",class=\"%s\",direction=\"%"
+                    "s\"} %llu\n",
                     lp->index, qr_link_kind_name(lp->kind),
                     c < QR_CLASSES_COUNT ? qr_class_name((enum qr_class)c) : "tcpip_estimate",
                     dir == QR_DIR_OUT ? "out" : "in", (unsigned long long)v);
@@ -235,7 +244,8 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
     char line[160];
     size_t locked = 0, unlocked = 0;
     qr_locked_stats(&locked, &unlocked);
-    put(d, "# TYPE quorated_ready gauge\nquorated_ready %d\n", qr_party_ready(p, line, sizeof line));
+    put(d, "# TYPE quorated_ready gauge\nquorated_ready %d\n",
+        qr_party_ready(p, line, sizeof line));
     counter(d, "signatures_total", "Signatures released.", c->sign_ok);
     counter(d, "sign_refused_total", "Requests this party refused.", c->sign_refused);
     counter(d, "sign_moved_total", "Requests moved to another signing set.", c->sign_moved);
@@ -245,7 +255,8 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
     counter(d, "presignatures_made_total", "Presignatures made.", c->presigs_made);
     counter(d, "presignatures_spent_total", "Presignatures consumed.", c->presigs_spent);
     counter(d, "presignatures_burned_total", "Consumed without a signature.", c->presigs_burned);
-    counter(d, "presignatures_dropped_total", "Dropped with a peer's process or pair.", c->presigs_dropped);
+    counter(d, "presignatures_dropped_total", "Dropped with a peer's process or pair.",
+            c->presigs_dropped);
     counter(d, "pair_setups_total", "Pair set-ups completed.", c->pair_setups);
     counter(d, "pair_failures_total", "Pair set-ups failed.", c->pair_failures);
     counter(d, "pairs_retired_total", "Pairs this party retired.", c->retired);
@@ -253,18 +264,20 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
     counter(d, "attestation_failures_total", "Connections refused.", c->attest_refused);
     put(d, "# TYPE quorated_sign_duration_seconds histogram\n");
     for (unsigned b = 0; b < 12; b++) {
-        put(d, "quorated_sign_duration_seconds_bucket{le=\"%.3f\"} %llu\n", (double)(1u << b) / 1000.0,
-            (unsigned long long)c->sign_us_bucket[b]);
+        put(d, "quorated_sign_duration_seconds_bucket{le=\"%.3f\"} %llu\n",
+            (double)(1u << b) / 1000.0, (unsigned long long)c->sign_us_bucket[b]);
     }
     put(d, "quorated_sign_duration_seconds_bucket{le=\"+Inf\"} %llu\n",
         (unsigned long long)c->sign_us_count);
     put(d, "quorated_sign_duration_seconds_sum %.6f\nquorated_sign_duration_seconds_count %llu\n",
         (double)c->sign_us_sum / 1e6, (unsigned long long)c->sign_us_count);
-    put(d, "# TYPE quorated_sessions gauge\nquorated_sessions{protocol=\"presign\"} %zu\n"
-           "quorated_sessions{protocol=\"sign\"} %zu\n",
+    put(d,
+        "# TYPE quorated_sessions gauge\nquorated_sessions{protocol=\"presign\"} %zu\n"
+        "quorated_sessions{protocol=\"sign\"} %zu\n",
         qr_batch_running(p), qr_sign_running(p));
     put(d, "# TYPE quorated_locked_bytes gauge\nquorated_locked_bytes %zu\n", locked);
-    put(d, "# TYPE quorated_unlocked_secret_bytes gauge\nquorated_unlocked_secret_bytes %zu\n", unlocked);
+    put(d, "# TYPE quorated_unlocked_secret_bytes gauge\nquorated_unlocked_secret_bytes %zu\n",
+        unlocked);
     put(d, "# TYPE quorated_store_serial gauge\nquorated_store_serial %llu\n",
         (unsigned long long)qr_store_serial(p->env.store));
     put(d, "# TYPE quorated_presignatures gauge\n");
@@ -291,8 +304,8 @@ put_attestation(struct qr_dbuf *d, const struct qr_party *p, qr_view nonce)
         return nonce.len != 32 ? QR_ERR_LENGTH : QR_ERR_NOT_READY;
     }
     qr_th(QR_TAG_CLIENT_EVIDENCE,
-          QR_FIELDS(nonce, QR_F(p->id, 32), QR_F(qr_policy_hash(p->policy), 32), QR_F(p->roster->hash, 32),
-                    QR_F(p->boot_nonce, 32)),
+          QR_FIELDS(nonce, QR_F(p->id, 32), QR_F(qr_policy_hash(p->policy), 32),
+                    QR_F(p->roster->hash, 32), QR_F(p->boot_nonce, 32)),
           binder);
     QR_TRY(p->env.tee->evidence(p->env.tee->ctx, binder, &out));
     QR_TRY(out.err);

@@ -87,7 +87,8 @@ static void
 refuse(struct qr_party *p, struct qr_signrun *r, qr_err e, uint16_t party, const char *detail)
 {
     qr_replay_fail(p->replay, r->slot);
-    qr_party_log(QR_LOG_WARN, "request_failed", party, "request failed after %u ms and %u moves: %s",
+    qr_party_log(QR_LOG_WARN, "request_failed", party,
+                 "request failed after %u ms and %u moves: %s",
                  (unsigned)((p->now - r->started) / MS), r->moves, detail);
     qr_party_answer_error(p, r->to, e, party, detail);
     end(p, r);
@@ -183,15 +184,16 @@ send_request(struct qr_party *p, struct qr_signrun *r, const uint8_t (*ids)[QR_P
                             .body = r->body,
                             .stamp = {r->stamp},
                             .n_stamps = 1};
-    size_t len = 4 + 2 + 2 + (size_t)r->n * QR_PRESIG_ID_LEN + 4 + r->body.len + 1 + 4 + r->stamp.len;
+    size_t len =
+        4 + 2 + 2 + (size_t)r->n * QR_PRESIG_ID_LEN + 4 + r->body.len + 1 + 4 + r->stamp.len;
     uint32_t attempt = r->attempt;
     for (size_t i = 0; i < r->common.t; i++) {
         uint16_t to = r->common.S[i];
         if (to == p->self) {
             continue;
         }
-        uint8_t *out = p->out.reserve(p->out.ctx, to, QR_MSG_SIGN_REQUEST, r->common.epoch,
-                                      r->request, len);
+        uint8_t *out =
+            p->out.reserve(p->out.ctx, to, QR_MSG_SIGN_REQUEST, r->common.epoch, r->request, len);
         if (!out) {
             move(p, r, to, QR_ERR_BACKPRESSURE, "its queue is full");
             return;
@@ -226,8 +228,9 @@ run_set(struct qr_party *p, struct qr_signrun *r, uint16_t mask)
     r->attempt_deadline = p->now + p->cfg.sign_timeout_ms * MS;
     qr_err e = qr_sign_prepare(&k->pub, S, t, r->request, r->rq, r->path, r->depth, &r->common);
     if (e != QR_OK) {
-        refuse(p, r, e, 0, e == QR_ERR_INFINITY ? "path: this child does not exist; use the next index"
-                                                : qr_err_text(e));
+        refuse(p, r, e, 0,
+               e == QR_ERR_INFINITY ? "path: this child does not exist; use the next index"
+                                    : qr_err_text(e));
         return;
     }
     size_t self = qr_set_find(S, t, p->self);
@@ -450,12 +453,14 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
     struct qr_verdict *v = &p->verdict;
     struct qr_signrun *r;
     if (!p->policy || !p->roster || !p->net) {
-        qr_party_answer_error(p, to, QR_ERR_NOT_READY, 0, "this party has no roster and policy yet");
+        qr_party_answer_error(p, to, QR_ERR_NOT_READY, 0,
+                              "this party has no roster and policy yet");
         return;
     }
     if (p->draining || p->store_failed) {
         qr_party_answer_error(p, to, p->draining ? QR_ERR_DRAINING : QR_ERR_NOT_READY, 0,
-                              p->draining ? "this party is shutting down" : "this party's store failed");
+                              p->draining ? "this party is shutting down"
+                                          : "this party's store failed");
         return;
     }
     qr_err e = qr_judge(p, 1, body, stamps, n, v);
@@ -553,10 +558,8 @@ qr_sign_on_request(struct qr_party *p, struct qr_msg_in *m)
         qr_party_log(QR_LOG_WARN, "sign_refused", m->from, "did not sign for this party: %s%s%s",
                      qr_err_text(e), p->verdict.detail[0] ? ": " : "", p->verdict.detail);
     }
-    struct qr_ctl_share a = {.attempt = s.attempt,
-                             .code = coarse(e),
-                             .n = e == QR_OK ? s.n : 0,
-                             .shares = shares};
+    struct qr_ctl_share a = {
+        .attempt = s.attempt, .code = coarse(e), .n = e == QR_OK ? s.n : 0, .shares = shares};
     size_t len = 8 + (size_t)a.n * QR_SIGN_SHARE_LEN;
     uint8_t *out = p->out.reserve(p->out.ctx, m->from, QR_MSG_SIGN_SHARE, m->epoch, m->sid, len);
     if (out) {
@@ -595,7 +598,8 @@ qr_sign_tick(struct qr_party *p)
         }
         if (p->now > r->deadline) {
             refuse(p, r, r->want ? QR_ERR_NO_PRESIGS : QR_ERR_TIMEOUT, r->last_party,
-                   r->want ? "no presignatures were ready in time" : "the quorum did not answer in time");
+                   r->want ? "no presignatures were ready in time"
+                           : "the quorum did not answer in time");
         } else if (r->mask && p->now > r->attempt_deadline) {
             uint16_t late = 0;
             for (uint16_t j = 1; j <= QR_MAX_PARTIES && !late; j++) {

@@ -37,7 +37,8 @@ void
 qr_state_announce(struct qr_party *p)
 {
     uint8_t buf[QR_CTL_STORE_LEN], sid[32] = {0};
-    struct qr_ctl_store m = {.boot_counter = p->boot_counter, .serial = qr_store_serial(p->env.store)};
+    struct qr_ctl_store m = {.boot_counter = p->boot_counter,
+                             .serial = qr_store_serial(p->env.store)};
     struct qr_buf b = qr_buf_over(buf, sizeof buf);
     if (!p->net) {
         return;
@@ -72,8 +73,8 @@ remember(struct qr_party *p, uint16_t peer, uint64_t boot, uint64_t serial, cons
     qr_err e = qr_store_put(p->env.store, QR_TABLE_PEER, name, qr_view_of(rec, sizeof rec));
     if (e != QR_OK) {
         p->store_failed = 1;
-        qr_party_log(QR_LOG_ERROR, "store_failed", peer, "cannot record this party's store serial: %s",
-                     qr_err_text(e));
+        qr_party_log(QR_LOG_ERROR, "store_failed", peer,
+                     "cannot record this party's store serial: %s", qr_err_text(e));
     }
 }
 
@@ -320,10 +321,11 @@ qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, siz
         return QR_ERR_USAGE;
     }
     QR_TRY(qr_policy_parse(doc, &next, why, cap));
-    qr_err e = qr_policy_accept(p->policy, next, p->roster->cluster, &p->roster->admins, doc, stamps, n,
-                                &same, why, cap);
+    qr_err e = qr_policy_accept(p->policy, next, p->roster->cluster, &p->roster->admins, doc,
+                                stamps, n, &same, why, cap);
     if (e == QR_OK && p->env.tee->insecure && !qr_policy_insecure_sim(next)) {
-        (void)snprintf(why, cap, "this party runs in the software TEE, which the policy does not accept");
+        (void)snprintf(why, cap,
+                       "this party runs in the software TEE, which the policy does not accept");
         e = QR_ERR_INSECURE_SIM;
     }
     if (e == QR_OK && !same) {

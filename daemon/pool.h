@@ -46,7 +46,8 @@ qr_err QR_MUST qr_pool_choose(struct qr_pool *p, const struct qr_pool_id *id, si
  * belong to this very pool. QR_ERR_CONSUMED when it is not there (any more).
  */
 qr_err QR_MUST qr_pool_take(struct qr_pool *p, const struct qr_pool_id *id,
-                            const uint8_t presig_id[static QR_PRESIG_ID_LEN], struct qr_presig *ret);
+                            const uint8_t presig_id[static QR_PRESIG_ID_LEN],
+                            struct qr_presig *ret);
 
 /* Drops every batch whose set holds all parties of `mask` (one party: it restarted; two: retired). */
 size_t qr_pool_drop_parties(struct qr_pool *p, uint16_t mask);

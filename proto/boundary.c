@@ -14,27 +14,30 @@
 #include "proto/boundary.pb-c.h"
 #include "protocol/base/check.h"
 
-#define ASK_ALLOWANCE    (8u * 1024u)
+#define ASK_ALLOWANCE (8u * 1024u)
 #define ANSWER_ALLOWANCE (32u * 1024u)
-#define READ_CHUNK       (64u * 1024u)
-#define PREFIX           4u
+#define READ_CHUNK (64u * 1024u)
+#define PREFIX 4u
 
 /* ---- frames ---- */
 
 void
-qr_frames_init(struct qr_frames *f, size_t frame_max) {
+qr_frames_init(struct qr_frames *f, size_t frame_max)
+{
     *f = (struct qr_frames){.frame_max = frame_max};
     qr_dbuf_init(&f->buf, PREFIX + frame_max + READ_CHUNK);
 }
 
 void
-qr_frames_clear(struct qr_frames *f) {
+qr_frames_clear(struct qr_frames *f)
+{
     qr_dbuf_free(&f->buf);
     f->pos = 0;
 }
 
 qr_err
-qr_frames_room(struct qr_frames *f, uint8_t **ret_p, size_t *ret_n) {
+qr_frames_room(struct qr_frames *f, uint8_t **ret_p, size_t *ret_n)
+{
     qr_dbuf_consume(&f->buf, f->pos);
     f->pos = 0;
     size_t want = READ_CHUNK;
@@ -56,13 +59,15 @@ qr_frames_room(struct qr_frames *f, uint8_t **ret_p, size_t *ret_n) {
 }
 
 void
-qr_frames_added(struct qr_frames *f, size_t n) {
+qr_frames_added(struct qr_frames *f, size_t n)
+{
     QR_ASSERT(n <= f->buf.cap - f->buf.len);
     f->buf.len += n;
 }
 
 qr_err
-qr_frames_next(struct qr_frames *f, qr_view *ret) {
+qr_frames_next(struct qr_frames *f, qr_view *ret)
+{
     size_t have = f->buf.len - f->pos;
     if (have < PREFIX) {
         *ret = (qr_view){NULL, 0};
@@ -92,7 +97,8 @@ struct bump {
 };
 
 static void *
-bump_alloc(void *ctx, size_t n) {
+bump_alloc(void *ctx, size_t n)
+{
     struct bump *b = ctx;
     size_t need = (n + 15u) & ~(size_t)15u;
     if (need < n || need > b->cap - b->used) {
@@ -104,7 +110,8 @@ bump_alloc(void *ctx, size_t n) {
 }
 
 static void
-bump_free(void *ctx, void *p) {
+bump_free(void *ctx, void *p)
+{
     (void)ctx;
     (void)p;
 }
@@ -116,7 +123,8 @@ struct compare {
 };
 
 static void
-compare_append(ProtobufCBuffer *base, size_t n, const uint8_t *p) {
+compare_append(ProtobufCBuffer *base, size_t n, const uint8_t *p)
+{
     struct compare *c = (struct compare *)base;
     if (n > c->rest.len || (n > 0 && memcmp(c->rest.p, p, n) != 0)) {
         c->differs = 1;
@@ -127,20 +135,23 @@ compare_append(ProtobufCBuffer *base, size_t n, const uint8_t *p) {
 }
 
 static int
-is_canonical(const ProtobufCMessage *m, qr_view frame) {
+is_canonical(const ProtobufCMessage *m, qr_view frame)
+{
     struct compare c = {.base = {compare_append}, .rest = frame};
     protobuf_c_message_pack_to_buffer(m, &c.base);
     return !c.differs && c.rest.len == 0;
 }
 
 static ProtobufCMessage *
-unpack(const ProtobufCMessageDescriptor *d, struct bump *b, qr_view frame) {
+unpack(const ProtobufCMessageDescriptor *d, struct bump *b, qr_view frame)
+{
     ProtobufCAllocator a = {.alloc = bump_alloc, .free = bump_free, .allocator_data = b};
     return protobuf_c_message_unpack(d, &a, frame.len, frame.p);
 }
 
 static qr_err
-pack(struct qr_dbuf *out, const ProtobufCMessage *m, size_t frame_max) {
+pack(struct qr_dbuf *out, const ProtobufCMessage *m, size_t frame_max)
+{
     size_t n = protobuf_c_message_get_packed_size(m);
     if (n > frame_max) {
         return QR_ERR_TOO_LARGE;
@@ -154,19 +165,22 @@ pack(struct qr_dbuf *out, const ProtobufCMessage *m, size_t frame_max) {
 }
 
 static qr_view
-view_of_bytes(ProtobufCBinaryData b) {
+view_of_bytes(ProtobufCBinaryData b)
+{
     return qr_view_of(b.data, b.len);
 }
 
 static ProtobufCBinaryData
-bytes_of_view(qr_view v) {
+bytes_of_view(qr_view v)
+{
     /* The library's type is not const; it only reads what it packs. */
     return (ProtobufCBinaryData){.len = v.len, .data = (uint8_t *)(uintptr_t)v.p};
 }
 
 /* Copies at most cap - 1 bytes, never half of a UTF-8 character; NUL-terminated. */
 static char *
-text_of_view(char *out, size_t cap, qr_view v) {
+text_of_view(char *out, size_t cap, qr_view v)
+{
     size_t n = v.len < cap ? v.len : cap - 1;
     while (n < v.len && n > 0 && (v.p[n] & 0xc0) == 0x80) {
         n--;
@@ -179,7 +193,8 @@ text_of_view(char *out, size_t cap, qr_view v) {
 }
 
 static int
-has_nul(qr_view v) {
+has_nul(qr_view v)
+{
     return v.len > 0 && memchr(v.p, 0, v.len) != NULL;
 }
 
@@ -187,7 +202,8 @@ has_nul(qr_view v) {
 
 /* The rules of struct qr_ask; the same for both directions. */
 static qr_err
-ask_check(const struct qr_ask *a) {
+ask_check(const struct qr_ask *a)
+{
     size_t body_max = 0, stamps_max = 0;
     int body_wanted = 0;
 
@@ -242,7 +258,8 @@ ask_check(const struct qr_ask *a) {
 }
 
 qr_err
-qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a) {
+qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a)
+{
     Quorate__Boundary__Ask m;
     Quorate__Boundary__Sign sign;
     Quorate__Boundary__Query query;
@@ -284,7 +301,8 @@ qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a) {
 }
 
 static qr_err
-ask_stamps(struct qr_ask *a, size_t n, const ProtobufCBinaryData *stamps) {
+ask_stamps(struct qr_ask *a, size_t n, const ProtobufCBinaryData *stamps)
+{
     if (n > QR_ADMINS_MAX) {
         return QR_ERR_TOO_LARGE;
     }
@@ -296,7 +314,8 @@ ask_stamps(struct qr_ask *a, size_t n, const ProtobufCBinaryData *stamps) {
 }
 
 static qr_err
-ask_fill(struct qr_ask *a, const Quorate__Boundary__Ask *m) {
+ask_fill(struct qr_ask *a, const Quorate__Boundary__Ask *m)
+{
     a->id = m->id;
     switch (m->what_case) {
     case QUORATE__BOUNDARY__ASK__WHAT_SIGN:
@@ -323,7 +342,8 @@ ask_fill(struct qr_ask *a, const Quorate__Boundary__Ask *m) {
 }
 
 static int
-ask_has_unknown(const Quorate__Boundary__Ask *m) {
+ask_has_unknown(const Quorate__Boundary__Ask *m)
+{
     switch (m->what_case) {
     case QUORATE__BOUNDARY__ASK__WHAT_SIGN:
         return m->sign->base.n_unknown_fields > 0;
@@ -337,7 +357,8 @@ ask_has_unknown(const Quorate__Boundary__Ask *m) {
 }
 
 static qr_err
-ask_unpack(struct qr_ask *a, struct bump *b, qr_view frame) {
+ask_unpack(struct qr_ask *a, struct bump *b, qr_view frame)
+{
     const ProtobufCMessage *base = unpack(&quorate__boundary__ask__descriptor, b, frame);
     const Quorate__Boundary__Ask *m = (const Quorate__Boundary__Ask *)(const void *)base;
 
@@ -354,7 +375,8 @@ ask_unpack(struct qr_ask *a, struct bump *b, qr_view frame) {
 }
 
 qr_err
-qr_ask_decode(qr_view frame, struct qr_ask **ret) {
+qr_ask_decode(qr_view frame, struct qr_ask **ret)
+{
     if (frame.len > QR_ASK_FRAME_MAX) {
         return QR_ERR_TOO_LARGE;
     }
@@ -376,14 +398,16 @@ qr_ask_decode(qr_view frame, struct qr_ask **ret) {
 }
 
 struct qr_ask *
-qr_ask_free(struct qr_ask *a) {
+qr_ask_free(struct qr_ask *a)
+{
     return qr_free(a);
 }
 
 /* ---- Answer ---- */
 
 static int
-err_is_known(uint32_t v) {
+err_is_known(uint32_t v)
+{
     switch (v) {
 #define QR_E(name, value, class, http, code, text) case (value):
 #include "protocol/base/err.def"
@@ -396,7 +420,8 @@ err_is_known(uint32_t v) {
 
 /* The rules of struct qr_answer; the same for both directions. */
 static qr_err
-answer_check(const struct qr_answer *a) {
+answer_check(const struct qr_answer *a)
+{
     const struct qr_answer_signed *s = &a->sgn;
 
     if (!err_is_known((uint32_t)a->error) || a->party > QR_MAX_PARTIES || has_nul(a->detail) ||
@@ -425,7 +450,8 @@ answer_check(const struct qr_answer *a) {
 }
 
 qr_err
-qr_answer_put(struct qr_dbuf *out, const struct qr_answer *a) {
+qr_answer_put(struct qr_dbuf *out, const struct qr_answer *a)
+{
     Quorate__Boundary__Answer m;
     Quorate__Boundary__Signed s;
     Quorate__Boundary__Signature sigs[QR_ITEMS_MAX], *psigs[QR_ITEMS_MAX];
@@ -477,7 +503,8 @@ struct answer_block {
 };
 
 static qr_err
-signed_fill(struct answer_block *blk, const Quorate__Boundary__Signed *m) {
+signed_fill(struct answer_block *blk, const Quorate__Boundary__Signed *m)
+{
     struct qr_answer_signed *s = &blk->a.sgn;
 
     if (m->n_signatures > QR_ITEMS_MAX || m->n_signers > QR_MAX_PARTIES) {
@@ -521,7 +548,8 @@ signed_fill(struct answer_block *blk, const Quorate__Boundary__Signed *m) {
 }
 
 static qr_err
-answer_fill(struct answer_block *blk, const Quorate__Boundary__Answer *m) {
+answer_fill(struct answer_block *blk, const Quorate__Boundary__Answer *m)
+{
     struct qr_answer *a = &blk->a;
 
     if (!err_is_known(m->error) || m->party > QR_MAX_PARTIES ||
@@ -543,7 +571,8 @@ answer_fill(struct answer_block *blk, const Quorate__Boundary__Answer *m) {
 }
 
 static int
-answer_has_unknown(const Quorate__Boundary__Answer *m) {
+answer_has_unknown(const Quorate__Boundary__Answer *m)
+{
     if (m->base.n_unknown_fields > 0) {
         return 1;
     }
@@ -558,7 +587,8 @@ answer_has_unknown(const Quorate__Boundary__Answer *m) {
 }
 
 static qr_err
-answer_unpack(struct answer_block *blk, struct bump *b, qr_view frame) {
+answer_unpack(struct answer_block *blk, struct bump *b, qr_view frame)
+{
     const ProtobufCMessage *base = unpack(&quorate__boundary__answer__descriptor, b, frame);
     const Quorate__Boundary__Answer *m = (const Quorate__Boundary__Answer *)(const void *)base;
 
@@ -575,7 +605,8 @@ answer_unpack(struct answer_block *blk, struct bump *b, qr_view frame) {
 }
 
 qr_err
-qr_answer_decode(qr_view frame, struct qr_answer **ret) {
+qr_answer_decode(qr_view frame, struct qr_answer **ret)
+{
     if (frame.len > QR_ANSWER_FRAME_MAX) {
         return QR_ERR_TOO_LARGE;
     }
@@ -597,6 +628,7 @@ qr_answer_decode(qr_view frame, struct qr_answer **ret) {
 }
 
 struct qr_answer *
-qr_answer_free(struct qr_answer *a) {
+qr_answer_free(struct qr_answer *a)
+{
     return qr_free(a); /* first member of its block */
 }

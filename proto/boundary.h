@@ -25,10 +25,10 @@
 #define QR_BOUNDARY_VERSION 1u
 
 /* Largest frame each way, without its length prefix. */
-#define QR_ASK_FRAME_MAX     (QR_DOC_MAX + QR_ADMINS_MAX * (QR_STAMP_MAX + 8u) + 4096u)
-#define QR_ANSWER_FRAME_MAX  (4u * 1024u * 1024u)
+#define QR_ASK_FRAME_MAX (QR_DOC_MAX + QR_ADMINS_MAX * (QR_STAMP_MAX + 8u) + 4096u)
+#define QR_ANSWER_FRAME_MAX (4u * 1024u * 1024u)
 #define QR_ANSWER_DETAIL_MAX 512u /* detail and move_reason, bytes */
-#define QR_TRACEPARENT_LEN   55u
+#define QR_TRACEPARENT_LEN 55u
 
 /* ---- streams to frames ------------------------------------------------------------------- */
 

@@ -24,7 +24,6 @@ new_link(void *ctx, const struct qr_link_events *ev)
     return qr_link_sock_new(ev);
 }
 
-
 static void
 on_answer(void *ctx, uint64_t to, const struct qr_answer *a)
 {
@@ -206,33 +205,37 @@ cluster_start(struct cluster *c, size_t n, const char *policy_rules)
     assert_int_equal(qr_stamp_init(), QR_OK);
     memset(c->cluster, 0xc1, 32);
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
-    size_t at = (size_t)snprintf(c->roster, sizeof c->roster,
-                                 "{\"v\":1,\"type\":\"quorate/roster\",\"cluster\":\"%s\",\"name\":\"test\","
-                                 "\"serial\":1,\"parties\":[",
-                                 cid);
+    size_t at = (size_t)snprintf(
+        c->roster, sizeof c->roster,
+        "{\"v\":1,\"type\":\"quorate/roster\",\"cluster\":\"%s\",\"name\":\"test\","
+        "\"serial\":1,\"parties\":[",
+        cid);
     for (size_t i = 1; i <= n; i++) {
         (void)snprintf(c->p[i].dir, sizeof c->p[i].dir, "%s/p%zu", c->dir, i);
         assert_int_equal(mkdir(c->p[i].dir, 0700), 0);
         cluster_boot(c, i);
         qr_hex_encode(qr_view_of(c->p[i].id, 32), idhex);
-        at += (size_t)snprintf(c->roster + at, sizeof c->roster - at,
-                               "%s{\"index\":%zu,\"identity\":\"%s\",\"address\":\"unix://%s/link.sock\","
-                               "\"cloud\":\"cloud-%zu\",\"operator\":\"test\",\"tee\":\"sim\"}",
-                               i > 1 ? "," : "", i, idhex, c->p[i].dir, i);
+        at += (size_t)snprintf(
+            c->roster + at, sizeof c->roster - at,
+            "%s{\"index\":%zu,\"identity\":\"%s\",\"address\":\"unix://%s/link.sock\","
+            "\"cloud\":\"cloud-%zu\",\"operator\":\"test\",\"tee\":\"sim\"}",
+            i > 1 ? "," : "", i, idhex, c->p[i].dir, i);
     }
     key_hex(c->admin, hex);
     (void)snprintf(c->roster + at, sizeof c->roster - at,
-                   "],\"admins\":{\"need\":1,\"keys\":[{\"name\":\"admin\",\"scheme\":\"p256\",\"key\":\"%s\"}]}}",
+                   "],\"admins\":{\"need\":1,\"keys\":[{\"name\":\"admin\",\"scheme\":\"p256\","
+                   "\"key\":\"%s\"}]}}",
                    hex);
     key_hex(c->client, hex);
-    (void)snprintf(c->policy, sizeof c->policy,
-                   "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":1,"
-                   "\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\","
-                   "\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[%s]}}",
-                   cid, hex,
-                   policy_rules ? policy_rules
-                                : "{\"id\":\"all\",\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"*\"],"
-                                  "\"kinds\":[\"sha256\",\"sha256d\",\"eip191\",\"eth_tx\"]}");
+    (void)snprintf(
+        c->policy, sizeof c->policy,
+        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":1,"
+        "\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\","
+        "\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[%s]}}",
+        cid, hex,
+        policy_rules ? policy_rules
+                     : "{\"id\":\"all\",\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"*\"],"
+                       "\"kinds\":[\"sha256\",\"sha256d\",\"eip191\",\"eth_tx\"]}");
     load(c, QR_ADMIN_LOAD_ROSTER, c->roster);
     load(c, QR_ADMIN_LOAD_POLICY, c->policy);
     if (!cluster_until(c, 20000, cluster_linked, NULL)) {
@@ -262,10 +265,11 @@ cluster_keygen(struct cluster *c, unsigned t, uint8_t ret_pk[33])
     char body[512], cid[65];
     static unsigned number;
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
-    (void)snprintf(body, sizeof body,
-                   "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"keygen-number-%05u\","
-                   "\"issued_ms\":%llu,\"expires_ms\":%llu,\"cmd\":\"keygen\",\"t\":%u}",
-                   cid, number++, (unsigned long long)c->wall_ms, (unsigned long long)c->wall_ms + 60000, t);
+    (void)snprintf(
+        body, sizeof body,
+        "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"keygen-number-%05u\","
+        "\"issued_ms\":%llu,\"expires_ms\":%llu,\"cmd\":\"keygen\",\"t\":%u}",
+        cid, number++, (unsigned long long)c->wall_ms, (unsigned long long)c->wall_ms + 60000, t);
     struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .n_stamps = 1};
     ask.body = qr_view_str(body);
     ask.stamps[0] = cluster_stamp(c->admin, body, 0);
@@ -288,13 +292,14 @@ cluster_body(struct cluster *c, const uint8_t pk[33], const char *id, const char
     char cid[65], key[67];
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
     qr_hex_encode(qr_view_of(pk, 33), key);
-    size_t at = (size_t)snprintf(out, cap,
-                                 "{\"v\":1,\"cluster\":\"%s\",\"key\":\"%s\",\"id\":\"%s\",\"issued_ms\":%llu,"
-                                 "\"expires_ms\":%llu,\"path\":[%s],\"items\":[",
-                                 cid, key, id, (unsigned long long)c->wall_ms,
-                                 (unsigned long long)c->wall_ms + 60000, path);
+    size_t at = (size_t)snprintf(
+        out, cap,
+        "{\"v\":1,\"cluster\":\"%s\",\"key\":\"%s\",\"id\":\"%s\",\"issued_ms\":%llu,"
+        "\"expires_ms\":%llu,\"path\":[%s],\"items\":[",
+        cid, key, id, (unsigned long long)c->wall_ms, (unsigned long long)c->wall_ms + 60000, path);
     for (unsigned i = 0; i < n; i++) {
-        at += (size_t)snprintf(out + at, cap - at, "%s{\"kind\":\"%s\",\"%s\":\"%064x\"}", i ? "," : "", kind,
+        at += (size_t)snprintf(out + at, cap - at, "%s{\"kind\":\"%s\",\"%s\":\"%064x\"}",
+                               i ? "," : "", kind,
                                strcmp(kind, "digest") == 0 ? "digest" : "preimage", i + 1);
     }
     (void)snprintf(out + at, cap - at, "]}");

@@ -45,7 +45,8 @@ void cluster_kill(struct cluster *c, size_t i);
 /* Steps all parties once; the clock moves by 1 ms. */
 void cluster_turn(struct cluster *c);
 /* Turns until cond(ctx) or `turns` have passed; 1 if it held. */
-int cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, void *ctx), void *ctx);
+int cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, void *ctx),
+                  void *ctx);
 int cluster_linked(struct cluster *c, void *unused);
 
 /* Asks party i; returns the ask's id. */
@@ -59,8 +60,8 @@ qr_view cluster_stamp(EVP_PKEY *key, const char *text, unsigned slot);
 /* A key of threshold t made through party 1; its 33 bytes. */
 void cluster_keygen(struct cluster *c, unsigned t, uint8_t ret_pk[33]);
 /* A body of n sha256 items. */
-void cluster_body(struct cluster *c, const uint8_t pk[33], const char *id, const char *path, unsigned n,
-                  const char *kind, char *out, size_t cap);
+void cluster_body(struct cluster *c, const uint8_t pk[33], const char *id, const char *path,
+                  unsigned n, const char *kind, char *out, size_t cap);
 uint64_t cluster_sign(struct cluster *c, size_t i, const char *body);
 
 #endif

@@ -36,8 +36,7 @@ secret(void *p, size_t n)
     (void)VALGRIND_MAKE_MEM_UNDEFINED(p, n);
 }
 
-static void
-public(void *p, size_t n)
+static void public(void *p, size_t n)
 {
     (void)VALGRIND_MAKE_MEM_DEFINED(p, n);
 }
@@ -216,8 +215,8 @@ pair_and_batch(void)
     struct qr_aes *aes = qr_aes_new();
     must(aes != NULL, "AES");
     uint8_t *beta = room(QR_COT_BETA_LEN(B)), *msg = room(QR_COT_LEN(B));
-    void *scratch = room(qr_cot_scratch(B) > qr_rvole_scratch() ? qr_cot_scratch(B)
-                                                                : qr_rvole_scratch());
+    void *scratch =
+        room(qr_cot_scratch(B) > qr_rvole_scratch() ? qr_cot_scratch(B) : qr_rvole_scratch());
     struct qr_sec16 *t = room(QR_COT_ROWS(B) * 16), *q = room(QR_COT_ROWS(B) * 16);
     draw(beta, QR_COT_BETA_LEN(B));
     qr_cot_send(rsid, (const struct qr_sec16(*)[256])bob_seed, B, beta, aes, scratch, msg, t);
@@ -252,8 +251,8 @@ pair_and_batch(void)
     must(qr_rvole_bob(&v, 0, t, beta, payload, d) == QR_ERR_CHECK, "C2 must refuse");
 
     qr_aes_free(aes);
-    void *all[] = {ot1, ot2, alice_key, bob_key, work, pprf, alice_seed, bob_seed, beta,
-                   msg, scratch, t, q, g, payload};
+    void *all[] = {ot1,  ot2, alice_key, bob_key, work, pprf, alice_seed, bob_seed,
+                   beta, msg, scratch,   t,       q,    g,    payload};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         free(all[i]);
     }
@@ -289,6 +288,7 @@ main(int argc, char **argv)
     bits();
     pair_and_batch();
     zero_sharing();
-    puts("ctime: scalars, points, bit matrices, GF(2^128), base OT, PPRF, COT, RVOLE, zero sharing");
+    puts(
+        "ctime: scalars, points, bit matrices, GF(2^128), base OT, PPRF, COT, RVOLE, zero sharing");
     return 0;
 }

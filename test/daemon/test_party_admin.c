@@ -29,10 +29,11 @@ command(struct cluster *c, const char *id, const char *what, char *out, size_t c
 {
     char cid[65];
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
-    (void)snprintf(out, cap,
-                   "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"%s\",\"issued_ms\":%llu,"
-                   "\"expires_ms\":%llu,%s}",
-                   cid, id, (unsigned long long)c->wall_ms, (unsigned long long)c->wall_ms + 60000, what);
+    (void)snprintf(
+        out, cap,
+        "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"%s\",\"issued_ms\":%llu,"
+        "\"expires_ms\":%llu,%s}",
+        cid, id, (unsigned long long)c->wall_ms, (unsigned long long)c->wall_ms + 60000, what);
 }
 
 /* The policy in force with another serial and rule. */
@@ -44,12 +45,13 @@ policy(struct cluster *c, unsigned serial, const char *kinds, int sim, char *out
     assert_int_equal(qr_stamp_key_of(c->client, &k), QR_OK);
     qr_hex_encode(qr_view_of(k.b, 33), key);
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
-    (void)snprintf(out, cap,
-                   "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":%u,"
-                   "\"peers\":{\"insecure_sim\":%s},\"requests\":{\"clients\":[{\"name\":\"ops\","
-                   "\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[{\"id\":\"r\",\"effect\":\"allow\","
-                   "\"clients\":[\"ops\"],\"keys\":[\"*\"],\"kinds\":[%s]}]}}",
-                   cid, serial, sim ? "true" : "false", key, kinds);
+    (void)snprintf(
+        out, cap,
+        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":%u,"
+        "\"peers\":{\"insecure_sim\":%s},\"requests\":{\"clients\":[{\"name\":\"ops\","
+        "\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[{\"id\":\"r\",\"effect\":\"allow\","
+        "\"clients\":[\"ops\"],\"keys\":[\"*\"],\"kinds\":[%s]}]}}",
+        cid, serial, sim ? "true" : "false", key, kinds);
 }
 
 static int
