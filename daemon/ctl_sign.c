@@ -215,7 +215,7 @@ ask_all(const struct qr_ctl *c, struct job *j)
             return code;
         }
         worst = code > worst ? code : worst;
-        /* What the quorum itself refuses, another gateway cannot change; lies and outages it can. */
+        /* A refusal may be this gateway's lie; what is wrong with the request itself stays wrong. */
         if (code != QR_EXIT_TEMPORARY && code != QR_EXIT_REFUSED) {
             return code;
         }
