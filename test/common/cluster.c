@@ -91,7 +91,7 @@ cluster_turn(struct cluster *c)
     c->now += MS;
     c->wall_ms++;
     for (size_t i = 1; i <= c->n; i++) {
-        if (c->p[i].alive) {
+        if (c->p[i].alive && !c->p[i].frozen) {
             int more = 1;
             for (int k = 0; k < 64 && more; k++) {
                 more = qr_party_step(c->p[i].party, c->now, c->wall_ms);

@@ -15,6 +15,7 @@
 
 struct cluster_party {
     int alive;
+    int frozen; /* not stepped: a process that hangs */
     char dir[96];
     struct qr_tee tee;
     struct qr_store *store;

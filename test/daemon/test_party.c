@@ -105,6 +105,62 @@ test_one_party_killed(void **state)
     cluster_stop(&c);
 }
 
+/* A member that hangs without closing anything: the request moves on, and the answer says why. */
+static void
+test_slow_member(void **state)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    (void)state;
+    cluster_start(&c, 3, NULL);
+    cluster_keygen(&c, 2, pk);
+    cluster_body(&c, pk, "before-it-is-slow-1", "", 1, "sha256", body, sizeof body);
+    const struct qr_answer *a = cluster_wait(&c, cluster_sign(&c, 1, body), 5000);
+    verify(a, pk, NULL, 0, NULL);
+    size_t member = a->sgn.signers[0] == 1 ? a->sgn.signers[1] : a->sgn.signers[0];
+    size_t other = 5 - member; /* of 2 and 3 */
+    /* presignatures with both, so that the timeout and not a missing pool decides */
+    c.p[1].party->cfg.pool_standby = 4;
+    for (int k = 0; k < 400; k++) {
+        cluster_turn(&c);
+    }
+    c.p[member].frozen = 1;
+    uint64_t t0 = c.now;
+    cluster_body(&c, pk, "while-it-is-frozen-1", "", 1, "sha256", body, sizeof body);
+    a = cluster_wait(&c, cluster_sign(&c, 1, body), 5000);
+    verify(a, pk, NULL, 0, NULL);
+    assert_int_equal(a->sgn.moves, 1);
+    assert_true(a->sgn.signers[0] == other || a->sgn.signers[1] == other);
+    assert_non_null(
+        memmem(a->sgn.move_reason.p, a->sgn.move_reason.len, "did not answer in time", 22));
+    assert_true(c.now - t0 >= 500 * MS && c.now - t0 < 2000 * MS);
+    cluster_stop(&c);
+}
+
+/* Other shapes: n of n, and 3-of-5 down to exactly three. */
+static void
+test_shapes(void **state)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    (void)state;
+    cluster_start(&c, 2, NULL);
+    cluster_keygen(&c, 2, pk);
+    cluster_body(&c, pk, "two-of-two-request-1", "", 3, "sha256d", body, sizeof body);
+    verify(cluster_wait(&c, cluster_sign(&c, 2, body), 8000), pk, NULL, 0, NULL);
+    cluster_stop(&c);
+
+    cluster_start(&c, 5, NULL);
+    cluster_keygen(&c, 3, pk);
+    cluster_kill(&c, 2);
+    cluster_kill(&c, 4);
+    cluster_body(&c, pk, "three-of-five-left-1", "", 2, "eip191", body, sizeof body);
+    const struct qr_answer *a = cluster_wait(&c, cluster_sign(&c, 5, body), 9000);
+    verify(a, pk, NULL, 0, NULL);
+    assert_int_equal(a->sgn.n_signers, 3);
+    cluster_stop(&c);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -215,10 +271,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sign_2of3),
-        cmocka_unit_test(test_one_party_killed),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_retired_pair),
+        cmocka_unit_test(test_sign_2of3),   cmocka_unit_test(test_one_party_killed),
+        cmocka_unit_test(test_slow_member), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_retired_pair),
     };
     if (sodium_init() < 0) {
         return 1;
