@@ -200,6 +200,7 @@ static int
 ask_all(const struct qr_ctl *c, struct job *j)
 {
     int code = QR_EXIT_USAGE, worst = QR_EXIT_OK;
+    struct qr_http_url u;
     char gateway[512];
 
     for (const char *p = j->gateways; *p;) {
@@ -210,15 +211,15 @@ ask_all(const struct qr_ctl *c, struct job *j)
         memcpy(gateway, p, n);
         gateway[n] = '\0';
         p += n + (p[n] == ',');
+        if (qr_http_url_parse(gateway, &u) != QR_OK) {
+            return qr_ctl_fail(c, QR_EXIT_USAGE, "\"%s\" is not http(s)://HOST:PORT", gateway);
+        }
         code = ask_gateway(c, j, gateway);
         if (code == QR_EXIT_OK) {
             return code;
         }
+        /* Our own check found nothing wrong with the request, so any refusal may be a lie. */
         worst = code > worst ? code : worst;
-        /* A refusal may be this gateway's lie; what is wrong with the request itself stays wrong. */
-        if (code != QR_EXIT_TEMPORARY && code != QR_EXIT_REFUSED) {
-            return code;
-        }
         if (*p) {
             qr_ctl_warn(c, "trying the next gateway");
         }

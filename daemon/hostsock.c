@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define MAX_CONNS 64
+#define FOR_OPERATOR 16 /* of them: a host that takes all the others does not shut him out */
 #define OUT_MAX (16u * 1024u * 1024u)
 #define MAX_PENDING 8192
 
@@ -51,6 +52,18 @@ drop(struct qr_hostsock *h, struct conn *c)
     qr_frames_clear(&c->in);
     qr_dbuf_free(&c->out);
     c->pending = 0;
+}
+
+static struct conn *
+find_free(struct qr_hostsock *h, int admin)
+{
+    size_t end = admin ? MAX_CONNS : MAX_CONNS - FOR_OPERATOR;
+    for (size_t i = admin ? MAX_CONNS - FOR_OPERATOR : 0; i < end; i++) {
+        if (h->conn[i].fd < 0) {
+            return &h->conn[i];
+        }
+    }
+    return NULL;
 }
 
 static struct conn *
@@ -193,7 +206,7 @@ on_listen(void *ctx, int fd, uint32_t events)
     if (s < 0) {
         return;
     }
-    struct conn *c = by_fd(h, -1);
+    struct conn *c = find_free(h, admin);
     if (!c || !allowed(s, admin)) {
         qr_log(QR_LOG_WARN, "host", "connection_refused",
                c ? "this user may not use the operator's socket" : "too many host connections",

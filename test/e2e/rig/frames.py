@@ -91,9 +91,9 @@ class Host:
 
     def __init__(self, path, timeout=20):
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.s.settimeout(timeout)
         try:
-            self.s.connect(path)
+            self.s.connect(path)  # waits for its turn; with a time-out it would not
+            self.s.settimeout(timeout)
         except OSError:
             self.s.close()
             raise
