@@ -9,7 +9,7 @@
 
 : "${BIN:=build/bin}"
 : "${QUORUM_LINK:=nng}"
-: "${QUORUM_BASE_PORT:=$((20000 + $$ % 20000))}"
+: "${QUORUM_BASE_PORT:=$((10000 + $$ % 20000))}"
 
 quorum_die() {
     echo "quorum: $*" >&2
