@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,7 +54,7 @@ struct load {
     qr_pt pk;
     unsigned items, n_conns;
     uint64_t count, rate, seconds;
-    int ep;
+    int ep, timer;
     struct conn *conn;
     uint64_t sent, done, ok, errors, bad, *lat, n_lat, run_id;
     char first_error[160];
@@ -311,18 +312,20 @@ run(struct load *l)
         if (l->done == l->sent && !more(l, t0)) {
             return now_ns(CLOCK_MONOTONIC) - t0;
         }
-        /* Sub-millisecond pacing: a short nap instead of epoll's whole milliseconds. */
-        int wait = 100;
         if (next != UINT64_MAX) {
-            wait = next - now > 2000000u ? (int)((next - now) / 1000000u) : 0;
-            if (wait == 0 && l->done == l->sent) {
-                struct timespec nap = {0, (long)(next - now) / 2};
-                (void)nanosleep(&nap, NULL);
-            }
+            /* A timer descriptor wakes to the microsecond; spinning would take a core from the parties. */
+            struct itimerspec at = {
+                .it_value = {(time_t)(next / 1000000000u), (long)(next % 1000000000u)}};
+            (void)timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &at, NULL);
         }
-        int n = epoll_wait(l->ep, ev, 64, wait);
+        int n = epoll_wait(l->ep, ev, 64, 100);
         for (int i = 0; i < n; i++) {
-            on_event(l, ev[i].data.ptr, ev[i].events);
+            if (ev[i].data.ptr) {
+                on_event(l, ev[i].data.ptr, ev[i].events);
+            } else {
+                uint64_t ticks;
+                (void)!read(l->timer, &ticks, sizeof ticks);
+            }
         }
     }
 }
@@ -469,6 +472,11 @@ main(int argc, char **argv)
     l.lat = qr_alloc(MAX_LATENCIES * sizeof *l.lat);
     if (l.ep < 0 || !l.conn || !l.lat) {
         die("start", "out of memory");
+    }
+    struct epoll_event tick = {.events = EPOLLIN, .data = {.ptr = NULL}};
+    l.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (l.timer < 0 || epoll_ctl(l.ep, EPOLL_CTL_ADD, l.timer, &tick) != 0) {
+        die("timer", strerror(errno));
     }
     for (unsigned i = 0; i < l.n_conns; i++) {
         l.conn[i].fd = open_conn(&l);
