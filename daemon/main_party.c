@@ -8,6 +8,7 @@
 #include "enclave-shim/sandbox.h"
 #include "protocol/base/hash.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
