@@ -137,91 +137,105 @@ turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host)
     }
 }
 
+/* Everything one process holds. */
+struct node {
+    struct qr_config_party c;
+    struct qr_loop *loop;
+    struct qr_tee tee;
+    struct qr_store *store;
+    struct qr_hostsock *host;
+    struct qr_party *party;
+    int fresh;
+};
+
+static qr_err
+open_libraries(struct node *n, const char **what, char *text, size_t cap)
+{
+    *what = "cryptographic libraries";
+    /* A configuration file of the host's has no say in which algorithms we run. */
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 || sodium_init() < 0) {
+        return QR_ERR_CRYPTO_LIB;
+    }
+    QR_TRY(qr_hash_init()); /* the platform measures this program with it */
+    *what = "process";
+    QR_TRY(qr_sandbox_harden(text, cap));
+    *what = "event loop";
+    n->loop = qr_loop_new();
+    return n->loop ? qr_loop_signals(n->loop) : QR_ERR_NO_MEMORY;
+}
+
+static qr_err
+open_party(struct node *n, const char **what, char *text, size_t cap)
+{
+    char path[QR_CONFIG_TEXT_MAX + 16];
+    const struct qr_party_cfg cfg = {.listen = n->c.listen,
+                                     .advertise = n->c.advertise,
+                                     .cloud = n->c.cloud,
+                                     .operator_name = n->c.operator_name,
+                                     .pool_low = n->c.pool.low,
+                                     .pool_high = n->c.pool.high,
+                                     .pool_standby = n->c.pool.standby,
+                                     .batch = (uint16_t)n->c.pool.batch,
+                                     .sign_timeout_ms = n->c.sign.timeout_ms,
+                                     .zstd_level = (int)n->c.zstd};
+    *what = "platform";
+    QR_TRY(qr_tee_sim_open(n->c.state_dir, &n->tee, text, cap));
+    *what = "store";
+    (void)snprintf(path, sizeof path, "%s/store.db", n->c.state_dir);
+    QR_TRY(qr_store_open(path, &n->tee, &n->store, &n->fresh, text, cap));
+    *what = "socket";
+    QR_TRY(qr_hostsock_new(n->loop, n->c.gateway_socket, n->c.admin_socket, on_ask, &n->party,
+                           &n->host, text, cap));
+    *what = "party";
+    const struct qr_party_env env = {.tee = &n->tee,
+                                     .store = n->store,
+                                     .rng = qr_tee_rng(&n->tee),
+                                     .new_link = new_link,
+                                     .new_link_ctx = &n->c,
+                                     .answer = qr_hostsock_answer,
+                                     .answer_ctx = n->host};
+    QR_TRY(qr_party_new(&cfg, &env, qr_mono_ns(), qr_wall_ms(), &n->party, text, cap));
+    *what = "sandbox";
+    QR_TRY(start_link(&n->c));
+    return qr_sandbox_enter(text, cap);
+}
+
+static void
+close_all(struct node *n)
+{
+    n->party = qr_party_free(n->party);
+    n->host = qr_hostsock_free(n->host);
+    n->store = qr_store_close(n->store);
+    qr_tee_close(&n->tee);
+    n->loop = qr_loop_free(n->loop);
+}
+
 int
 main(int argc, char **argv)
 {
-    static struct qr_config_party c;
-    char text[512] = "", path[QR_CONFIG_TEXT_MAX + 16];
-    struct qr_tee tee = {0};
-    struct qr_store *store = NULL;
-    struct qr_party *party = NULL;
-    struct qr_hostsock *host = NULL;
-    struct qr_party_cfg cfg = {0};
-    int fresh = 0;
+    static struct node n;
+    const char *what = "";
+    char text[512] = "";
 
-    int r = qr_config_main(QR_CONFIG_PARTY, argc, argv, &c);
+    int r = qr_config_main(QR_CONFIG_PARTY, argc, argv, &n.c);
     if (r >= 0) {
         return r;
     }
-    if (sodium_init() < 0) {
-        return stop_with(QR_ERR_CRYPTO_LIB, "libsodium", "");
-    }
-    qr_err e = qr_hash_init(); /* the platform measures this program with it */
-    if (e != QR_OK) {
-        return stop_with(e, "OpenSSL", "");
-    }
-    e = qr_sandbox_harden(text, sizeof text);
-    if (e != QR_OK) {
-        return stop_with(e, "process", text);
-    }
-    struct qr_loop *loop = qr_loop_new();
-    if (!loop || qr_loop_signals(loop) != QR_OK) {
-        return stop_with(QR_ERR_NO_MEMORY, "event loop", "");
-    }
-    e = qr_tee_sim_open(c.state_dir, &tee, text, sizeof text);
-    if (e != QR_OK) {
-        return stop_with(e, "platform", text);
-    }
-    (void)snprintf(path, sizeof path, "%s/store.db", c.state_dir);
-    e = qr_store_open(path, &tee, &store, &fresh, text, sizeof text);
-    if (e != QR_OK) {
-        return stop_with(e, "store", text);
-    }
-    cfg.listen = c.listen;
-    cfg.advertise = c.advertise;
-    cfg.cloud = c.cloud;
-    cfg.operator_name = c.operator_name;
-    cfg.pool_low = c.pool.low;
-    cfg.pool_high = c.pool.high;
-    cfg.pool_standby = c.pool.standby;
-    cfg.batch = (uint16_t)c.pool.batch;
-    cfg.sign_timeout_ms = c.sign.timeout_ms;
-    cfg.zstd_level = (int)c.zstd;
-
-    e = qr_hostsock_new(loop, c.gateway_socket, c.admin_socket, on_ask, &party, &host, text,
-                        sizeof text);
-    if (e != QR_OK) {
-        return stop_with(e, "socket", text);
-    }
-    struct qr_party_env env = {.tee = &tee,
-                               .store = store,
-                               .rng = qr_tee_rng(&tee),
-                               .new_link = new_link,
-                               .new_link_ctx = &c,
-                               .answer = qr_hostsock_answer,
-                               .answer_ctx = host};
-    e = qr_party_new(&cfg, &env, qr_mono_ns(), qr_wall_ms(), &party, text, sizeof text);
+    qr_err e = open_libraries(&n, &what, text, sizeof text);
     if (e == QR_OK) {
-        e = start_link(&c);
-    }
-    if (e == QR_OK) {
-        e = qr_sandbox_enter(text, sizeof text);
+        e = open_party(&n, &what, text, sizeof text);
     }
     if (e != QR_OK) {
-        r = stop_with(e, "party", text);
-        goto out;
+        r = stop_with(e, what, text);
+    } else {
+        qr_log(QR_LOG_INFO, "main", "started",
+               n.fresh ? "new party: identity key made" : "party started",
+               QR_LOG_STR("platform", qr_platform_name(n.tee.platform)),
+               QR_LOG_BOOL("insecure", n.tee.insecure), QR_LOG_END);
+        turn(n.loop, n.party, n.host);
+        qr_log(QR_LOG_INFO, "main", "stopped", "drained and stopped", QR_LOG_END);
+        r = QR_EXIT_OK;
     }
-    qr_log(QR_LOG_INFO, "main", "started", fresh ? "new party: identity key made" : "party started",
-           QR_LOG_STR("platform", qr_platform_name(tee.platform)),
-           QR_LOG_BOOL("insecure", tee.insecure), QR_LOG_END);
-    turn(loop, party, host);
-    qr_log(QR_LOG_INFO, "main", "stopped", "drained and stopped", QR_LOG_END);
-    r = QR_EXIT_OK;
-out:
-    party = qr_party_free(party);
-    host = qr_hostsock_free(host);
-    store = qr_store_close(store);
-    tee.free(tee.ctx);
-    loop = qr_loop_free(loop);
+    close_all(&n);
     return r;
 }
