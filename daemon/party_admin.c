@@ -50,12 +50,10 @@ load(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
         is_roster ? qr_state_load_roster(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why)
                   : qr_state_load_policy(p, ask->body, ask->stamps, ask->n_stamps, why, sizeof why);
     int changed = qr_store_serial(p->env.store) != before;
-    if (e == QR_OK && changed) {
-        if (is_roster || !p->net) {
-            e = relink(p, why, sizeof why);
-        } else {
-            qr_net_set_policy(p->net, qr_policy_hash(p->policy), qr_policy_serial(p->policy));
-        }
+    if (e == QR_OK && (!p->net || (changed && is_roster))) {
+        e = relink(p, why, sizeof why); /* also again, if the address was taken the last time */
+    } else if (e == QR_OK && changed) {
+        qr_net_set_policy(p->net, qr_policy_hash(p->policy), qr_policy_serial(p->policy));
     }
     if (e != QR_OK) {
         failed(p, to, what, e, why);

@@ -174,7 +174,8 @@ class Stamps(Case):
         kind = ("Content-Type", "application/json")
         good = ("X-Stamp", documents.stamp(Q.client, body))
         self.refused(Q.post(1, body, headers=[kind]), 401, "stamp_missing", "X-Stamp")
-        self.refused(Q.post(1, body, headers=[kind, ("X-Stamp", "")]), 401, "stamp_missing", "empty")
+        self.refused(Q.post(1, body, headers=[kind, ("X-Stamp", "")]), 401, "stamp_missing",
+                     "empty")
         self.refused(Q.post(1, body, headers=[kind, good, good]), 400, "malformed",
                      "more than one X-Stamp")
         self.refused(Q.post(1, body, headers=[kind, ("X-Stamp", "a" * 2049)]), 413, "too_large",
@@ -311,7 +312,8 @@ class Http(Case):
                 ("two equal lengths", b"Content-Length: %s\r\nContent-Length: %s" % (n, n), 400,
                  "malformed", "more than one Content-Length"),
                 ("signed length", b"Content-Length: +%s" % n, 400, None, None),
-                ("chunked", b"Transfer-Encoding: chunked", 411, "length_required", "Content-Length"),
+                ("chunked", b"Transfer-Encoding: chunked", 411, "length_required",
+                 "Content-Length"),
                 ("chunked and length", b"Content-Length: %s\r\nTransfer-Encoding: chunked" % n, 400,
                  "malformed", "both Content-Length and Transfer-Encoding"),
                 ("no length", b"X-None: 1", 411, "length_required", "send a Content-Length"),
@@ -336,7 +338,8 @@ class Http(Case):
                 ("no type", [stamp], 415, "media_type", "application/json"),
                 ("text", [stamp, ("Content-Type", "text/plain")], 415, "media_type",
                  "application/json"),
-                ("other character set", [stamp, ("Content-Type", "application/json; charset=utf-7")],
+                ("other character set",
+                 [stamp, ("Content-Type", "application/json; charset=utf-7")],
                  415, "media_type", ""),
                 ("two types", [stamp, kind, kind], 400, "malformed", "Content-Type"),
                 ("packed", [stamp, kind, ("Content-Encoding", "gzip")], 415,
@@ -362,8 +365,10 @@ class Http(Case):
                 ("GET", "/v1/keys?all", 400, "malformed"),
                 ("GET", "/v1/attestation", 400, "malformed"),
                 ("GET", "/v1/attestation?nonce=12", 400, "malformed"),
-                ("GET", "/v1/../v1/keys", 404, "route_unknown"), ("GET", "/v1%2fkeys", 404, "route_unknown"),
-                ("GET", "/v1/admin", 404, "route_unknown"), ("POST", "/v1/keygen", 404, "route_unknown")):
+                ("GET", "/v1/../v1/keys", 404, "route_unknown"),
+                ("GET", "/v1%2fkeys", 404, "route_unknown"),
+                ("GET", "/v1/admin", 404, "route_unknown"),
+                ("POST", "/v1/keygen", 404, "route_unknown")):
             with self.subTest(f"{method} {where}"):
                 body = b"{}" if method in ("POST", "PUT") else None
                 r = web.request(Q.party[1].http, method, where, body)
@@ -372,7 +377,8 @@ class Http(Case):
 
     def test_no_http(self):
         for name, bytes_ in (
-                ("noise", bytes(range(256)) * 8), ("TLS hello", bytes.fromhex("160301020001000101fc")),
+                ("noise", bytes(range(256)) * 8),
+                ("TLS hello", bytes.fromhex("160301020001000101fc")),
                 ("zeros", bytes(70000)), ("HTTP/0.9", b"GET /v1/keys\r\n\r\n"),
                 ("a mad version", b"GET / HTTP/9.9\r\nHost: q\r\n\r\n"),
                 ("no host", b"GET /livez HTTP/1.1\r\n\r\n"),
@@ -398,7 +404,8 @@ class Http(Case):
                 self.assertEqual(r.status, 200, r)
                 verify(json.loads(body), r.json, Q.key)
         _, request = good_request()
-        smuggled = request.replace(b"Content-Length:", b"Transfer-Encoding: chunked\r\nContent-Length:")
+        smuggled = request.replace(b"Content-Length:",
+                                   b"Transfer-Encoding: chunked\r\nContent-Length:")
         with web.Raw(Q.party[1].http) as c:
             c.send(smuggled + request)
             r = c.reply()

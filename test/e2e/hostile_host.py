@@ -179,7 +179,7 @@ class Sockets(unittest.TestCase):
             self.p.wait_event("host_stalled", "answers pile up unread", self.mark)
 
     def test_host_that_leaves(self):
-        """The request it brought is signed all the same, and the answer is there when asked again."""
+        """The request it brought is signed all the same; asked again, the answer is there."""
         body = Q.body()
         stamp = documents.stamp(Q.client, body)
         with frames.Host(self.p.gateway_socket) as h:

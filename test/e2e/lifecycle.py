@@ -123,7 +123,8 @@ class Signing(unittest.TestCase):
         with open(path("child"), "wb") as f:
             f.write(b"of a child\n")
         out = sign_by_ctl("child", "--path", "44/0/7", party=2)
-        child = ec.child(bytes.fromhex(Q.key["key"]), bytes.fromhex(Q.key["chain_code"]), [44, 0, 7])
+        chain_code = bytes.fromhex(Q.key["chain_code"])
+        child = ec.child(bytes.fromhex(Q.key["key"]), chain_code, [44, 0, 7])
         self.assertEqual(out["public_key"], child.hex())
         self.assertTrue(openssl_verifies("child"))
 
@@ -147,6 +148,14 @@ class Signing(unittest.TestCase):
             f.write(b"by its digest")
         sign_by_ctl("hashed", "--kind", "digest")
         self.assertTrue(openssl_verifies("hashed"))
+
+    def test_plain_sockets_and_nng_together(self):
+        with Quorum(pool=(0, 4, 0)) as q:
+            q.party[2].write_config((0, 4, 0), "sock")
+            q.party[3].write_config((0, 4, 0), "sock")
+            q.start()
+            q.keygen(t=3)
+            self.assertEqual(q.sign(3)["signers"], [1, 2, 3])
 
     def test_a_second_key_that_needs_all(self):
         made = ctl("keygen", "--socket", Q.party[2].admin_socket, "--key", path("admin.pem"),
@@ -210,7 +219,7 @@ class LossAndReturn(unittest.TestCase):
             self.assertEqual(web.request(Q.party[victim].http, "GET", "/readyz").status, 503)
             start = time.monotonic()
             Q.party[victim].spawn()
-            until(lambda p=victim: Q.post(p, Q.body()).status == 200, "a signature by the restarted")
+            until(lambda p=victim: Q.post(p, Q.body()).status == 200, "the restarted to sign")
             times.append(time.monotonic() - start)
             self.assertIn(victim, Q.sign(victim)["signers"])
             # Its replay table is empty, so what was issued before its start is not signed there.

@@ -1,4 +1,4 @@
-"""ECDSA over P-256 and secp256k1, and BIP32 public derivation. Slow, not constant time: test keys."""
+"""ECDSA over P-256 and secp256k1, and BIP32 public derivation. Not constant time: test keys."""
 
 import hashlib
 import hmac
