@@ -167,10 +167,15 @@ build(struct qr_party *p, const struct qr_ctl_start *st, uint16_t owner, struct 
     if (!qr_pairs_set_usable(p, st->set_mask)) {
         return QR_ERR_QUORUM;
     }
-    for (size_t i = 0; i < QR_BATCH_RUNS && !r; i++) {
-        r = p->batch[i].used ? NULL : &p->batch[i];
+    /* Every run holds megabytes for each of its peers; no owner may claim all of it. */
+    unsigned of_owner = 0, peers = t - 1;
+    for (size_t i = 0; i < QR_BATCH_RUNS; i++) {
+        const struct qr_batchrun *b = &p->batch[i];
+        of_owner += b->used && b->pool.owner == owner;
+        peers += b->used ? b->id.t - 1u : 0;
+        r = b->used || r ? r : &p->batch[i];
     }
-    if (!r) {
+    if (!r || of_owner >= QR_BATCH_OWNER || peers > QR_BATCH_PEERS) {
         return QR_ERR_BUSY;
     }
     *r = (struct qr_batchrun){.ours = owner == p->self, .deadline = p->now + SESSION_LIFE};
