@@ -34,8 +34,8 @@
 #define QR_PEERS (QR_MAX_PARTIES + 1) /* arrays by party index, 0 unused */
 #define QR_BATCH_RUNS 32              /* presigning sessions in flight */
 #define QR_BATCH_OWN 2                /* of them ours, per pool */
-#define QR_BATCH_OWNER 4    /* in flight of one owner, all its pools */
-#define QR_BATCH_PEERS 64    /* sum of t - 1 over all sessions in flight */
+#define QR_BATCH_OWNER 4              /* in flight of one owner, all its pools */
+#define QR_BATCH_PEERS 64             /* sum of t - 1 over all sessions in flight */
 #define QR_KEYGEN_RUNS 4
 #define QR_SIGN_RUNS 4096
 #define QR_EARLY 64 /* messages of sessions we have not been told of yet */

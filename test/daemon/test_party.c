@@ -267,6 +267,89 @@ test_retired_pair(void **state)
     cluster_stop(&c);
 }
 
+/* ---- a member that cheats in presigning ---- */
+
+static struct {
+    struct qr_outbox real;
+    enum qr_msg type;
+    size_t at;
+    const uint8_t *target; /* the message being written */
+    unsigned cheats;
+} cheat;
+
+static uint8_t *
+cheat_reserve(void *ctx, uint16_t to, enum qr_msg type, uint32_t epoch, const uint8_t sid[32],
+              size_t len)
+{
+    uint8_t *p = cheat.real.reserve(ctx, to, type, epoch, sid, len);
+    if (type == cheat.type && to == 1) {
+        cheat.target = p;
+    }
+    return p;
+}
+
+static void
+cheat_commit(void *ctx, uint16_t to, uint8_t *p)
+{
+    if (p == cheat.target) {
+        p[cheat.at] ^= 1;
+        cheat.target = NULL;
+        cheat.cheats++;
+    }
+    cheat.real.commit(ctx, to, p);
+}
+
+static int
+first_batch_failed(struct cluster *c, void *ctx)
+{
+    (void)ctx;
+    return c->p[1].party->c.batches_failed > 0;
+}
+
+/* Party 2 flips one bit of its messages to party 1; `retires`: is that a failed C1, C2 or C3? */
+static void
+cheat_once(enum qr_msg type, size_t at, int retires)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    cluster_start(&c, 3, NULL);
+    struct qr_party *two = c.p[2].party;
+    cheat.real = two->out;
+    cheat.type = type;
+    cheat.at = at;
+    cheat.cheats = 0;
+    cheat.target = NULL;
+    two->out.reserve = cheat_reserve;
+    two->out.commit = cheat_commit;
+    cluster_keygen(&c, 2, pk);
+    assert_true(cluster_until(&c, 5000, first_batch_failed, NULL));
+    assert_true(cheat.cheats > 0);
+    assert_int_equal(qr_pairs_retired(c.p[1].party, 1, 2), retires);
+    if (retires) {
+        /* durable by the time anything was answered, told to all, and no innocent pair with it */
+        uint8_t rec[256];
+        struct qr_buf b = qr_buf_over(rec, sizeof rec);
+        assert_int_equal(qr_store_get(c.p[1].store, QR_TABLE_PAIR, "1-2", &b), QR_OK);
+        assert_false(qr_pairs_active(c.p[1].party, 2));
+        assert_true(cluster_until(&c, 2000, retired_everywhere, NULL));
+        assert_false(qr_pairs_retired(c.p[1].party, 1, 3));
+        assert_false(qr_pairs_retired(c.p[3].party, 2, 3));
+    }
+    two->out = cheat.real;
+    cluster_body(&c, pk, "after-the-cheating-1", "", 1, "sha256", body, sizeof body);
+    verify(cluster_wait(&c, cluster_sign(&c, 1, body), 12000), pk, NULL, 0, NULL);
+    cluster_stop(&c);
+}
+
+static void
+test_cheaters(void **state)
+{
+    (void)state;
+    cheat_once(QR_MSG_PRESIGN1, 40, 1);           /* u: C1 */
+    cheat_once(QR_MSG_PRESIGN2, 64 + 164 + 7, 1); /* a row of the RVOLE payload: C2 */
+    cheat_once(QR_MSG_PRESIGN2, 0, 0);            /* the salt: a commitment does not open, no ban */
+}
+
 int
 main(void)
 {
@@ -274,6 +357,7 @@ main(void)
         cmocka_unit_test(test_sign_2of3),   cmocka_unit_test(test_one_party_killed),
         cmocka_unit_test(test_slow_member), cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_retired_pair),
+        cmocka_unit_test(test_cheaters),
     };
     if (sodium_init() < 0) {
         return 1;
