@@ -50,12 +50,13 @@ start_link(struct qr_config_party *c)
     return QR_OK;
 }
 
+/* 75 asks the service manager to try again; what a restart cannot mend is not that. */
 static int
-stop_with(qr_err e, const char *what, const char *text)
+exit_code(qr_err e)
 {
-    char msg[640];
-    (void)snprintf(msg, sizeof msg, "%s: %s", what, text[0] ? text : qr_err_text(e));
-    qr_log(QR_LOG_ERROR, "main", "cannot_start", msg, QR_LOG_ERR(e), QR_LOG_END);
+    if (e == QR_ERR_STORE_CORRUPT || e == QR_ERR_SEAL || e == QR_ERR_PLATFORM || e == QR_ERR_ADDRESS) {
+        return QR_EXIT_CONFIG;
+    }
     switch (qr_err_class(e)) {
     case QR_CLASS_USAGE:
     case QR_CLASS_INPUT:
@@ -63,9 +64,20 @@ stop_with(qr_err e, const char *what, const char *text)
     case QR_CLASS_ATTEST:
     case QR_CLASS_AUTH:
         return QR_EXIT_REFUSED;
+    case QR_CLASS_INTERNAL:
+        return QR_EXIT_INTERNAL;
     default:
-        return e == QR_ERR_ADDRESS ? QR_EXIT_CONFIG : QR_EXIT_TEMPORARY;
+        return QR_EXIT_TEMPORARY;
     }
+}
+
+static int
+stop_with(qr_err e, const char *what, const char *text)
+{
+    char msg[640];
+    (void)snprintf(msg, sizeof msg, "%s: %s", what, text[0] ? text : qr_err_text(e));
+    qr_log(QR_LOG_ERROR, "main", "cannot_start", msg, QR_LOG_ERR(e), QR_LOG_END);
+    return exit_code(e);
 }
 
 /* The network's descriptor appears and changes as documents are loaded. */

@@ -13,6 +13,14 @@ qr_state_sign(void *party, const uint8_t msg[32], uint8_t sig[64])
     return crypto_sign_detached(sig, NULL, msg, 32, p->id_secret);
 }
 
+/* The store's own words name the file and say what to do. */
+static const char *
+store_text(const struct qr_party *p, qr_err e)
+{
+    const char *said = qr_store_error(p->env.store);
+    return said[0] ? said : qr_err_text(e);
+}
+
 qr_err
 qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
 {
@@ -20,9 +28,8 @@ qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
     if (e != QR_OK) {
         if (!p->store_failed) {
             qr_party_log(QR_LOG_ERROR, "store_failed", 0,
-                         "the store refused a write (%s): this party stops signing until it is "
-                         "restarted with a working store",
-                         qr_err_text(e));
+                         "this party stops signing until it is restarted with a working store: %s",
+                         store_text(p, e));
         }
         p->store_failed = 1;
         return e;
@@ -74,7 +81,7 @@ remember(struct qr_party *p, uint16_t peer, uint64_t boot, uint64_t serial, cons
     if (e != QR_OK) {
         p->store_failed = 1;
         qr_party_log(QR_LOG_ERROR, "store_failed", peer,
-                     "cannot record this party's store serial: %s", qr_err_text(e));
+                     "cannot record this party's store serial: %s", store_text(p, e));
     }
 }
 
@@ -435,7 +442,7 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
         e = e == QR_ERR_NOT_FOUND ? QR_OK : e;
     }
     if (e != QR_OK) {
-        (void)snprintf(err_text, err_cap, "store: %s: %s", what, qr_err_text(e));
+        (void)snprintf(err_text, err_cap, "%s: %s", what, store_text(p, e));
     }
     return e;
 }

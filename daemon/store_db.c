@@ -200,6 +200,14 @@ check_file(const char *path, int *ret_there, char *err_text, size_t err_cap)
     return QR_OK;
 }
 
+/* The log is made after the file's first page, so it is never there without one. */
+static int
+is_gone(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) != 0 || st.st_size == 0;
+}
+
 static qr_err
 create_file(const char *path, char *err_text, size_t err_cap)
 {
@@ -429,6 +437,12 @@ qr_db_open(const char *path, struct qr_db **ret, int *ret_fresh, char *err_text,
     QR_TRY(check_file(path, &there, err_text, err_cap));
     (void)snprintf(wal, sizeof wal, "%s-wal", path);
     QR_TRY(check_file(wal, &wal_there, err_text, err_cap));
+    if (wal_there && is_gone(path)) {
+        EXPLAIN("%s is missing or empty, but its log %s is there: put the store back, or remove the "
+                "log as well to start as a new party",
+                path, wal);
+        return QR_ERR_STORE_CORRUPT;
+    }
     if (!there) {
         QR_TRY(create_file(path, err_text, err_cap));
     }
