@@ -292,6 +292,45 @@ test_store_fails(void **state)
     cluster_stop(&c);
 }
 
+/* A key made in software stays one: a policy that does not take the software TEE refuses it. */
+static void
+test_software_key_under_a_strict_policy(void **state)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    char doc[4096];
+    (void)state;
+    cluster_start(&c, 3, NULL);
+    cluster_keygen(&c, 2, pk);
+    assert_true(signs(&c, 1, pk, "in-software-still-1", "sha256"));
+    policy(&c, 2, "\"sha256\"", 0, doc, sizeof doc);
+    for (size_t i = 1; i <= 3; i++) {
+        c.p[i].tee.insecure = 0; /* as if it had moved to hardware */
+        assert_int_equal(admin(&c, i, QR_ADMIN_LOAD_POLICY, doc, c.admin)->error, QR_OK);
+    }
+    for (size_t i = 1; i <= 3; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "under-strict-policy-%zu", i);
+        cluster_body(&c, pk, id, "", 1, "sha256", body, sizeof body);
+        const struct qr_answer *a = cluster_wait(&c, cluster_sign(&c, i, body), 10);
+        assert_non_null(a);
+        assert_int_equal(a->error, QR_ERR_INSECURE_SIM);
+        assert_true(qr_view_eq(a->detail, qr_view_str("key: made with the software TEE, which this "
+                                                      "policy does not accept")));
+    }
+    /* nor is it lost: it signs again where it is accepted */
+    policy(&c, 3, "\"sha256\"", 1, doc, sizeof doc);
+    for (size_t i = 1; i <= 3; i++) {
+        assert_int_equal(admin(&c, i, QR_ADMIN_LOAD_POLICY, doc, c.admin)->error, QR_OK);
+    }
+    for (int k = 0; k < 500; k++) { /* the lines of the policy before close first */
+        cluster_turn(&c);
+    }
+    assert_true(cluster_until(&c, 20000, all_up, NULL));
+    assert_true(signs(&c, 1, pk, "in-software-again-1", "sha256"));
+    cluster_stop(&c);
+}
+
 int
 main(void)
 {
@@ -299,6 +338,7 @@ main(void)
         cmocka_unit_test(test_policy_serials),    cmocka_unit_test(test_commands),
         cmocka_unit_test(test_rolled_back_store), cmocka_unit_test(test_crash_in_keygen),
         cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_software_key_under_a_strict_policy),
     };
     if (sodium_init() < 0) {
         return 1;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""State folders that are damaged, old, full, read-only, open to others or gone. Each is refused with a
-message that names what and where and with an exit code that says whether a new try can help; the good
-copy works afterwards, and the other parties sign all the while."""
+"""State folders that are damaged, old, full, read-only, open to others or gone, and configurations
+that are wrong. Each is refused with a message that names what and where and with an exit code that
+says whether a new try can help; the good copy works afterwards, and the other parties sign all the
+while."""
 
 import os
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import unittest
 
 from rig import suite, web
-from rig.quorum import Quorum, new_folder, until
+from rig.quorum import Quorum, new_folder, program, until
 
 Q = P = None  # the quorum, and the party whose disk is bad
 EXIT_TEMPORARY, EXIT_CONFIG = 75, 78
@@ -87,10 +88,9 @@ class Damage(Disk):
                 self.refused(EXIT_CONFIG, P.store)
 
     def test_empty_or_gone(self):
-        os.truncate(P.store, 0)
-        self.refused(EXIT_CONFIG, f"{P.store} is missing or empty, but its log", "put the store back")
-        os.unlink(P.store)
-        self.refused(EXIT_CONFIG, f"{P.store} is missing or empty, but its log", "put the store back")
+        for remove in (lambda: os.truncate(P.store, 0), lambda: os.unlink(P.store)):
+            remove()
+            self.refused(EXIT_CONFIG, f"{P.store} is missing or empty, but its log", "put the")
 
     def test_something_else(self):
         os.unlink(P.store)
@@ -218,6 +218,35 @@ class Openness(Disk):
         self.assertEqual(P.ends(), EXIT_CONFIG)
         self.assertIn(f"{P.state} is not a directory", P.events("cannot_start", mark)[0]["msg"])
         os.unlink(P.state)
+
+
+class Configuration(Disk):
+    def test_wrong_values(self):
+        with open(P.config, encoding="ascii") as f:
+            good = f.read()
+        for name, old, new, words in (
+                ("unknown key", "cloud =", "clowd =", "clowd is no key"),
+                ("unknown section", "[pool]", "[pond]", "[pond] is no section of quorated"),
+                ("out of range", "high = 64", "high = 64000", "a number from 0 to 10000"),
+                ("no number", "low = 32", "low = many", 'low: "many" is not allowed'),
+                ("twice", "low = 32", "low = 32\nlow = 32", "low is set twice"),
+                ("not an address", "listen = tcp://", "listen = udp://", "tcp://ADDRESS:PORT"),
+                ("missing", "operator = test", "", "operator is required"),
+                ("no line", "format = json", "as json please", "neither [section] nor key = value")):
+            with self.subTest(name):
+                self.assertIn(old, good)
+                write(P.config, good.replace(old, new).encode())
+                for more in ([], ["--check-config"]):
+                    r = subprocess.run([program("quorated"), "--config", P.config, *more],
+                                       capture_output=True, timeout=20, check=False)
+                    self.assertEqual(r.returncode, EXIT_CONFIG)
+                    self.assertIn(f"quorated: {P.config}:", r.stderr.decode())
+                    self.assertIn(words, r.stderr.decode())
+        write(P.config, good.encode())
+        r = subprocess.run([program("quorated"), "--config", P.config + ".not"],
+                           capture_output=True, timeout=20, check=False)
+        self.assertEqual(r.returncode, EXIT_CONFIG)
+        self.assertIn("cannot be opened: No such file or directory", r.stderr.decode())
 
 
 class Age(Disk):

@@ -33,8 +33,8 @@ def setUpModule():
         f.write(Q.roster)
     with open(path("file"), "wb") as f:
         f.write(b"for a lying gateway\n")
-    write_pem(Q.client, path("client.pem"))
-    write_pem(Q.admins[0], path("admin.pem"))
+    Q.client.write_pem(path("client.pem"))
+    Q.admins[0].write_pem(path("admin.pem"))
     Q.sign()
 
 
@@ -45,17 +45,6 @@ def tearDownModule():
 
 def path(name):
     return os.path.join(F, name)
-
-
-def write_pem(key, file):
-    """SEC 1, RFC 5915: the private number and the curve's name."""
-    import base64
-    oid = {"p256": "06082a8648ce3d030107", "secp256k1": "06052b8104000a"}[key.scheme]
-    body = (bytes.fromhex("0201010420") + key.d.to_bytes(32, "big") +
-            bytes((0xA0, len(oid) // 2)) + bytes.fromhex(oid))
-    text = base64.encodebytes(bytes((0x30, len(body))) + body).decode()
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
-        f.write(f"-----BEGIN EC PRIVATE KEY-----\n{text}-----END EC PRIVATE KEY-----\n")
 
 
 def framed(b):
@@ -415,7 +404,7 @@ class LyingGateways(unittest.TestCase):
 
     def test_refusal_by_all(self):
         """A gateway's refusal may be a lie, so the next one is asked; the quorum's is the same."""
-        write_pem(ec.Key(), path("stranger.pem"))
+        ec.Key().write_pem(path("stranger.pem"))
         with Liar(lambda w, s, b: (s, b, None)) as g:
             r = ctl("sign", "--gateway", f"{true_url()},{g.url}", "--roster", path("roster"),
                     "--client", path("stranger.pem"), "--key", Q.key["key"], path("file"))
@@ -453,7 +442,7 @@ class LyingParty(unittest.TestCase):
         server.close()
 
     def test_key_file_that_others_can_read(self):
-        write_pem(Q.client, path("open.pem"))
+        Q.client.write_pem(path("open.pem"))
         os.chmod(path("open.pem"), 0o640)
         r = ctl("sign", "--gateway", true_url(), "--roster", path("roster"), "--client",
                 path("open.pem"), "--key", Q.key["key"], path("file"))

@@ -1,7 +1,9 @@
 """ECDSA over P-256 and secp256k1, and BIP32 public derivation. Not constant time: test keys."""
 
+import base64
 import hashlib
 import hmac
+import os
 import secrets
 
 
@@ -138,6 +140,15 @@ class Key:
         r = self.curve.mul_base(k)[0] % n
         h = int.from_bytes(hashlib.sha256(message).digest(), "big")
         return der(r, pow(k, -1, n) * (h + r * self.d) % n)
+
+    def write_pem(self, file):
+        """SEC 1 and RFC 5915: the private number and the curve's name."""
+        oid = {"p256": "06082a8648ce3d030107", "secp256k1": "06052b8104000a"}[self.scheme]
+        body = (bytes.fromhex("0201010420") + self.d.to_bytes(32, "big") +
+                bytes((0xA0, len(oid) // 2)) + bytes.fromhex(oid))
+        text = base64.encodebytes(bytes((0x30, len(body))) + body).decode()
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            f.write(f"-----BEGIN EC PRIVATE KEY-----\n{text}-----END EC PRIVATE KEY-----\n")
 
 
 def child(pk, chain_code, path):
