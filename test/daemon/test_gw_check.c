@@ -93,7 +93,7 @@ test_trace(void **state)
     static const char *const bad[] = {
         "",
         "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        TRACE "0",
+        (TRACE "0"),
         "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
