@@ -54,7 +54,8 @@ start_link(struct qr_config_party *c)
 static int
 exit_code(qr_err e)
 {
-    if (e == QR_ERR_STORE_CORRUPT || e == QR_ERR_SEAL || e == QR_ERR_PLATFORM || e == QR_ERR_ADDRESS) {
+    if (e == QR_ERR_STORE_CORRUPT || e == QR_ERR_SEAL || e == QR_ERR_PLATFORM ||
+        e == QR_ERR_ADDRESS) {
         return QR_EXIT_CONFIG;
     }
     switch (qr_err_class(e)) {

@@ -438,9 +438,10 @@ qr_db_open(const char *path, struct qr_db **ret, int *ret_fresh, char *err_text,
     (void)snprintf(wal, sizeof wal, "%s-wal", path);
     QR_TRY(check_file(wal, &wal_there, err_text, err_cap));
     if (wal_there && is_gone(path)) {
-        EXPLAIN("%s is missing or empty, but its log %s is there: put the store back, or remove the "
-                "log as well to start as a new party",
-                path, wal);
+        EXPLAIN(
+            "%s is missing or empty, but its log %s is there: put the store back, or remove the "
+            "log as well to start as a new party",
+            path, wal);
         return QR_ERR_STORE_CORRUPT;
     }
     if (!there) {

@@ -335,8 +335,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_policy_serials),    cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_rolled_back_store), cmocka_unit_test(test_crash_in_keygen),
+        cmocka_unit_test(test_policy_serials),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_rolled_back_store),
+        cmocka_unit_test(test_crash_in_keygen),
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_software_key_under_a_strict_policy),
     };
