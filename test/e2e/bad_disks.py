@@ -152,8 +152,9 @@ class Damage(Disk):
                  ["UPDATE record SET sealed=(SELECT sealed FROM record WHERE name='policy') "
                   "WHERE name='roster'"]),
                 ("one byte", "was changed from outside",
-                 ["UPDATE record SET sealed=CAST(substr(sealed,1,60)||x'00'||substr(sealed,62) "
-                  "AS BLOB) WHERE name='identity'"]),
+                 ["UPDATE record SET sealed=CAST(substr(sealed,1,60)||CASE hex(substr(sealed,61,1))"
+                  " WHEN '00' THEN x'01' ELSE x'00' END||substr(sealed,62) AS BLOB) "
+                  "WHERE name='identity'"]),
                 ("serial", "put back from an old copy",
                  ["UPDATE record SET serial=serial-1 WHERE name='boot'"]),
                 ("peers forgotten in part", "does not open",
