@@ -57,7 +57,6 @@ struct qr_peerslot {
     /* What this peer last proved of its store; refused below it. */
     uint64_t boot_counter, store_serial;
     uint8_t store_root[32];
-    uint32_t slow;        /* requests moved away from it since it last answered */
     uint64_t avoid_until; /* not chosen for a set before this, if there is another choice */
 };
 

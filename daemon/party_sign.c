@@ -430,7 +430,6 @@ qr_sign_on_share(struct qr_party *p, struct qr_msg_in *m)
         return; /* too late, or of an attempt we left */
     }
     r->bytes += m->payload.len;
-    p->peer[m->from].slow = 0;
     if (s.code != 0) {
         move(p, r, m->from, (qr_err)s.code, qr_err_text((qr_err)s.code));
         return;
@@ -605,7 +604,6 @@ qr_sign_tick(struct qr_party *p)
             for (uint16_t j = 1; j <= QR_MAX_PARTIES && !late; j++) {
                 late = (r->mask & ~r->got) & bit(j) ? j : 0;
             }
-            p->peer[late].slow++;
             p->peer[late].avoid_until = p->now + 5 * SECOND;
             move(p, r, late, QR_ERR_TIMEOUT, "it did not answer in time");
         } else if (r->want) {

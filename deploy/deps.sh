@@ -62,10 +62,10 @@ missing() {
         printf '%s\n' "$have" | grep -qxF "$p" || printf '%s ' "$p"
     done
 }
-todo=$(missing)
-[ -n "$todo" ] || exit 0
+lacking=$(missing)
+[ -n "$lacking" ] || exit 0
 if [ "$mode" = check ]; then
-    echo "$todo"
+    echo "$lacking"
     exit 1
 fi
 
@@ -74,8 +74,8 @@ if [ "$(id -u)" != 0 ]; then
     if command -v sudo >/dev/null 2>&1; then
         sudo=sudo
     else
-        echo "deps: missing: $todo" >&2
-        echo "deps: run as root: apt-get install --no-install-recommends $todo" >&2
+        echo "deps: missing: $lacking" >&2
+        echo "deps: run as root: apt-get install --no-install-recommends $lacking" >&2
         exit 1
     fi
 fi
@@ -86,12 +86,12 @@ apt() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -q "$@" \
         >"$log" 2>&1 </dev/null
 }
-echo "deps: installing $todo"
+echo "deps: installing $lacking"
 # Package lists may be absent or old on a new machine. One source that fails to refresh is no reason
 # to stop: the install that follows is what counts.
 apt update || echo "deps: apt-get update had errors; going on" >&2
 # shellcheck disable=SC2086
-if ! apt install -y --no-install-recommends $todo; then
+if ! apt install -y --no-install-recommends $lacking; then
     cat "$log" >&2
     echo "deps: apt-get install failed (above)" >&2
     exit 1
