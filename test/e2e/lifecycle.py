@@ -321,5 +321,73 @@ class StopAndStart(unittest.TestCase):
         Q.wait_pairs()
 
 
+class Https(unittest.TestCase):
+    """The gateway's own TLS, and the client that checks it."""
+
+    def setUp(self):
+        self.g = Q.party[3].gateway
+        self.assertEqual(self.g.stop(), 0)
+        for name in ("https", "other"):
+            subprocess.check_call(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                 "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=gateway", "-addext",
+                 f"subjectAltName=IP:{Q.party[3].http[0]}", "-days", "2", "-keyout",
+                 path(name + ".key"), "-out", path(name + ".pem")], stderr=subprocess.DEVNULL)
+            os.chmod(path(name + ".key"), 0o600)
+        Q.party[3].write_gateway_config(
+            f"tls_cert = {path('https.pem')}\ntls_key = {path('https.key')}\n")
+
+    def tearDown(self):
+        self.g.kill()
+        for name in ("https", "other"):
+            os.unlink(path(name + ".key"))
+        Q.party[3].write_gateway_config()
+        Q.party[3].start_gateway()
+
+    def ends(self, words):
+        mark = self.g.mark()
+        self.g.spawn()
+        self.assertEqual(self.g.ends(), 78)
+        self.assertIn(words, self.g.log(mark))
+
+    def test_signs(self):
+        mark = self.g.mark()
+        self.g.spawn()
+        self.g.wait_event("listening", "serving HTTPS", mark)
+        self.g.wait_event("party_up", since=mark)
+        with open(path("safe"), "wb") as f:
+            f.write(b"over https\n")
+        host, port = Q.party[3].http
+        args = ["sign", "--gateway", f"https://{host}:{port}", "--roster", path("roster"),
+                "--client", path("client.pem"), "--key", Q.key["key"], path("safe")]
+        ctl(*args, "--ca", path("https.pem"), "--der", path("safe.der"), "--pem", path("safe.pem"),
+            check=0)
+        self.assertTrue(openssl_verifies("safe"))
+        for wrong in (["--ca", path("other.pem")], []):
+            r = ctl(*args, *wrong)
+            self.assertNotEqual(r.returncode, 0)
+            self.assertIn("certificate", r.err)
+        # Plain HTTP to the TLS port is no way in.
+        with web.Raw(Q.party[3].http) as c:
+            c.send(b"GET /v1/keys HTTP/1.1\r\nHost: q\r\n\r\n")
+            self.assertIsNone(c.reply())
+
+    def test_refusals(self):
+        os.chmod(path("https.key"), 0o644)
+        self.ends("mode 0644 lets others use the private key; chmod 0600 it")
+        os.chmod(path("https.key"), 0o600)
+        Q.party[3].write_gateway_config(f"tls_cert = {path('https.pem')}\n")
+        self.ends("tls_cert and tls_key must be set together")
+        Q.party[3].write_gateway_config(
+            f"tls_cert = {path('nowhere.pem')}\ntls_key = {path('https.key')}\n")
+        self.ends(f"{path('nowhere.pem')}: No such file or directory")
+        Q.party[3].write_gateway_config()
+        with open(self.g.config, encoding="ascii") as f:
+            text = f.read().replace(f"listen = {Q.party[3].http[0]}", "listen = 0.0.0.0")
+        with open(self.g.config, "w", encoding="ascii") as f:
+            f.write(text)
+        self.ends("is not a loopback address")
+
+
 if __name__ == "__main__":
     suite.main()
