@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
-#define DRAIN_MS 5000u
+#define DRAIN_MS 11000u /* a client's request in our hands ends after 10 s, whatever happens */
 
 static void
 on_ask(void *ctx, int admin, uint64_t to, const struct qr_ask *ask)

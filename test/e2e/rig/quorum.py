@@ -1,4 +1,4 @@
-"""Real daemons: parties with their gateways, in a folder that goes away with them.
+"""Real daemons: parties with their gateways, in a folder that goes away with them (KEEP=1 keeps it).
 
 Every test process has a loopback address of its own, so that ports never meet.
 """
@@ -66,7 +66,10 @@ def die_with_parent():
 @atexit.register
 def _remove_folders():
     for d in _folders:
-        shutil.rmtree(d, ignore_errors=True)
+        if os.environ.get("KEEP") == "1":
+            print(f"kept: {d}", file=sys.stderr)
+        else:
+            shutil.rmtree(d, ignore_errors=True)
 
 
 def new_folder():
@@ -265,7 +268,6 @@ class Quorum:
 
     def __exit__(self, *_):
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self):
         for p in self.parties:
