@@ -274,6 +274,27 @@ class Repetition(Case):
             self.assertIn(r.status, (200, 409, 503), r)
         self.served()
 
+    def test_the_same_at_once(self):
+        """A client that does not wait: one signature at one party, however often it asks."""
+        body = Q.body()
+        stamp = documents.stamp(Q.client, body)
+        replies = []
+        threads = [threading.Thread(target=lambda: replies.append(Q.post(1, body, stamp)))
+                   for _ in range(8)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(len(replies), 8)
+        for r in replies:
+            if r.status != 200:
+                self.assertEqual((r.status, r.code), (503, "not_ready"), r)
+                self.assertIn("this very request is being worked on", r.json["detail"])
+        signed = {r.json["signatures"][0]["r"] for r in replies if r.status == 200}
+        self.assertEqual(len(signed), 1)
+        self.assertEqual(Q.post(1, body, stamp).json["signatures"][0]["r"], signed.pop())
+        self.served()
+
     def test_one_clients_id_is_not_anothers(self):
         body = Q.body()
         name = json.loads(body)["id"]
