@@ -55,7 +55,14 @@ test_party_breaks(void **state)
             usleep(1000);
         }
         gwrig_wait_party(1);
-        gwrig_once(gwrig_sign, &r);
+        /* The flag may still be that of the connection that broke: 503 until the new one is used. */
+        for (int tries = 0; tries < 500; tries++) {
+            gwrig_once(gwrig_sign, &r);
+            if (r.status != 503) {
+                break;
+            }
+            usleep(10000);
+        }
         assert_int_equal(r.status, 200);
     }
 }
