@@ -170,6 +170,7 @@ qr_party_forget(struct qr_party *p, uint16_t peer, const char *why)
     qr_keygen_kill(p, peer);
     drop_early(p, peer);
     qr_sign_peer_lost(p, peer, why);
+    p->peer[peer].batch_after = 0;
 }
 
 static void
@@ -455,6 +456,7 @@ void
 qr_party_drain(struct qr_party *p)
 {
     p->draining = 1;
+    qr_sign_pool_grew(p); /* what waits for presignatures is told that none are made any more */
 }
 
 int

@@ -288,6 +288,18 @@ start_ours(struct qr_party *p, size_t key, uint16_t mask)
     return 1;
 }
 
+/* A member that drains or disagrees would refuse again, every tick, for each of our pools. */
+static int
+refusing(const struct qr_party *p, uint16_t mask)
+{
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        if ((mask & bit(i)) && p->peer[i].batch_after > p->now) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Starts batches for one pool until what is ready and on the way reaches `want`. */
 static void
 fill(struct qr_party *p, size_t key, uint16_t mask, size_t low, size_t want)
@@ -301,6 +313,9 @@ fill(struct qr_party *p, size_t key, uint16_t mask, size_t low, size_t want)
             coming += r->id.B;
             running++;
         }
+    }
+    if (refusing(p, mask)) {
+        return;
     }
     size_t have = qr_pool_ready(p->pool, &id);
     /* Hysteresis: below the low mark start filling; once filling, go on up to the high mark. */
@@ -427,6 +442,16 @@ qr_batch_on_done(struct qr_party *p, struct qr_msg_in *m)
     }
 }
 
+/* What a peer's coarse code amounts to, for the log. */
+static qr_err
+told(uint16_t code)
+{
+    return code == QR_ABORT_REFUSED  ? QR_ERR_NOT_READY
+           : code == QR_ABORT_BUSY   ? QR_ERR_BUSY
+           : code == QR_ABORT_FAILED ? QR_ERR_CHECK
+                                     : QR_ERR_STATE;
+}
+
 void
 qr_batch_on_abort(struct qr_party *p, uint16_t from, const uint8_t sid[32], uint16_t code)
 {
@@ -434,9 +459,9 @@ qr_batch_on_abort(struct qr_party *p, uint16_t from, const uint8_t sid[32], uint
     if (r && (r->pool.set_mask & bit(from))) {
         /* The initiator passes it on; the others heard it from whoever failed. */
         if (code != QR_ABORT_BUSY) {
-            p->peer[from].avoid_until = p->now + SECOND;
+            p->peer[from].avoid_until = p->peer[from].batch_after = p->now + SECOND;
         }
-        fail(p, r, QR_ERR_STATE, from, r->ours, QR_ABORT_GONE);
+        fail(p, r, told(code), from, r->ours, QR_ABORT_GONE);
     }
 }
 

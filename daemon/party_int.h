@@ -58,6 +58,7 @@ struct qr_peerslot {
     uint64_t boot_counter, store_serial;
     uint8_t store_root[32];
     uint64_t avoid_until; /* not chosen for a set before this, if there is another choice */
+    uint64_t batch_after; /* it refused a batch: none is begun with it before this */
 };
 
 struct qr_batchrun {

@@ -283,6 +283,10 @@ next_set(struct qr_party *p, struct qr_signrun *r)
         refuse(p, r, e, e == QR_ERR_QUORUM ? 0 : r->last_party, text);
         return;
     }
+    if (p->draining) {
+        refuse(p, r, QR_ERR_DRAINING, 0, "this party is shutting down; ask another one");
+        return;
+    }
     r->want = first;
     p->n_sign_wait++;
     qr_batch_demand(p, r->key, first, p->n_sign_wait * r->n);

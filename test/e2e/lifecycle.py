@@ -192,6 +192,12 @@ def metric(text, name):
     return next(float(x.split()[1]) for x in text.splitlines() if x.startswith(name + " "))
 
 
+def ready(p, key, members):
+    """Presignatures of a key that party p owns with these members."""
+    pools = next(k["pools"] for k in p.query("KEYS")["keys"] if k["key"] == key)
+    return sum(x["ready"] for x in pools if x["set"] == members and x["owner"] == p.index)
+
+
 class LossAndReturn(unittest.TestCase):
     def test_a_silent_signer_is_left_and_said(self):
         # Which set is asked first depends on round trips, so the silent one may be passed over.
@@ -260,6 +266,7 @@ class StopAndStart(unittest.TestCase):
         Q.wait_pairs()
         self.assertEqual({k["key"] for k in p1.query("KEYS")["keys"]}, keys)
         serial, mark, answers = p1.status()["store_serial"], p1.mark(), []
+        until(lambda: ready(p1, key, [1, 2, 3]) >= 8, "presignatures")
         bodies = [Q.body(key=key) for _ in range(4)]
         threads = [threading.Thread(target=lambda b=b: answers.append((b, Q.post(1, b))))
                    for b in bodies]
@@ -285,6 +292,36 @@ class StopAndStart(unittest.TestCase):
         p1.start()
         self.assertEqual({k["key"] for k in p1.query("KEYS")["keys"]}, keys)
         self.assertGreater(p1.status()["store_serial"], serial)
+        Q.wait_pairs()
+        Q.sign(1)
+
+    def test_sigterm_and_no_presignatures(self):
+        """What cannot be finished is answered, at once, so that the client can go elsewhere."""
+        p1, p3 = Q.party[1], Q.party[3]
+        key = Q.keygen(t=3)["key"]
+        self.assertEqual(p1.stop(), 0)
+        p1.write_config(pool=(0, 0, 0))
+        p1.start()
+        Q.wait_pairs()
+        replies = []
+        threads = [threading.Thread(target=lambda: replies.append(Q.post(1, Q.body(key=key))))
+                   for _ in range(4)]
+        p3.process.send_signal(signal.SIGSTOP)
+        try:
+            for t in threads:
+                t.start()
+            until(lambda: metric(p1.query("METRICS"), SIGNING) == 4, "four requests in flight")
+            p1.process.terminate()
+            for t in threads:
+                t.join()
+            self.assertEqual(p1.ends(), 0)
+        finally:
+            p3.process.send_signal(signal.SIGCONT)
+        for r in replies:
+            self.assertEqual((r.status, r.code), (503, "not_ready"), r)
+            self.assertIn("this party is shutting down; ask another one", r.json["detail"])
+        p1.write_config()
+        p1.start()
         Q.wait_pairs()
         Q.sign(1)
 
