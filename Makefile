@@ -23,6 +23,7 @@ AR    := ar
 endif
 V     ?= 0
 Q     := $(if $(filter 1,$(V)),,@)
+COMMA := ,
 WERROR ?= -Werror
 BUILD ?= build/$(CONF)
 # The release binaries stand where README says; those of other configurations beside their objects.
@@ -78,7 +79,7 @@ OPT_verify  := -O1 -DQR_VERIFY_BUILD=1
 OPT_asan    := -O1 -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fno-omit-frame-pointer
 OPT_cov     := -O0
-OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_FUZZ_BUILD=1
+OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_VERIFY_BUILD=1
 
 # Flags that generated code gets as well; WARN is for our own files only.
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common \
@@ -109,8 +110,9 @@ BENCH_SRC := $(sort $(wildcard bench/bench_*.c))
 BENCH_AUX := $(sort $(wildcard bench/common_*.c))
 BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
+FUZZ_AUX  := $(sort $(wildcard test/fuzz/kit*.c))
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
-OWN_SRC   := $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC)
+OWN_SRC   := $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
 FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* bench)))
 
 # ---- programs -------------------------------------------------------------------------------------
@@ -170,8 +172,22 @@ $(LIB): $(LIB_OBJ)
 $(TEST_LIB): $(TEST_AUX:%.c=$(BUILD)/%.o)
 	$(archive)
 
-$(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+# Fuzz targets. All may keep locked memory across fork (kit.h); some put themselves in the place of
+# what stands below the code they test.
+FUZZ_WRAP_party := qr_net_new qr_net_free qr_net_step qr_net_fd qr_net_deadline qr_net_is_up \
+    qr_net_info qr_net_rtt_ns qr_net_queued qr_net_reserve qr_net_commit qr_net_cancel qr_net_send \
+    qr_net_set_policy qr_net_ledger qr_msg_ref qr_msg_unref qr_store_open qr_store_close \
+    qr_store_serial qr_store_root qr_store_put qr_store_del qr_store_commit qr_store_get \
+    qr_store_scan qr_store_writable qr_store_error
+FUZZ_WRAP_ctl_http := qr_stream_open connect
+FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
+FUZZ_LIB := $(BUILD)/libfuzz.a
+$(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%.c=$(BUILD)/%.o)
+	$(archive)
+
+$(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(FUZZ_LIB) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer $(addprefix -Wl$(COMMA)--wrap=,madvise $(FUZZ_WRAP_$*)) \
+	    -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 # Tests of the gateway and of the command line link those programs' own objects as well.
 $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
