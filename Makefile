@@ -5,6 +5,7 @@
 # Compiler flags and libraries are asked for once (deploy/probe.sh, cached in build/probe-*.mk).
 
 SHELL := /bin/bash
+comma := ,
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -195,6 +196,12 @@ $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(
 
 $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+# What reaches the disks in memory of test/sim/disk.h instead of the system.
+SIM_DISK      := $(BUILD)/test/sim/disk.o $(BUILD)/test/sim/disk_vfs.o
+SIM_DISK_WRAP := $(addprefix -Wl$(comma)--wrap=,stat lstat open fchmod close fsync)
+$(BUILD)/test/sim/test_%: $(BUILD)/test/sim/test_%.o $(SIM_DISK) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
