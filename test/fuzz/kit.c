@@ -35,6 +35,20 @@ extern uint8_t __stop___sancov_cntrs[] __attribute__((weak));
 extern uint8_t __start___llvm_prf_cnts[] __attribute__((weak));
 extern uint8_t __stop___llvm_prf_cnts[] __attribute__((weak));
 
+/* Of the leak checker, where there is one. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+void
+fuzz_prepare(int begins)
+{
+    if (begins && __lsan_disable) {
+        __lsan_disable();
+    } else if (!begins && __lsan_enable) {
+        __lsan_enable();
+    }
+}
+
 struct section {
     uint8_t *start;
     size_t len;

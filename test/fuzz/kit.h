@@ -72,7 +72,11 @@ fuzz_bytes(struct fuzz_in *in)
 /* Changes one byte of p at a place that the script gives. */
 void fuzz_flip(struct fuzz_in *in, uint8_t *p, size_t len);
 
-/* Runs one input in a child. */
+/*
+ * Runs one input in a child. What is prepared for it, once, stands between fuzz_prepare(1) and
+ * fuzz_prepare(0): it stays for good, and the leak checker cannot see that locked memory points to it.
+ */
+void fuzz_prepare(int begins);
 void fuzz_child(void (*run)(const uint8_t *data, size_t size), const uint8_t *data, size_t size);
 
 /* A folder of mode 0700 that goes when the fuzzer ends. */
