@@ -212,6 +212,12 @@ CTIME_PUBLIC := sodium_memcmp sodium_is_zero crypto_scalarmult_ristretto255 \
     crypto_core_ristretto255_is_valid_point secp256k1_ec_pubkey_create secp256k1_ecdh
 $(BUILD)/test/ctime/ctime_%: LDFLAGS += $(CTIME_PUBLIC:%=-Wl,--wrap=%)
 
+# The calls that test/common/wiretap.c stands in front of, for the programs that use it.
+WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_send qr_store_put \
+    qr_store_del,-Wl,--wrap=$(f))
+$(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
+
 $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 

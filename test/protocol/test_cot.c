@@ -16,6 +16,7 @@
 #include "protocol/base/mem.h"
 #include "protocol/cot.h"
 #include "protocol/gf128.h"
+#include "test/common/cotref.h"
 #include "test/common/ot.h"
 
 #include <stdlib.h>
@@ -136,76 +137,10 @@ test_missing_leaves_do_not_matter(void **state)
     assert_int_equal(recv_with(4, msg, &seeds.delta), QR_ERR_CHECK);
 }
 
-struct reference {
-    uint8_t r[256][QR_COT_ROW_BYTES(4)];
-    uint8_t v[128][QR_COT_ROW_BYTES(4)];
-    uint8_t u[16][QR_COT_ROW_BYTES(4)];
-    uint8_t chi[QR_COT_BITS(4) / 8];
-    uint8_t combined[128][16], x[16], h[32];
-};
-
-/* x~ or T~_i of a row of m + 1 blocks. */
-static void
-reference_combine(const struct reference *f, const uint8_t *row, uint8_t ret[16])
-{
-    const size_t m = QR_COT_BITS(4) / 128;
-    qr_gf128_combine_portable(ret, f->chi, row, 16, m, row + 16 * m);
-}
-
-/*
- * Bob for B = 4 from the specification, a bit or a byte at a time. bits[g] is the beta' that he
- * uses in group g: an honest Bob uses one.
- */
-static void
-reference_bob(struct reference *f, const uint8_t *const bits[16])
-{
-    const size_t row = QR_COT_ROW_BYTES(4);
-    uint8_t k[32];
-
-    qr_th(QR_TAG_K_PRG, QR_FIELDS(QR_F(rsid, 32)), k);
-    qr_aes_key(aes, k);
-    memset(f->v, 0, sizeof f->v);
-    for (size_t g = 0; g < 16; g++) {
-        memcpy(f->u[g], bits[g], row);
-        for (size_t x = 0; x < 256; x++) {
-            for (size_t j = 0; j < row / 16; j++) {
-                uint8_t in[16], out[16];
-                memcpy(in, &seeds.bob[g][x], 16);
-                in[15] ^= (uint8_t)j;
-                qr_aes_blocks(aes, in, out, 1);
-                for (size_t i = 0; i < 16; i++)
-                    f->r[x][16 * j + i] = out[i] ^ in[i];
-            }
-            for (size_t i = 0; i < row; i++) {
-                f->u[g][i] ^= f->r[x][i];
-                for (size_t b = 0; b < 8; b++)
-                    f->v[8 * g + b][i] ^= x >> b & 1 ? f->r[x][i] : 0;
-            }
-        }
-    }
-    qr_tx(QR_TAG_CHI, QR_FIELDS(QR_F(rsid, 32), QR_F(f->u, sizeof f->u)), f->chi, sizeof f->chi);
-    for (size_t i = 0; i < 128; i++)
-        reference_combine(f, f->v[i], f->combined[i]);
-}
-
-static void
-reference_hash(struct reference *f)
-{
-    qr_th(QR_TAG_OT_CHK, QR_FIELDS(QR_F(rsid, 32), QR_F(f->combined, sizeof f->combined)), f->h);
-}
-
-static void
-reference_message(const struct reference *f, uint8_t *out)
-{
-    memcpy(out, f->u, sizeof f->u);
-    memcpy(out + sizeof f->u, f->x, 16);
-    memcpy(out + sizeof f->u + 16, f->h, 32);
-}
-
 static void
 test_reference(void **state)
 {
-    static struct reference f;
+    static struct cotref f;
     static uint8_t want[QR_COT_LEN(4)];
     const uint8_t *bits[16];
 
@@ -213,10 +148,10 @@ test_reference(void **state)
     fresh(4);
     for (size_t g = 0; g < 16; g++)
         bits[g] = beta;
-    reference_bob(&f, bits);
-    reference_combine(&f, beta, f.x);
-    reference_hash(&f);
-    reference_message(&f, want);
+    cotref_bob(&f, aes, rsid, ot_bob(&seeds), bits);
+    cotref_combine(&f, beta, f.x);
+    cotref_hash(&f, rsid);
+    cotref_message(&f, want);
     assert_memory_equal(msg, want, sizeof want);
     for (size_t j = 0; j < QR_COT_ROWS(4); j++) {
         for (size_t i = 0; i < 128; i++)
@@ -273,37 +208,18 @@ test_changed_row_for_every_delta(void **state)
     }
 }
 
-/*
- * The best attack: Bob uses beta' ^ e in group g, and writes h_T for the case that Delta_g is his
- * guess. `guess` NULL: he does not compensate.
- */
+/* The best attack (cotref.h) on this batch. */
 static void
-cheat(struct reference *f, size_t g, const uint8_t *e, unsigned guess)
+cheat(struct cotref *f, size_t g, const uint8_t *e, unsigned guess)
 {
-    static uint8_t other[QR_COT_ROW_BYTES(4)];
-    const uint8_t *bits[16];
-    uint8_t e_combined[16];
-
-    for (size_t i = 0; i < sizeof other; i++)
-        other[i] = beta[i] ^ e[i];
-    for (size_t i = 0; i < 16; i++)
-        bits[i] = i == g ? other : beta;
-    reference_bob(f, bits);
-    reference_combine(f, beta, f->x);
-    reference_combine(f, e, e_combined);
-    for (size_t b = 0; b < 8; b++) {
-        for (size_t i = 0; guess >> b & 1 && i < 16; i++)
-            f->combined[8 * g + b][i] ^= e_combined[i];
-    }
-    reference_hash(f);
-    reference_message(f, msg);
+    cotref_cheat(f, aes, rsid, ot_bob(&seeds), beta, g, e, guess, msg);
 }
 
 /* It passes for exactly one of the 256 values of Delta_g: the guess. */
 static void
 test_consistent_cheat_is_one_guess(void **state)
 {
-    static struct reference f;
+    static struct cotref f;
     uint8_t e[QR_COT_ROW_BYTES(4)] = {0};
 
     (void)state;
@@ -327,7 +243,7 @@ test_consistent_cheat_is_one_guess(void **state)
 static void
 test_consistent_cheat_rate(void **state)
 {
-    static struct reference f;
+    static struct cotref f;
     uint8_t e[QR_COT_ROW_BYTES(4)];
     unsigned passed = 0;
 
