@@ -227,7 +227,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo demo-stop bench asan tsan ctime fuzz fuzz-bins coverage nightly \
+.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime fuzz fuzz-bins coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -264,6 +264,13 @@ demo-stop: ## stop what `make demo KEEP=1` left running
 
 bench: all $(BENCH_BIN) ## measure; build/bench/*.jsonl
 	@BUILD=$(BUILD) BIN=$(BIN) bench/run.sh
+
+CHECK ?=
+AGAINST ?=
+instructions: ## count a signature's instructions; CHECK=1 against bench/instructions.base, AGAINST=REVISION
+	@deploy/deps.sh dev
+	@$(MAKE) $(BUILD)/bench/bench_protocol
+	@BUILD=$(BUILD) CC='$(CC)' bench/instructions.sh $(if $(AGAINST),--against $(AGAINST),$(if $(CHECK),--check))
 
 asan: ## the quick set under AddressSanitizer and UBSan
 	@$(MAKE) CONF=asan check

@@ -186,13 +186,14 @@ bench_pair_setup(const char *only)
 
 /* ---- instruction counts ------------------------------------------------------------------------- */
 
-enum work { WORK_PAIR, WORK_KEYGEN, WORK_PRESIGN, WORK_ONLINE, WORK_TOTAL };
+enum work { WORK_PAIR, WORK_KEYGEN, WORK_PRESIGN, WORK_ONLINE, WORK_TOTAL, WORK_REFERENCE };
 
-void bench_measured(struct quorum *q, const uint16_t *S, enum work work);
+void bench_measured(struct quorum *q, const uint16_t *S, enum work work,
+                    const struct bench_key *key);
 
 /* Not inlined and not static: callgrind finds it by name. */
 __attribute__((noinline)) void
-bench_measured(struct quorum *q, const uint16_t *S, enum work work)
+bench_measured(struct quorum *q, const uint16_t *S, enum work work, const struct bench_key *key)
 {
     if (work == WORK_PAIR)
         QR_ASSERT(quorum_pairs(q, S, 2) == QR_OK);
@@ -202,16 +203,16 @@ bench_measured(struct quorum *q, const uint16_t *S, enum work work)
         QR_ASSERT(quorum_presign(q, S, q->t, BATCH) == QR_OK);
     if (work == WORK_ONLINE || work == WORK_TOTAL)
         sign_batch(q, S);
+    if (work == WORK_REFERENCE)
+        bench_reference_work(key, BATCH);
 }
 
 static const struct {
     const char *name;
     enum work work;
-} works[] = {{"cpu_pair_setup", WORK_PAIR},
-             {"cpu_keygen", WORK_KEYGEN},
-             {"cpu_presign", WORK_PRESIGN},
-             {"cpu_sign_online", WORK_ONLINE},
-             {"cpu_sign_total", WORK_TOTAL}};
+} works[] = {{"cpu_pair_setup", WORK_PAIR},  {"cpu_keygen", WORK_KEYGEN},
+             {"cpu_presign", WORK_PRESIGN},  {"cpu_sign_online", WORK_ONLINE},
+             {"cpu_sign_total", WORK_TOTAL}, {"reference", WORK_REFERENCE}};
 
 static int
 instructions(const char *arg)
@@ -239,14 +240,19 @@ instructions(const char *arg)
 
     enum work work = works[k].work;
     struct shape s = {(uint16_t)n, (uint16_t)t};
-    struct quorum *q =
-        work == WORK_PAIR || work == WORK_KEYGEN ? quorum_new(s.n, s.t, "bench") : ready_quorum(s);
+    struct quorum *q = work == WORK_PRESIGN || work == WORK_ONLINE || work == WORK_TOTAL
+                           ? ready_quorum(s)
+                           : quorum_new(s.n, s.t, "bench");
     set_of(s.t, S);
     if (work == WORK_ONLINE)
         QR_ASSERT(quorum_presign(q, S, s.t, BATCH) == QR_OK);
-    bench_measured(q, S, work);
+    struct bench_key key = bench_key_make();
+    bench_measured(q, S, work, &key);
     quorum_free(q);
-    unsigned divisor = work == WORK_PAIR ? 2 : work == WORK_KEYGEN ? n : t * BATCH;
+    unsigned divisor = work == WORK_PAIR        ? 2
+                       : work == WORK_KEYGEN    ? n
+                       : work == WORK_REFERENCE ? BATCH
+                                                : t * BATCH;
     printf("{\"case\":\"%s\",\"n\":%u,\"t\":%u,\"divide_by\":%u}\n", name, n, t, divisor);
     return 0;
 }
@@ -263,7 +269,7 @@ main(int argc, char **argv)
         return r;
     }
     if (only != NULL && strcmp(only, "--list") == 0) {
-        for (size_t k = 0; k < COUNT(works); k++)
+        for (size_t k = 0; k < COUNT(works) && works[k].work != WORK_REFERENCE; k++)
             printf("%s\n", works[k].name);
         printf("bytes_pair\nrounds\n");
         return 0;

@@ -28,16 +28,7 @@ if [ -x "$BUILD/bench/bench_transport" ]; then
 fi
 if [ -z "$Q" ] && command -v valgrind >/dev/null 2>&1; then
     echo "instructions, callgrind" >&2
-    : >"$OUT/instructions.jsonl"
-    for c in cpu_sign_total cpu_sign_online cpu_presign cpu_keygen cpu_pair_setup; do
-        # the bench prints what one party and one signature (or key, or pair) is of what it did
-        valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=bench_measured \
-            "$BUILD/bench/bench_protocol" --instructions "$c" >"$DIR/cg" 2>&1 || continue
-        cat "$DIR/cg" >>"$OUT/callgrind.txt"
-        i=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$DIR/cg")
-        d=$(sed -n 's/.*"divide_by":\([0-9]*\).*/\1/p' "$DIR/cg")
-        row "$c" 2 2 "$((${i:-0} / ${d:-1}))" instructions | tee -a "$OUT/instructions.jsonl"
-    done
+    bench/instructions.sh
 fi
 
 # ---- through real daemons ----------------------------------------------------------------
