@@ -16,6 +16,21 @@ qr_err __real_qr_net_send(struct qr_net *n, uint16_t to, enum qr_msg type, uint3
 qr_err __real_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value);
 qr_err __real_qr_store_del(struct qr_store *s, enum qr_table t, const char *name);
 
+struct qr_link *__real_qr_link_sock_new(const struct qr_link_events *ev);
+struct qr_link *__wrap_qr_link_sock_new(const struct qr_link_events *ev);
+qr_err __real_qr_presign_work(struct qr_presign *p, const struct qr_rng *rng,
+                              const struct qr_outbox *out, int *ret_more, uint16_t *ret_blame);
+void __real_qr_pair_wipe(struct qr_pair *p);
+qr_err __real_qr_cot_recv(const uint8_t *rsid, const struct qr_sec16 (*seed)[256],
+                          const struct qr_sec16 *delta, uint16_t B, const uint8_t *msg,
+                          struct qr_aes *aes, void *scratch, struct qr_sec16 *rows_q);
+
+qr_err __wrap_qr_presign_work(struct qr_presign *p, const struct qr_rng *rng,
+                              const struct qr_outbox *out, int *ret_more, uint16_t *ret_blame);
+void __wrap_qr_pair_wipe(struct qr_pair *p);
+qr_err __wrap_qr_cot_recv(const uint8_t *rsid, const struct qr_sec16 (*seed)[256],
+                          const struct qr_sec16 *delta, uint16_t B, const uint8_t *msg,
+                          struct qr_aes *aes, void *scratch, struct qr_sec16 *rows_q);
 uint8_t *__wrap_qr_net_reserve(void *net, uint16_t to, enum qr_msg type, uint32_t epoch,
                                const uint8_t sid[32], size_t len);
 void __wrap_qr_net_commit(void *net, uint16_t to, uint8_t *p);
@@ -112,6 +127,17 @@ wiretap_find_sent(const struct wiretap *w, size_t from, uint16_t party, enum qr_
     for (size_t k = from; k < w->n; k++) {
         const struct wire_event *e = wiretap_event(w, k);
         if (e->what == WIRE_SENT && e->from == party && (type == 0 || e->type == type)) {
+            return k;
+        }
+    }
+    return w->n;
+}
+
+size_t
+wiretap_find(const struct wiretap *w, size_t from, uint16_t party, enum wire_what what)
+{
+    for (size_t k = from; k < w->n; k++) {
+        if (wiretap_event(w, k)->what == what && wiretap_event(w, k)->from == party) {
             return k;
         }
     }
@@ -270,4 +296,101 @@ __wrap_qr_store_del(struct qr_store *s, enum qr_table t, const char *name)
         note_store(WIRE_DELETED, s, t, name);
     }
     return e;
+}
+
+/* ---- verdicts ---------------------------------------------------------------------------- */
+
+static uint16_t working; /* whose machine is at work; 0: nobody's that is tapped */
+
+static uint16_t
+party_of_machine(const struct qr_presign *m)
+{
+    for (uint16_t i = 1; tap && i <= tap->c->n; i++) {
+        for (size_t k = 0; tap->c->p[i].alive && k < QR_BATCH_RUNS; k++) {
+            if (tap->c->p[i].party->batch[k].used && tap->c->p[i].party->batch[k].m == m) {
+                return i;
+            }
+        }
+    }
+    return 0;
+}
+
+qr_err
+__wrap_qr_presign_work(struct qr_presign *p, const struct qr_rng *rng, const struct qr_outbox *out,
+                       int *ret_more, uint16_t *ret_blame)
+{
+    working = party_of_machine(p);
+    qr_err e = __real_qr_presign_work(p, rng, out, ret_more, ret_blame);
+    if (e != QR_OK && working) {
+        struct wire_event *ev = add(e == QR_ERR_CHECK ? WIRE_CHECK : WIRE_FAILED, working);
+        ev->to = *ret_blame;
+        ev->code = (uint16_t)e;
+    }
+    working = 0;
+    return e;
+}
+
+qr_err
+__wrap_qr_cot_recv(const uint8_t *rsid, const struct qr_sec16 (*seed)[256],
+                   const struct qr_sec16 *delta, uint16_t B, const uint8_t *msg, struct qr_aes *aes,
+                   void *scratch, struct qr_sec16 *rows_q)
+{
+    qr_err e = __real_qr_cot_recv(rsid, seed, delta, B, msg, aes, scratch, rows_q);
+    if (working) {
+        add(WIRE_C1, working)->code = (uint16_t)e;
+    }
+    return e;
+}
+
+void
+__wrap_qr_pair_wipe(struct qr_pair *p)
+{
+    uint16_t owner = 0;
+    for (uint16_t i = 1; tap && i <= tap->c->n; i++) {
+        for (uint16_t j = 1; tap->c->p[i].alive && j <= QR_MAX_PARTIES; j++) {
+            owner = tap->c->p[i].party->peer[j].pair == p ? i : owner;
+        }
+    }
+    __real_qr_pair_wipe(p);
+    if (owner) {
+        const uint8_t *b = (const uint8_t *)p;
+        size_t left = 0;
+        /* its sid and attempt stay readable by contract; nothing longer may */
+        for (size_t k = 0; k < qr_pair_size(); k++) {
+            left += b[k] != 0;
+        }
+        add(WIRE_WIPED, owner)->code = left <= 256 && qr_pair_keys(p) == NULL;
+    }
+}
+
+/* ---- bytes on the links ------------------------------------------------------------------ */
+
+static const struct qr_link_ops *real_ops;
+static struct qr_link_ops noisy_ops;
+
+static size_t
+noisy_send(struct qr_conn *c, qr_view data)
+{
+    uint8_t copy[4096];
+    if (!tap || tap->corrupt == 0 || data.len == 0) {
+        return real_ops->send(c, data);
+    }
+    tap->corrupt--;
+    size_t n = data.len < sizeof copy ? data.len : sizeof copy;
+    memcpy(copy, data.p, n);
+    copy[n / 2] ^= 0x10;
+    return real_ops->send(c, qr_view_of(copy, n));
+}
+
+struct qr_link *
+__wrap_qr_link_sock_new(const struct qr_link_events *ev)
+{
+    struct qr_link *l = __real_qr_link_sock_new(ev);
+    if (l) {
+        real_ops = l->ops;
+        noisy_ops = *l->ops;
+        noisy_ops.send = noisy_send;
+        l->ops = &noisy_ops;
+    }
+    return l;
 }

@@ -7,20 +7,29 @@
  *      honest program with a tap that lies.
  * Rules: the program must be linked with WIRETAP_LINK of the Makefile, which sends the calls of the
  *        daemon's objects to the wrappers here. One tap at a time, one cluster. A write is listed when
- *        it has returned OK, a message when it is committed, that is before a byte of it can leave.
+ *        it has returned OK, a message when it is committed, that is before a byte of it can leave, a
+ *        verdict when the machine returns it.
  */
 #ifndef QR_TEST_WIRETAP_H
 #define QR_TEST_WIRETAP_H
 
 #include "test/common/cluster.h"
 
-enum wire_what { WIRE_SENT, WIRE_STORED, WIRE_DELETED };
+enum wire_what {
+    WIRE_SENT,
+    WIRE_STORED,
+    WIRE_DELETED,
+    WIRE_C1,     /* a C1 was computed; code: its qr_err */
+    WIRE_CHECK,  /* a presigning machine gave the verdict CHECK; to: who is blamed */
+    WIRE_FAILED, /* it ended with any other error; code: which */
+    WIRE_WIPED,  /* a pair's state was wiped; code: 1 if nothing of it is left */
+};
 
 struct wire_event {
     enum wire_what what;
-    uint16_t from, to; /* to: messages only */
+    uint16_t from, to; /* to: messages and CHECK */
     enum qr_msg type;  /* messages only */
-    uint16_t code;     /* of ABORT and SIGN_SHARE */
+    uint16_t code;     /* of ABORT and SIGN_SHARE; and see above */
     uint8_t sid[32];
     enum qr_table table; /* writes only */
     char name[QR_STORE_NAME_MAX + 1];
@@ -46,6 +55,7 @@ struct wiretap {
     size_t n; /* events, the last WIRETAP_EVENTS of them at ev[k % WIRETAP_EVENTS] */
     struct wire_event *ev;
     size_t sent; /* messages */
+    unsigned corrupt; /* so many of the next pieces of bytes on any link are damaged */
 };
 
 void wiretap_on(struct wiretap *w, struct cluster *c,
@@ -56,6 +66,8 @@ void wiretap_off(struct wiretap *w);
 const struct wire_event *wiretap_event(const struct wiretap *w, size_t k);
 /* The first event at or after `from` of this kind by this party (0: any type); w->n if there is none. */
 size_t wiretap_find_sent(const struct wiretap *w, size_t from, uint16_t party, enum qr_msg type);
+/* Of the kinds without a message or a table. */
+size_t wiretap_find(const struct wiretap *w, size_t from, uint16_t party, enum wire_what what);
 size_t wiretap_find_stored(const struct wiretap *w, size_t from, uint16_t party,
                            enum qr_table table, const char *name);
 /* As party `from`, past the tap: what a process that party owns could say at any time. */
