@@ -214,7 +214,8 @@ $(BUILD)/test/ctime/ctime_%: LDFLAGS += $(CTIME_PUBLIC:%=-Wl,--wrap=%)
 
 # The calls that test/common/wiretap.c stands in front of, for the programs that use it.
 WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_send qr_store_put \
-    qr_store_del,-Wl,--wrap=$(f))
+    qr_store_del qr_presign_work qr_pair_wipe qr_cot_recv \
+    qr_link_sock_new,-Wl,--wrap=$(f))
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
 
