@@ -149,8 +149,8 @@ awk -v limit=$LIMIT -v was="$was" '
     !($1 in before) { printf "%-22s has no figure before\n", $1; bad = 1; next }
     {
         r = $2 / before[$1]
-        printf "%-22s %12d %12d %8.4f%s\n", $1, before[$1], $2, r, r > limit ? "   ABOVE " limit : ""
-        bad = bad || r > limit
+        printf "%-22s %12d %12d %8.4f%s\n", $1, before[$1], $2, r, (r > limit ? "   ABOVE " limit : "")
+        bad = bad || (r > limit)
         n++
     }
     END { exit bad || n == 0 }' "$tmp/now/counts"
