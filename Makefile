@@ -113,7 +113,7 @@ BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_AUX  := $(sort $(wildcard test/fuzz/kit*.c))
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
-OWN_SRC   := $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
+OWN_SRC   := $(wildcard test/sim/*.c) $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
 FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* bench)))
 
 # ---- programs -------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ FUZZ_WRAP_party := qr_net_new qr_net_free qr_net_step qr_net_fd qr_net_deadline 
     qr_net_info qr_net_rtt_ns qr_net_queued qr_net_reserve qr_net_commit qr_net_cancel qr_net_send \
     qr_net_set_policy qr_net_ledger qr_msg_ref qr_msg_unref qr_store_open qr_store_close \
     qr_store_serial qr_store_root qr_store_put qr_store_del qr_store_commit qr_store_get \
-    qr_store_scan qr_store_writable qr_store_error
+    qr_store_scan qr_store_writable qr_store_error qr_tee_rng
 FUZZ_WRAP_ctl_http := qr_stream_open connect
 FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
 FUZZ_LIB := $(BUILD)/libfuzz.a
@@ -200,17 +200,33 @@ $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c
 # What reaches the disks in memory of test/sim/disk.h instead of the system.
 SIM_DISK      := $(BUILD)/test/sim/disk.o $(BUILD)/test/sim/disk_vfs.o
 SIM_DISK_WRAP := $(addprefix -Wl$(comma)--wrap=,stat lstat open fchmod close fsync)
+# The simulator stands between the daemon's files at these functions: test/sim/watch.c.
+SIM_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out test/sim/test_%.c,$(wildcard test/sim/*.c)))
+SIM_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_net_new qr_net_reserve qr_net_commit qr_net_cancel \
+    qr_net_send qr_presign_start qr_presign_work qr_cot_recv qr_pairs_retire qr_state_put qr_pool_add \
+    qr_pool_take qr_pool_drop_parties qr_sign_share qr_policy_check_stamp)
+$(BUILD)/test/sim/sim: $(SIM_OBJ) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) $(SIM_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
 $(BUILD)/test/sim/test_%: $(BUILD)/test/sim/test_%.o $(SIM_DISK) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+# A life in which one thing fails; see test/daemon/anomaly_life.h.
+ANOMALY      := $(patsubst %.c,$(BUILD)/%.o,$(wildcard test/daemon/anomaly_*.c))
+ANOMALY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_locked_alloc qr_sign_share \
+    crypto_scalarmult_ristretto255 crypto_scalarmult_ristretto255_base \
+    $(addprefix crypto_core_ristretto255_,from_hash add sub is_valid_point))
+$(BUILD)/test/daemon/test_anomaly_%: $(BUILD)/test/daemon/test_anomaly_%.o $(ANOMALY) $(SIM_DISK) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) $(ANOMALY_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
-# Functions whose result is public by design; see the source.
-CTIME_PUBLIC := sodium_memcmp sodium_is_zero crypto_scalarmult_ristretto255 \
-    crypto_scalarmult_ristretto255_base crypto_core_ristretto255_sub crypto_core_ristretto255_add \
-    crypto_core_ristretto255_is_valid_point secp256k1_ec_pubkey_create secp256k1_ecdh
-$(BUILD)/test/ctime/ctime_%: LDFLAGS += $(CTIME_PUBLIC:%=-Wl,--wrap=%)
+# The constant-time test: the linker puts a wrapper before each function in these two tables.
+CTIME_SRC  := $(sort $(wildcard test/ctime/*.c))
+CTIME_WRAP := $(shell sed -n 's/^\([a-zA-Z0-9_]\+\) .*/-Wl,--wrap=\1/p' test/ctime/boundary test/ctime/public)
+$(BUILD)/test/ctime/ctime: $(CTIME_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(CTIME_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 # The calls that test/common/wiretap.c stands in front of, for the programs that use it.
 WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_send qr_store_put \

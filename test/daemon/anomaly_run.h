@@ -1,0 +1,29 @@
+/*
+ * anomaly_run: one life after another, each with the next fault of a list.
+ *
+ * What: plays a life per case, says which case is on when one fails, and adds up what it took to get
+ *       through. QR_TEST_LONG=1 asks for every case, else a spread of them, moved by QR_TEST_SEED.
+ *       ANOMALY_FORK=1 gives each life a process of its own, so that all failing cases are listed and
+ *       not only the first; ANOMALY_ONLY=N plays case N alone; LIFE_LOG=1 shows the parties' logs.
+ */
+#ifndef TEST_ANOMALY_RUN_H
+#define TEST_ANOMALY_RUN_H
+
+#include "test/daemon/anomaly_life.h"
+
+struct anomaly_cases {
+    const char *name;
+    uint64_t count;       /* cases 1..count */
+    uint64_t quick, full; /* how many of them are played, at most */
+    /* Makes the plan's fault case n; the context is the plan's. */
+    void (*set)(void *ctx, uint64_t n);
+    /* Whether it happened at all: a case may lie behind the end of its life. */
+    int (*struck)(void *ctx);
+    struct life_plan plan;
+};
+
+void anomaly_run(const struct anomaly_cases *c);
+/* A test's teardown: says which case was on. */
+int anomaly_after(void **state);
+
+#endif
