@@ -3,13 +3,15 @@
 
 #include "daemon/request.h"
 #include "protocol/base/check.h"
+#include "protocol/group.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void
 malice_start(struct malice *m, struct wiretap *w, uint16_t self, uint16_t victim)
 {
-    *m = (struct malice){.c = w->c, .w = w, .self = self, .victim = victim, .ctr = 1000000};
+    *m = (struct malice){.c = w->c, .w = w, .self = self, .victim = victim};
     m->aes = qr_aes_new();
     QR_ASSERT(m->aes != NULL);
 }
@@ -62,7 +64,7 @@ malice_open(struct malice *m, uint8_t ret_sid[static 32])
 {
     struct qr_party *p = m->c->p[m->self].party;
     const struct qr_key_pub *k = &p->key[m->key].key->pub;
-    struct qr_ctl_start st = {.epoch = k->epoch, .B = 4, .ctr = ++m->ctr};
+    struct qr_ctl_start st = {.epoch = k->epoch, .B = 4, .ctr = ++p->batch_ctr};
     struct qr_batch_id id;
     uint8_t buf[QR_CTL_START_LEN];
     struct qr_buf b = qr_buf_over(buf, sizeof buf);
@@ -173,4 +175,91 @@ malice_wait(struct malice *m, size_t from, const uint8_t sid[static 32], size_t 
         cluster_turn(m->c);
     }
     return malice_reply(m, from, sid);
+}
+
+void
+malice_demand(struct cluster *c, uint16_t owner, uint16_t mask)
+{
+    struct qr_party *p = c->p[owner].party;
+    struct qr_pool_id id = {.set_mask = mask, .owner = owner};
+
+    memcpy(id.key_id, p->key[0].key->pub.key_id, 32);
+    for (uint16_t i = 1; i <= c->n; i++) {
+        p->peer[i].batch_after = 0; /* a second of not asking a peer that refused */
+    }
+    qr_batch_demand(p, 0, mask, qr_pool_ready(p->pool, &id) + 1);
+}
+
+void
+malice_readmit(struct cluster *c, uint16_t i, uint16_t j)
+{
+    static unsigned number;
+    char cmd[512], cid[65];
+
+    qr_hex_encode(qr_view_of(c->cluster, 32), cid);
+    (void)snprintf(cmd, sizeof cmd,
+                   "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\","
+                   "\"id\":\"readmission-%06u\",\"issued_ms\":%llu,\"expires_ms\":%llu,"
+                   "\"cmd\":\"readmit\",\"pair\":[%u,%u]}",
+                   cid, number++, (unsigned long long)c->wall_ms,
+                   (unsigned long long)c->wall_ms + 60000, i, j);
+    struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .n_stamps = 1};
+    ask.body = qr_view_str(cmd);
+    ask.stamps[0] = cluster_stamp(c->admin, cmd, 2);
+    const struct qr_answer *a = cluster_wait(c, cluster_ask(c, i, 1, &ask), 3000);
+    QR_ASSERT(a != NULL && a->error == QR_OK);
+    for (int k = 0; k < 20; k++) {
+        cluster_turn(c);
+    }
+    QR_ASSERT(cluster_until(c, 20000, cluster_linked, NULL) && malice_nobody_retired(c));
+}
+
+int
+malice_signs(struct cluster *c, size_t at, const uint8_t pk[static 33], uint16_t *ret_signers)
+{
+    static char body[4096];
+    static unsigned number;
+    char id[40];
+    qr_pt P;
+
+    (void)snprintf(id, sizeof id, "after-the-malice-%06u", number++);
+    cluster_body(c, pk, id, "", 1, "sha256", body, sizeof body);
+    const struct qr_answer *a = cluster_wait(c, cluster_sign(c, at, body), 12000);
+    if (!a || a->error != QR_OK || !a->is_signed || qr_pt_parse(&P, pk) != QR_OK ||
+        qr_ecdsa_verify(&P, a->sgn.sigs[0].digest, a->sgn.sigs[0].rs) != QR_OK) {
+        return 0;
+    }
+    *ret_signers = 0;
+    for (size_t k = 0; k < a->sgn.n_signers; k++) {
+        *ret_signers |= (uint16_t)(1u << (a->sgn.signers[k] - 1));
+    }
+    return 1;
+}
+
+static int
+count_one(void *ctx, const char *name)
+{
+    (void)name;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+int
+malice_nobody_retired(struct cluster *c)
+{
+    for (size_t i = 1; i <= c->n; i++) {
+        unsigned records = 0;
+        if (!c->p[i].alive) {
+            continue;
+        }
+        for (uint16_t j = 1; j <= c->n; j++) {
+            if (c->p[i].party->peer[j].retired) {
+                return 0;
+            }
+        }
+        if (qr_store_scan(c->p[i].store, QR_TABLE_PAIR, count_one, &records) != QR_OK || records) {
+            return 0;
+        }
+    }
+    return 1;
 }

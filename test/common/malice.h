@@ -18,7 +18,6 @@ struct malice {
     struct wiretap *w;
     uint16_t self, victim;
     size_t key;         /* index of the key at party self */
-    uint64_t ctr;       /* of the last batch */
     struct qr_aes *aes; /* set by malice_start */
     struct cotref ref;
 };
@@ -53,6 +52,15 @@ enum malice_reply malice_reply(const struct malice *m, size_t from, const uint8_
 /* Turns the cluster until there is a reply, or `turns` have passed. */
 enum malice_reply malice_wait(struct malice *m, size_t from, const uint8_t sid[static 32],
                               size_t turns);
+
+/* One batch more for owner's pool with the set of `mask`; by the party's own code. */
+void malice_demand(struct cluster *c, uint16_t owner, uint16_t mask);
+/* The administrators re-admit the pair i-j; all pairs are active afterwards (fails the test if not). */
+void malice_readmit(struct cluster *c, uint16_t i, uint16_t j);
+/* Asks party `at` for one signature with a key; verifies it. 1 if it came; *ret_signers: their mask. */
+int malice_signs(struct cluster *c, size_t at, const uint8_t pk[static 33], uint16_t *ret_signers);
+/* No party holds any pair retired, and none has a record of one. */
+int malice_nobody_retired(struct cluster *c);
 
 /* Pools of all parties stop being filled by themselves. */
 void malice_quiet(struct cluster *c);

@@ -54,7 +54,7 @@ struct wiretap {
     void *ctx;
     size_t n; /* events, the last WIRETAP_EVENTS of them at ev[k % WIRETAP_EVENTS] */
     struct wire_event *ev;
-    size_t sent; /* messages */
+    size_t sent;      /* messages */
     unsigned corrupt; /* so many of the next pieces of bytes on any link are damaged */
 };
 
