@@ -426,7 +426,8 @@ qr_tls_write(struct qr_tls *t, qr_view in)
 qr_view
 qr_tls_out(const struct qr_tls *t)
 {
-    return (qr_view){t->out + t->out_at, t->out_len - t->out_at};
+    /* before the first output there is no buffer to point into */
+    return t->out ? (qr_view){t->out + t->out_at, t->out_len - t->out_at} : (qr_view){NULL, 0};
 }
 
 void
