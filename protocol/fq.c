@@ -253,7 +253,7 @@ qr_fq_parse(qr_fq *ret, const uint8_t in[static 32])
     borrow = sub_borrow(&t, r[1], Q1, borrow);
     borrow = sub_borrow(&t, r[2], Q2, borrow);
     borrow = sub_borrow(&t, r[3], Q3, borrow);
-    if (!borrow) {
+    if (!qr_declassify_bit(borrow, "whether it is an encoding at all is public, see fq.h")) {
         return QR_ERR_SCALAR;
     }
     memcpy(ret->d, r, sizeof r);

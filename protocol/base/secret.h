@@ -34,6 +34,12 @@ qr_sec_eq(const void *a, const void *b, size_t n)
     return sodium_memcmp(a, b, n) == 0;
 }
 
+/*
+ * A verdict on a secret that everybody may learn, as 0 or 1: whoever branches on it says why. A
+ * function of its own file, so that no compiler joins the branch to the computation of the bit.
+ */
+int qr_declassify_bit(uint64_t bit, const char *why);
+
 static inline const uint8_t *
 qr_declassify_sec32(const struct qr_sec32 *s, const char *why)
 {

@@ -76,6 +76,9 @@ test_scope_wipes(void **state)
     assert_int_equal(wiped[1], 2);
     assert_int_equal(wiped[2], 1);
     assert_ptr_equal(qr_declassify_sec32(&s, "a test"), s.b);
+    assert_int_equal(qr_declassify_bit(0, "a test"), 0);
+    assert_int_equal(qr_declassify_bit(1, "a test"), 1);
+    assert_int_equal(qr_declassify_bit(UINT64_C(1) << 63, "a test"), 1);
     qr_wipe_qr_sec32(&s);
     qr_wipe_qr_sec16(&t);
     assert_memory_equal(&s, zero, sizeof s);
