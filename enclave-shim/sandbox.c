@@ -139,6 +139,12 @@ static const int plain_calls[] = {
 /* Bits of open(2) that make or change something. */
 #define OPEN_WRITES ((scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
 
+/* What a thread shares, and the namespaces that it must not leave. */
+#define CLONE_SHARED ((scmp_datum_t)(CLONE_THREAD | CLONE_VM))
+#define CLONE_AWAY                                                                                 \
+    ((scmp_datum_t)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |  \
+                    CLONE_NEWPID | CLONE_NEWNET))
+
 struct conditional {
     uint32_t action;
     int call;
@@ -150,11 +156,11 @@ static int
 add_conditional(scmp_filter_ctx f)
 {
     const struct conditional rules[] = {
-        /* threads, not processes; the flags of clone3 are out of a filter's sight */
+        /* threads of ours, not processes; the flags of clone3 are out of a filter's sight */
         {SCMP_ACT_ALLOW,
          SCMP_SYS(clone),
          1,
-         {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)}},
+         {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_SHARED | CLONE_AWAY, CLONE_SHARED)}},
         {SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, {{0}}},
         /* no executable memory */
         {SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
