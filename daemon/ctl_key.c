@@ -207,9 +207,17 @@ append_line(const struct qr_ctl *c, const char *doc, const char *line)
         return qr_ctl_fail(c, QR_EXIT_USAGE, "%s: the name is too long", doc);
     }
     FILE *f = fopen(name, "ae");
-    if (!f || fprintf(f, "%s\n", line) < 0 || fflush(f) != 0 || fsync(fileno(f)) != 0 ||
-        fclose(f) != 0) {
+    if (!f) {
         return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", name, strerror(errno));
+    }
+    int ok = fprintf(f, "%s\n", line) > 0 && fflush(f) == 0 && fsync(fileno(f)) == 0;
+    int why = errno; /* of the first that failed; what closing says after that is no news */
+    if (fclose(f) != 0 && ok) {
+        ok = 0;
+        why = errno;
+    }
+    if (!ok) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", name, strerror(why));
     }
     return QR_EXIT_OK;
 }

@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -299,6 +300,42 @@ test_stamp(void **state)
     write_file("doc.stamps", "nonsense\n", 9);
     assert_int_equal(run("stamp", "--key @/k3 @/doc"), QR_EXIT_CONFIG);
     assert_int_equal(run("stamp", "--key @/k3 -"), QR_EXIT_USAGE);
+}
+
+static size_t
+open_files(void)
+{
+    size_t n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        n += fcntl(fd, F_GETFD) != -1;
+    }
+    return n;
+}
+
+/* A stamp that does not fit on the disk: the error is that of writing, and the file is closed. */
+static void
+test_stamp_disk_full(void **state)
+{
+    struct rlimit old, full;
+    struct stat st;
+
+    (void)state;
+    write_file("doc", "exact bytes\n", 12);
+    assert_int_equal(run("key new", "--scheme ed25519 --out @/k"), 0);
+    assert_int_equal(run("key new", "--scheme ed25519 --out @/k2"), 0);
+    assert_int_equal(run("stamp", "--key @/k @/doc"), 0);
+    assert_int_equal(stat(path_of("doc.stamps"), &st), 0);
+    size_t before = open_files();
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    full = (struct rlimit){.rlim_cur = (rlim_t)st.st_size, .rlim_max = old.rlim_max};
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &full) == 0);
+    int code = run("stamp", "--key @/k2 @/doc");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(code, QR_EXIT_CONFIG);
+    says("doc.stamps: File too large");
+    assert_int_equal(open_files(), before);
+    /* there is room again */
+    assert_int_equal(run("stamp", "--key @/k2 @/doc"), 0);
 }
 
 /* ---- documents ---- */
@@ -772,8 +809,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_keys),           CASE(test_stamp), CASE(test_roster),     CASE(test_policy),
-        CASE(test_party_commands), CASE(test_sign),  CASE(test_sign_usage),
+        CASE(test_keys),   CASE(test_stamp),      CASE(test_stamp_disk_full),
+        CASE(test_roster), CASE(test_policy),     CASE(test_party_commands),
+        CASE(test_sign),   CASE(test_sign_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
