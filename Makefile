@@ -30,8 +30,8 @@ BUILD ?= build/$(CONF)
 # The release binaries stand where README says; those of other configurations beside their objects.
 BIN   := $(if $(filter build/release,$(BUILD)),build/bin,$(BUILD)/bin)
 
-ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz),)
-$(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz)
+ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz msan),)
+$(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz, msan)
 endif
 ifeq ($(wildcard .git),)
 SOURCE_DATE_EPOCH ?= 0
@@ -73,6 +73,8 @@ HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(PROBED_HARD)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SAN_tsan := -fsanitize=thread
 SAN_cov  := --coverage
+# clang's; for `make ctime` alone, because it must not see uninstrumented libraries (test/ctime).
+SAN_msan := -fsanitize=memory
 SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 OPT_release := -O2 $(HARD)
 OPT_debug   := -O0
@@ -80,6 +82,7 @@ OPT_verify  := -O1 -DQR_VERIFY_BUILD=1
 OPT_asan    := -O1 -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fno-omit-frame-pointer
 OPT_cov     := -O0
+OPT_msan    := -O2 -fno-omit-frame-pointer -include test/ctime/msan.h
 OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_VERIFY_BUILD=1
 
 # Flags that generated code gets as well; WARN is for our own files only.
@@ -204,7 +207,10 @@ SIM_DISK_WRAP := $(addprefix -Wl$(comma)--wrap=,stat lstat open fchmod close fsy
 SIM_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out test/sim/test_%.c,$(wildcard test/sim/*.c)))
 SIM_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_net_new qr_net_reserve qr_net_commit qr_net_cancel \
     qr_net_send qr_presign_start qr_presign_work qr_cot_recv qr_pairs_retire qr_state_put qr_pool_add \
-    qr_pool_take qr_pool_drop_parties qr_sign_share qr_policy_check_stamp)
+    qr_pool_take qr_pool_drop_parties qr_sign_share qr_policy_check_stamp \
+    crypto_core_ristretto255_is_valid_point crypto_core_ristretto255_add \
+    crypto_core_ristretto255_sub crypto_core_ristretto255_from_hash \
+    crypto_scalarmult_ristretto255 crypto_scalarmult_ristretto255_base)
 $(BUILD)/test/sim/sim: $(SIM_OBJ) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) $(SIM_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
@@ -223,10 +229,12 @@ $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 # The constant-time test: the linker puts a wrapper before each function in these two tables.
-CTIME_SRC  := $(sort $(wildcard test/ctime/*.c))
+CTIME_SRC  := $(sort $(filter-out test/ctime/dudect%,$(wildcard test/ctime/*.c)))
 CTIME_WRAP := $(shell sed -n 's/^\([a-zA-Z0-9_]\+\) .*/-Wl,--wrap=\1/p' test/ctime/boundary test/ctime/public)
 $(BUILD)/test/ctime/ctime: $(CTIME_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(CTIME_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+$(BUILD)/test/ctime/dudect: $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard test/ctime/dudect*.c))) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lm
 
 # The calls that test/common/wiretap.c stands in front of, for the programs that use it.
 WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_send qr_store_put \
@@ -244,7 +252,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime fuzz fuzz-bins coverage nightly \
+.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -295,10 +303,16 @@ asan: ## the quick set under AddressSanitizer and UBSan
 tsan: ## the quick set under ThreadSanitizer
 	@$(MAKE) CONF=tsan check
 
-ctime: ## branches and addresses that depend on secrets, with valgrind
+# Compilers and optimisation levels; test/ctime/README.md.
+CTIME ?= gcc-O2 clang-O3
+ctime: ## what depends on secrets, as CTIME="gcc-O2 clang-O3" compile it; also gcc-O3, clang-O2, msan
 	@deploy/deps.sh dev
-	@$(MAKE) $(BUILD)/test/ctime/ctime_protocol
-	@BUILD=$(BUILD) test/ctime/run.sh
+	@SOURCES='$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))' JOBS=$(JOBS) test/ctime/run.sh $(CTIME)
+
+DUDECT ?= 2000
+dudect: ## time of secret-handling code, two classes of secrets compared; DUDECT=2000 samples a class
+	@$(MAKE) $(BUILD)/test/ctime/dudect
+	@$(BUILD)/test/ctime/dudect $(DUDECT)
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each libFuzzer target for FUZZ_SECONDS=60 (clang)

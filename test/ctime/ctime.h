@@ -1,0 +1,36 @@
+/*
+ * The parts of the constant-time test: each runs one side of the product with its secrets poisoned.
+ *
+ * What: the drivers that main() calls, and what they share.
+ * Rules: a driver ends the program with must() when the product refuses what it should do; leaks are
+ *       the tool's to report.
+ */
+#ifndef TEST_CTIME_CTIME_H
+#define TEST_CTIME_CTIME_H
+
+#include "protocol/fq.h"
+
+/* Ends the program with status 2 unless ok. */
+void must(int ok, const char *what);
+
+/* n secret bytes of a fixed stream. */
+void draw(void *p, size_t n);
+void draw_scalar(qr_fq *ret);
+/* A generator whose draws are all secret. */
+const struct qr_rng *secret_rng(void);
+
+/* The arithmetic by itself: scalars, points, bit matrices, GF(2^128), rows. */
+void drive_primitives(void);
+/* Base OT, PPRF, COT and RVOLE by themselves, what must fail included. */
+void drive_multiplication(void);
+/* Whole quorums: key generation, pairs, presigning and signing with t = 2 and t = 3. */
+void drive_quorum(void);
+/* Key records, sealing, identity keys, generators. */
+void drive_keeping(void);
+/* Whole daemons over real links: key generation, signing, a restart. */
+void drive_daemon(void);
+
+/* Leaks put here on purpose: 0 if there is none of that name. Each must be reported. */
+int plant(const char *name);
+
+#endif
