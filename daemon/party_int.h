@@ -167,6 +167,7 @@ struct qr_party {
     size_t batch_turn;
     uint64_t batch_ctr;
     struct qr_keygenrun keygen[QR_KEYGEN_RUNS];
+    uint64_t key_ask_at, key_ask_wait; /* when the peers are asked about pending keys again */
     struct qr_msg_in *early[QR_EARLY];
     uint64_t early_at[QR_EARLY];
 

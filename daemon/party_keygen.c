@@ -2,6 +2,8 @@
 #include "daemon/log.h"
 #include "daemon/party_int.h"
 
+#define KEY_ASK_MAX (64 * SECOND)
+
 static struct qr_keygenrun *
 find(struct qr_party *p, const uint8_t sid[32])
 {
@@ -44,11 +46,14 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
 {
     struct qr_dkg_params dp = {.self = p->self, .t = cmd->t, .n = (uint16_t)p->roster->n};
     struct qr_keygenrun *r = NULL;
-    if (p->n_keys >= QR_KEYS_MAX) {
-        return QR_ERR_TOO_LARGE;
+    size_t keys = p->n_keys;
+    for (size_t i = 0; i < QR_KEYGEN_RUNS; i++) {
+        keys += p->keygen[i].used && !p->keygen[i].persisted;
+        r = r || p->keygen[i].used ? r : &p->keygen[i];
     }
-    for (size_t i = 0; i < QR_KEYGEN_RUNS && !r; i++) {
-        r = p->keygen[i].used ? NULL : &p->keygen[i];
+    /* Every run may end as a record, and a start reads all of them. */
+    if (keys >= QR_KEYS_MAX) {
+        return QR_ERR_TOO_LARGE;
     }
     if (!r) {
         return QR_ERR_BUSY;
@@ -101,15 +106,24 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
     return QR_OK;
 }
 
-/* Persist as pending before our confirmation leaves; as active when all are in. */
+/*
+ * Persist as pending before our confirmation leaves; as active when all are in. Whatever ends the
+ * run in between, the others may have a whole key: so it is in the table from then on, and tick()
+ * asks them about it.
+ */
 static void
 advance(struct qr_party *p, struct qr_keygenrun *r)
 {
     if (qr_dkg_ready(r->m) && !r->persisted) {
         qr_err e = qr_state_save_key(p, qr_dkg_key(r->m));
         if (e == QR_OK) {
+            e = qr_state_add_key(p, qr_dkg_key(r->m));
+        }
+        if (e == QR_OK) {
             struct qr_id_signer s = {p, qr_state_sign};
             r->persisted = 1;
+            p->key_ask_wait = SECOND;
+            p->key_ask_at = p->now + SECOND;
             e = qr_dkg_confirm(r->m, &s, &p->out);
         }
         if (e != QR_OK) {
@@ -205,9 +219,21 @@ qr_keygen_tick(struct qr_party *p)
             fail(p, &p->keygen[i], QR_ERR_TIMEOUT, 0, 1);
         }
     }
+    if (p->now < p->key_ask_at) {
+        return;
+    }
+    /* One of them may get the last confirmation after it was asked; later ever more rarely. */
+    uint64_t wait = p->key_ask_wait ? 2 * p->key_ask_wait : SECOND;
+    p->key_ask_wait = wait < KEY_ASK_MAX ? wait : KEY_ASK_MAX;
+    p->key_ask_at = p->now + p->key_ask_wait;
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self && qr_net_is_up(p->net, i)) {
+            qr_keygen_sync(p, i);
+        }
+    }
 }
 
-/* A crash between our confirmation and the last of the others' leaves a pending key: ask. */
+/* An end between our confirmation and the last of the others' leaves a pending key: ask. */
 void
 qr_keygen_sync(struct qr_party *p, uint16_t peer)
 {

@@ -220,7 +220,8 @@ static int
 others_done(struct cluster *c, void *ctx)
 {
     for (size_t i = 1; i <= 3; i++) {
-        if (i != *(size_t *)ctx && c->p[i].party->n_keys == 0) {
+        const struct qr_party *p = c->p[i].party;
+        if (i != *(size_t *)ctx && (p->n_keys == 0 || p->key[0].key->state != QR_KEY_ACTIVE)) {
             return 0;
         }
     }
@@ -234,31 +235,39 @@ victim_active(struct cluster *c, void *ctx)
     return p->n_keys == 1 && p->key[0].key->state == QR_KEY_ACTIVE;
 }
 
+/* Begins a key and stops where one party has confirmed without having the others' confirmations. */
+static size_t
+first_to_confirm(struct cluster *c, const char *id)
+{
+    char cmd[1024];
+    command(c, id, "\"cmd\":\"keygen\",\"t\":2", cmd, sizeof cmd);
+    struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .n_stamps = 1};
+    ask.body = qr_view_str(cmd);
+    ask.stamps[0] = cluster_stamp(c->admin, cmd, 2);
+    (void)cluster_ask(c, 1, 1, &ask);
+    for (int k = 0; k < 20000; k++) {
+        c->now += MS;
+        c->wall_ms++;
+        for (size_t i = 1; i <= 3; i++) {
+            (void)qr_party_step(c->p[i].party, c->now, c->wall_ms);
+            if (c->p[i].party->keygen[0].persisted) {
+                return i;
+            }
+        }
+    }
+    fail_msg("nobody confirmed");
+    return 0;
+}
+
 /* A crash after our confirmation left and before the others' arrived: pending, then activated. */
 static void
 test_crash_in_keygen(void **state)
 {
     struct cluster c;
-    char cmd[1024];
     (void)state;
     cluster_start(&c, 3, NULL);
-    command(&c, "keygen-with-a-crash1", "\"cmd\":\"keygen\",\"t\":2", cmd, sizeof cmd);
-    struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .n_stamps = 1};
-    ask.body = qr_view_str(cmd);
-    ask.stamps[0] = cluster_stamp(c.admin, cmd, 2);
-    (void)cluster_ask(&c, 1, 1, &ask);
-    /* Whoever is the first to have persisted and confirmed, without the others' confirmations. */
-    size_t victim = 0;
-    for (int k = 0; k < 20000 && !victim; k++) {
-        c.now += MS;
-        c.wall_ms++;
-        for (size_t i = 1; i <= 3 && !victim; i++) {
-            (void)qr_party_step(c.p[i].party, c.now, c.wall_ms);
-            victim = c.p[i].party->keygen[0].persisted ? i : 0;
-        }
-    }
-    assert_int_not_equal(victim, 0);
-    assert_int_equal(c.p[victim].party->n_keys, 0);
+    size_t victim = first_to_confirm(&c, "keygen-with-a-crash1");
+    assert_int_equal(c.p[victim].party->key[0].key->state, QR_KEY_PENDING);
     cluster_kill(&c, victim);
     assert_true(cluster_until(&c, 3000, others_done, &victim));
     cluster_boot(&c, victim);
@@ -269,6 +278,31 @@ test_crash_in_keygen(void **state)
     memcpy(pk, c.p[victim].party->key[0].key->pub.pk, 33);
     assert_true(cluster_until(&c, 20000, cluster_linked, NULL));
     assert_true(signs(&c, victim, pk, "by-the-one-that-died", "sha256"));
+    cluster_stop(&c);
+}
+
+/*
+ * The same, but it is a peer that is lost, and we live on: the key that the others may have announced
+ * must come to be active here without a restart.
+ */
+static void
+test_peer_lost_in_keygen(void **state)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    (void)state;
+    cluster_start(&c, 3, NULL);
+    size_t victim = first_to_confirm(&c, "keygen-and-a-loss-01");
+    struct qr_party *p = c.p[victim].party;
+    c.p[victim].frozen = 1;
+    assert_true(cluster_until(&c, 3000, others_done, &victim));
+    qr_keygen_kill(p, (uint16_t)(victim == 1 ? 2 : 1));
+    assert_int_equal(p->keygen[0].used, 0);
+    c.p[victim].frozen = 0;
+    assert_true(cluster_until(&c, 5000, victim_active, &victim));
+    memcpy(pk, p->key[0].key->pub.pk, 33);
+    assert_true(cluster_until(&c, 20000, cluster_linked, NULL));
+    assert_true(signs(&c, victim, pk, "by-the-one-that-lost", "sha256"));
     cluster_stop(&c);
 }
 
@@ -339,6 +373,7 @@ main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_rolled_back_store),
         cmocka_unit_test(test_crash_in_keygen),
+        cmocka_unit_test(test_peer_lost_in_keygen),
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_software_key_under_a_strict_policy),
     };
