@@ -57,8 +57,8 @@ endif
 $(PROBE): deploy/probe.sh deploy/deps.sh $(wildcard /var/lib/dpkg/status)
 	@mkdir -p $(@D)
 	@deploy/deps.sh build
-	@deploy/probe.sh '$(CC)' > $@.new
-	@cmp -s $@.new $@ && rm $@.new && touch $@ || mv $@.new $@
+	@new=$@.$$$$; deploy/probe.sh '$(CC)' > $$new || { rm -f $$new; exit 1; }; \
+	 cmp -s $$new $@ && rm $$new && touch $@ || mv $$new $@
 
 # ---- flags ----------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
