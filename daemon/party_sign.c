@@ -276,10 +276,11 @@ next_set(struct qr_party *p, struct qr_signrun *r)
         char text[200];
         (void)snprintf(text, sizeof text, "too few parties can sign%s%s",
                        r->reason[0] ? "; last: " : "", r->reason);
-        qr_err e = r->last_err == QR_ERR_TIMEOUT || r->last_err == QR_OK ||
-                           qr_err_class(r->last_err) != QR_CLASS_AUTH
-                       ? QR_ERR_QUORUM
-                       : r->last_err;
+        /* A refusal that a new try would meet again is the client's to hear. */
+        qr_err e =
+            r->last_err == QR_ERR_REPLAY_CONFLICT || qr_err_class(r->last_err) == QR_CLASS_AUTH
+                ? r->last_err
+                : QR_ERR_QUORUM;
         refuse(p, r, e, e == QR_ERR_QUORUM ? 0 : r->last_party, text);
         return;
     }
@@ -486,7 +487,9 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
     e = begin(p, to, body, stamps[0], &r);
     if (e != QR_OK) {
         qr_replay_fail(p->replay, v->slot);
-        qr_party_answer_error(p, to, e, 0, "too many requests are in flight; try again");
+        qr_party_answer_error(p, to, e, 0,
+                              e == QR_ERR_BUSY ? "too many requests are in flight; try again"
+                                               : qr_err_text(e));
         return;
     }
     next_set(p, r);
@@ -535,7 +538,7 @@ sign_as_member(struct qr_party *p, uint16_t from, const struct qr_ctl_sign *m, c
     return QR_OK;
 }
 
-/* What a peer may know of a refusal: its class, not its cause. */
+/* What a peer may know of a refusal: its class, not its cause, unless the client can mend it. */
 static uint16_t
 coarse(qr_err e)
 {
@@ -544,6 +547,9 @@ coarse(qr_err e)
     }
     if (e == QR_ERR_CONSUMED) {
         return QR_ERR_NO_PRESIGS;
+    }
+    if (e == QR_ERR_EXPIRED || e == QR_ERR_NOT_YET_VALID || e == QR_ERR_REPLAY_CONFLICT) {
+        return (uint16_t)e;
     }
     return qr_err_class(e) == QR_CLASS_AUTH ? QR_ERR_POLICY_DENIED : QR_ERR_NOT_READY;
 }
