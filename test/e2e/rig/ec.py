@@ -63,11 +63,12 @@ class Curve:
         return self._affine(self._mul(k, point))
 
     def mul_base(self, k):
-        if self.table is None:  # 2^i G, affine
-            self.table, row = [], (*self.g, 1)
+        if self.table is None:  # 2^i G, affine; whole before any other thread sees it
+            table, row = [], (*self.g, 1)
             for _ in range(256):
-                self.table.append((*self._affine(row), 1))
+                table.append((*self._affine(row), 1))
                 row = self._double(row)
+            self.table = table
         acc = (0, 1, 0)
         for i in range(256):
             if k >> i & 1:

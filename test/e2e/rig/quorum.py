@@ -94,12 +94,13 @@ class Daemon:
 
     def __init__(self, name, config, log):
         self.name, self.config, self.log_path, self.process = name, config, log, None
+        self.env = {}  # beside ours
 
     def spawn(self, preexec=die_with_parent):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([program(self.name), "--config", self.config],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=preexec)
+                                            preexec_fn=preexec, env={**os.environ, **self.env})
 
     def running(self):
         return self.process is not None and self.process.poll() is None
