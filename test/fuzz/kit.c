@@ -178,7 +178,7 @@ line(void *ctx, const char *text, size_t len)
     json_error_t why;
     (void)ctx;
     FUZZ_MUST(!memchr(text, '\n', len) && !memchr(text, '\r', len));
-    json_t *j = json_loadb(text, len, 0, &why);
+    json_t *j = json_loadb(text, len, JSON_ALLOW_NUL, &why);
     FUZZ_MUST(j != NULL);
     json_decref(j);
 }
