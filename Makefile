@@ -243,6 +243,12 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
 
+# Put before libc in the daemons that test/e2e/fault_*.py torment; not of the sanitizers.
+INTERPOSE := $(BUILD)/test/e2e/rig/interpose.so
+$(INTERPOSE): test/e2e/rig/interpose.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -shared $(WARN) -o $@ $< -ldl -lpthread
+
 $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
@@ -269,7 +275,7 @@ help: ## show this list
 deps: ## install the Debian packages that are missing (needs root or sudo)
 	@deploy/deps.sh build
 
-tests: $(TEST_BIN)
+tests: $(TEST_BIN) $(BUILD)/test/e2e/rig/interpose.so
 
 test: all tests ## build and run every test: units, model, end to end
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run $(TESTS)
