@@ -99,8 +99,9 @@ qr_signer_read(const struct qr_json_at *at, char ret_name[static QR_NAME_MAX],
     }
     qr_err e = qr_pubkey_new(&k, ret_pub);
     if (e != QR_OK) {
-        return qr_json_fail(at, e, e == QR_ERR_POINT ? "key is not a %s public key" : "%s: failed",
-                            qr_scheme_name(k.scheme));
+        return e == QR_ERR_POINT
+                   ? qr_json_fail(at, e, "key is not a %s public key", qr_scheme_name(k.scheme))
+                   : qr_json_fail(at, e, "%s", qr_err_text(e));
     }
     memcpy(ret_name, name.p, name.len);
     ret_name[name.len] = 0;

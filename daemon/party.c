@@ -312,6 +312,7 @@ qr_party_new(const struct qr_party_cfg *cfg, const struct qr_party_env *env, uin
     struct qr_replay_limits cmd = {4096, 4096, 4096};
     err_text[0] = '\0';
     if (!p) {
+        (void)snprintf(err_text, err_cap, "%s", qr_err_text(QR_ERR_NO_MEMORY));
         return QR_ERR_NO_MEMORY;
     }
     p->cfg = *cfg;

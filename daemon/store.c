@@ -447,6 +447,9 @@ qr_store_open(const char *path, struct qr_tee *tee, struct qr_store **ret, int *
     if (e == QR_OK) {
         e = fresh ? start_new(s) : check_all(s);
         if (e != QR_OK) {
+            if (!s->error[0]) {
+                (void)fail(s, e, "%s", qr_err_text(e));
+            }
             /* SQLite's own explanations name the file already. */
             EXPLAIN("%s%s%s", strstr(s->error, path) ? "" : path,
                     strstr(s->error, path) ? "" : ": ", s->error);
@@ -630,12 +633,16 @@ qr_store_commit(struct qr_store *s, const struct qr_store_change *c, size_t n)
     if (s->dead) {
         return QR_ERR_STORE; /* the first failure's explanation stands */
     }
+    s->error[0] = 0;
     QR_TRY(check_changes(s, c, n));
     if (next_init(s, c, n, &x) != QR_OK) {
         return fail(s, QR_ERR_NO_MEMORY, "out of memory");
     }
     qr_err e = write_all(s, c, n, &x);
     if (e != QR_OK) {
+        if (!s->error[0]) {
+            (void)fail(s, e, "%s", qr_err_text(e));
+        }
         qr_db_rollback(s->db);
         s->dead = 1;
         qr_free(x.rows.row);

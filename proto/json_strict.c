@@ -6,6 +6,7 @@
 
 #include "protocol/base/check.h"
 #include "protocol/base/enc.h"
+#include "protocol/base/mem.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -168,6 +169,20 @@ scan_text(struct qr_json *j, qr_view text, size_t max_values)
     return QR_OK;
 }
 
+/*
+ * jansson does not look at every allocation of its own: where a buffer cannot grow, the character that
+ * needed the room is dropped, and 1000000 is read as 100000 without an error. So we look.
+ */
+static _Thread_local int no_memory;
+
+static void *
+take(size_t n)
+{
+    void *p = qr_lib_alloc(n);
+    no_memory |= !p;
+    return p;
+}
+
 qr_err
 qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text, size_t err_cap)
 {
@@ -181,11 +196,14 @@ qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_te
         return fail_text(&j, QR_ERR_MALFORMED, "empty where JSON was expected");
     }
     QR_TRY(scan_text(&j, text, max_values));
+    json_set_alloc_funcs(take, qr_lib_free);
+    no_memory = 0;
     j.root = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &e);
+    if (no_memory) {
+        json_decref(j.root); /* whatever it is, it need not be the text; takes NULL */
+        return fail_text(&j, QR_ERR_NO_MEMORY, "out of memory");
+    }
     if (!j.root) {
-        if (json_error_code(&e) == json_error_out_of_memory) {
-            return fail_text(&j, QR_ERR_NO_MEMORY, "out of memory");
-        }
         /* jansson quotes what it stumbled over */
         char clean[JSON_ERROR_TEXT_LENGTH];
         size_t i = 0;

@@ -65,6 +65,19 @@ block_new(size_t n)
     return h + 1;
 }
 
+void *
+qr_lib_alloc(size_t n)
+{
+    int (*gate)(size_t) = atomic_load(&alloc_gate);
+    return gate && !gate(n) ? NULL : malloc(n);
+}
+
+void
+qr_lib_free(void *p)
+{
+    free(p);
+}
+
 static struct head *
 head_of(void *p)
 {

@@ -24,6 +24,12 @@ void *qr_realloc(void *p, size_t n);
 /* Returns NULL always: p = qr_free(p). Takes NULL. */
 void *qr_free(void *p);
 char *qr_strdup(const char *s);
+/*
+ * For the allocator hooks of libraries: malloc and free behind the gate. Not zeroed, aligned as malloc
+ * aligns, not in qr_alloc_stats.
+ */
+void *qr_lib_alloc(size_t n);
+void qr_lib_free(void *p);
 /* Bytes asked for and blocks now on the heap. */
 void qr_alloc_stats(size_t *ret_bytes, size_t *ret_blocks);
 /*
