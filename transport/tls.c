@@ -394,11 +394,8 @@ qr_tls_read(struct qr_tls *t, uint8_t *out, size_t cap, size_t *ret_n)
     while (at < cap) {
         int rc = SSL_read_ex(t->ssl, out + at, cap - at, &n);
         if (rc != 1) {
-            /* Bytes already decrypted come first; the failure comes again with the next call. */
-            qr_err e = at > 0 ? QR_OK : failure(t, rc);
-            if (e != QR_OK) {
-                return e;
-            }
+            /* At once, also behind bytes that came: nobody would ask again, and the alert is out. */
+            QR_TRY(failure(t, rc));
             break;
         }
         at += n;
