@@ -193,6 +193,9 @@ $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(FUZZ_LIB) $(TEST_LIB) $
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer $(addprefix -Wl$(COMMA)--wrap=,madvise $(FUZZ_WRAP_$*)) \
 	    -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
+$(BUILD)/test/fuzz/seeds: $(BUILD)/test/fuzz/seeds.o $(FUZZ_LIB) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
+
 # Tests of the gateway and of the command line link those programs' own objects as well.
 $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
@@ -219,7 +222,7 @@ $(BUILD)/test/sim/test_%: $(BUILD)/test/sim/test_%.o $(SIM_DISK) $(TEST_LIB) $(L
 
 # A life in which one thing fails; see test/daemon/anomaly_life.h.
 ANOMALY      := $(patsubst %.c,$(BUILD)/%.o,$(wildcard test/daemon/anomaly_*.c))
-ANOMALY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_locked_alloc qr_sign_share \
+ANOMALY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_locked_alloc qr_lib_alloc qr_lib_free qr_sign_share \
     crypto_scalarmult_ristretto255 crypto_scalarmult_ristretto255_base \
     $(addprefix crypto_core_ristretto255_,from_hash add sub is_valid_point))
 $(BUILD)/test/daemon/test_anomaly_%: $(BUILD)/test/daemon/test_anomaly_%.o $(ANOMALY) $(SIM_DISK) $(TEST_LIB) $(LIB)

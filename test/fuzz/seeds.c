@@ -1,0 +1,433 @@
+/*
+ * Writes the named seeds of the fuzz targets: one good encoding of each thing that a parser reads, and
+ * scripts that take the stateful targets through an honest run. `make fuzz-seeds`.
+ *
+ * usage: seeds FOLDER. Files are FOLDER/TARGET/NAME; those that targets found have hashes for names
+ * and are not touched.
+ */
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/ctl_check.h"
+#include "daemon/descriptor.h"
+#include "daemon/keyjson.h"
+#include "proto/boundary.h"
+#include "proto/wire.h"
+#include "protocol/base/enc.h"
+#include "protocol/base/hash.h"
+#include "test/common/documents.h"
+#include "test/common/fakekey.h"
+#include "test/common/parties.h"
+#include "test/fuzz/fuzz.h"
+#include "transport/frame.h"
+#include "transport/hello.h"
+#include "transport/zip.h"
+
+#include <sys/stat.h>
+
+static const char *root;
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    (void)data;
+    return (int)size;
+}
+
+/* choice < 0: the target takes none. */
+static void
+seed(const char *target, const char *name, int choice, qr_view v)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", root, target);
+    (void)mkdir(path, 0755);
+    (void)snprintf(path, sizeof path, "%s/%s/%s", root, target, name);
+    FILE *f = fopen(path, "w");
+    FUZZ_MUST(f);
+    if (choice >= 0) {
+        FUZZ_MUST(putc(choice, f) != EOF);
+    }
+    FUZZ_MUST(v.len == 0 || fwrite(v.p, v.len, 1, f) == 1);
+    FUZZ_MUST(fclose(f) == 0);
+}
+
+static void
+text(const char *target, const char *name, int choice, const char *s)
+{
+    seed(target, name, choice, qr_view_str(s));
+}
+
+/* Hex digits and spaces. */
+static void
+bytes(const char *target, const char *name, const char *hex)
+{
+    uint8_t b[1024];
+    size_t n = 0, k = 0;
+    for (const char *p = hex; *p; p++) {
+        if (*p != ' ') {
+            unsigned d = (unsigned)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+            FUZZ_MUST(d < 16 && n < sizeof b);
+            b[n] = (uint8_t)(k % 2 ? b[n] << 4 | d : d);
+            n += k++ % 2;
+        }
+    }
+    seed(target, name, -1, qr_view_of(b, n));
+}
+
+/* ---- messages and frames -------------------------------------------------------------------- */
+
+static void
+messages(void)
+{
+    static const enum qr_msg types[] = {QR_MSG_PAIR1, QR_MSG_DKG4, QR_MSG_SIGN_REQUEST,
+                                        QR_MSG_PRESIGN_DONE};
+    uint8_t mem[8192], packed[8192];
+    char name[32];
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct qr_envelope e = {.type = types[i], .from = 1, .to = 2, .epoch = (uint32_t)i,
+                                .seq = 1 + i * 200, .payload = qr_view_str("payload")};
+        struct qr_buf b = qr_buf_over(mem, sizeof mem);
+        memset(e.sid, 7, 32);
+        FUZZ_MUST(qr_wire_encode(&e, &b) == QR_OK);
+        (void)snprintf(name, sizeof name, "type-%d", (int)types[i]);
+        seed("wire", name, -1, qr_buf_view(&b));
+    }
+
+    struct qr_buf items = qr_buf_over(mem, sizeof mem);
+    qr_buf_put(&items, (uint8_t[QR_FRAME_HEAD_LEN]){0}, QR_FRAME_HEAD_LEN);
+    qr_buf_put64(&items, 3);
+    qr_buf_put32(&items, 5);
+    qr_buf_put(&items, "hello", 5);
+    qr_buf_put32(&items, QR_ITEM_ZSTD | 4);
+    qr_buf_put(&items, "zstd", 4);
+    qr_frame_head_put(mem, QR_FRAME_DATA, items.len - QR_FRAME_HEAD_LEN);
+    seed("frame", "data", 0, qr_buf_view(&items));
+
+    struct qr_zip *z = qr_zip_new(1);
+    memset(mem, 'a', 300);
+    size_t n = qr_zip_pack(z, qr_view_of(mem, 300), packed);
+    FUZZ_MUST(z && n > 0);
+    seed("frame", "packed", 1, qr_view_of(packed, n));
+    qr_zip_free(z);
+
+    struct test_identity id;
+    test_identity_make(&id, 1);
+    struct qr_id_signer signer = test_signer(&id);
+    struct qr_hello h = {.index = 1, .role = QR_ROLE_CLIENT, .platform = QR_PLATFORM_SIM};
+    struct qr_binding binding = {.exporter = {1}};
+    FUZZ_MUST(qr_hello_make(&h, &binding, &signer, mem) == QR_OK);
+    seed("frame", "hello", 2, qr_view_of(mem, QR_HELLO_LEN));
+}
+
+static void
+control(void)
+{
+    static uint8_t mem[QR_CTL_SIGN_MAX];
+    static const uint8_t ids[2 * QR_PRESIG_ID_LEN] = {1}, shares[96] = {2}, confirm[3 * 64] = {3};
+    struct fakekey k;
+    struct qr_key rec = {.self = 2, .state = QR_KEY_ACTIVE};
+    struct qr_buf b;
+
+#define CTL(number, name, ...)                                                                     \
+    do {                                                                                           \
+        struct qr_ctl_##name m = __VA_ARGS__;                                                      \
+        b = qr_buf_over(mem, sizeof mem);                                                          \
+        qr_ctl_put_##name(&b, &m);                                                                 \
+        FUZZ_MUST(b.err == QR_OK);                                                                 \
+        seed("control", #name, number, qr_buf_view(&b));                                           \
+    } while (0)
+    CTL(0, sign, {.attempt = 1, .set_mask = 3, .n = 2, .presig_ids = ids,
+                  .body = qr_view_str("{}"), .stamp = {qr_view_str("c3Q")}, .n_stamps = 1});
+    CTL(1, share, {.attempt = 1, .n = 1, .shares = shares});
+    CTL(2, admin, {.body = qr_view_str("{}"), .stamp = {qr_view_str("a"), qr_view_str("b")},
+                   .n_stamps = 2});
+    CTL(3, start, {.set_mask = 3, .B = 4, .ctr = 1});
+    CTL(4, retire, {.lo = 1, .hi = 2, .by = 1});
+    CTL(5, store, {.boot_counter = 1, .serial = 2});
+    CTL(6, key, {.tell = 1, .n = 3, .confirm = confirm});
+    CTL(6, key, {.tell = 0});
+#undef CTL
+    const uint8_t zero[32] = {0};
+    fakekey_make(&k, 2, 3, 1, zero, zero, zero, 0);
+    rec.pub = k.pub;
+    FUZZ_MUST(qr_fq_parse(&rec.share, k.secret) == QR_OK);
+    seed("control", "record", 7, qr_view_of(mem, qr_key_encode(&rec, mem)));
+}
+
+static void
+boundary(void)
+{
+    struct qr_answer_sig sigs[2] = {{.rs = {1}, .recid = 1}, {.rs = {2}}};
+    const struct qr_ask asks[] = {
+        {.id = 1, .what = QR_ASK_SIGN, .body = qr_view_str("{\"v\":1}"), .n_stamps = 2,
+         .stamps = {qr_view_str("c3Q"), qr_view_str("c3R")},
+         .traceparent = qr_view_str("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
+        {.id = 2, .what = QR_ASK_QUERY, .query = QR_QUERY_ATTESTATION,
+         .body = qr_view_of(sigs[0].rs, 32)},
+        {.id = 300, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .body = qr_view_str("{}"),
+         .n_stamps = 1, .stamps = {qr_view_str("c3Q")}},
+        {.id = 4, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_DRAIN},
+    };
+    const struct qr_answer answers[] = {
+        {.id = 1, .is_signed = 1, .rule = qr_view_str("r1"),
+         .sgn = {.n_sigs = 2, .sigs = sigs, .n_signers = 2, .signers = {1, 3}, .insecure_sim = 1,
+                 .moves = 1, .move_reason = qr_view_str("party 2: slow"), .micros = 9, .bytes = 8}},
+        {.id = 2, .json = qr_view_str("{}"), .text = qr_view_str("# text")},
+        {.id = 3, .error = QR_ERR_POLICY_DENIED, .party = 2, .detail = qr_view_str("no"),
+         .rule = qr_view_str("r2")},
+    };
+    struct qr_dbuf d, all;
+    char name[32];
+
+    qr_dbuf_init(&all, 1 << 20);
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        qr_dbuf_init(&d, 1 << 20);
+        FUZZ_MUST(qr_ask_put(&d, &asks[i]) == QR_OK && qr_ask_put(&all, &asks[i]) == QR_OK);
+        (void)snprintf(name, sizeof name, "ask-%zu", i);
+        seed("boundary", name, 0, qr_view_of(d.p + 4, d.len - 4));
+        qr_dbuf_free(&d);
+    }
+    seed("boundary", "stream", 2, qr_view_of(all.p, all.len));
+    qr_dbuf_free(&all);
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        qr_dbuf_init(&d, 1 << 20);
+        FUZZ_MUST(qr_answer_put(&d, &answers[i]) == QR_OK);
+        (void)snprintf(name, sizeof name, "answer-%zu", i);
+        seed("boundary", name, 1, qr_view_of(d.p + 4, d.len - 4));
+        seed("ctl_http", name, 2, qr_view_of(d.p, d.len));
+        qr_dbuf_free(&d);
+    }
+}
+
+/* ---- documents ------------------------------------------------------------------------------ */
+
+static int
+sign_with(void *ctx, const uint8_t msg[32], uint8_t sig[64])
+{
+    struct qr_id_signer s = test_signer(ctx);
+    return s.sign(s.ctx, msg, sig);
+}
+
+/* The answer to the request that fuzz_document asks about. */
+static void
+answer(const struct fakekey *k)
+{
+    static const uint32_t path[1] = {7};
+    char body[4096], pk[67], sig[2][129];
+    uint8_t digest[2][32] = {{0}}, rs[64], recid[2];
+    struct qr_request r;
+    char why[256];
+
+    qr_hex_encode(qr_view_of(k->pub.pk, 33), pk);
+    (void)snprintf(body, sizeof body,
+                   "{\"v\":1,\"cluster\":\"" DOC_CLUSTER
+                   "\",\"key\":\"%s\",\"id\":\"0123456789abcdef\",\"issued_ms\":1700000000000,"
+                   "\"expires_ms\":1700000060000,\"path\":[7],\"items\":[{\"kind\":\"digest\","
+                   "\"digest\":\"%064x\"},{\"kind\":\"digest\",\"digest\":\"%064x\"}]}",
+                   pk, 1, 2);
+    FUZZ_MUST(qr_request_parse(qr_view_str(body), &r, why, sizeof why) == QR_OK);
+    char hash[65];
+    qr_hex_encode(qr_view_of(r.hash, 32), hash);
+    for (unsigned i = 0; i < 2; i++) {
+        digest[i][31] = (uint8_t)(i + 1);
+        fakekey_sign(k, path, 1, digest[i], rs, &recid[i]);
+        qr_hex_encode(qr_view_of(rs, 64), sig[i]);
+    }
+    (void)snprintf(body, sizeof body,
+                   "{\"v\":1,\"request\":\"%s\",\"key\":\"%s\",\"signatures\":[{\"digest\":\"%064x\","
+                   "\"r\":\"%.64s\",\"s\":\"%s\",\"recid\":%u},{\"digest\":\"%064x\",\"r\":\"%.64s\","
+                   "\"s\":\"%s\",\"recid\":%u}],\"signers\":[1,2],\"insecure_sim\":true,\"moves\":0,"
+                   "\"micros\":5000,\"bytes\":300}",
+                   hash, pk, 1, sig[0], sig[0] + 64, recid[0], 2, sig[1], sig[1] + 64, recid[1]);
+    text("document", "answer", 8, body);
+}
+
+static void
+documents(void)
+{
+    char admins[1024], body[8192];
+    struct stamper a[2];
+    struct qr_dbuf d;
+    struct fakekey k;
+    uint8_t cluster[32], zero[32] = {0}, der[72], rs[64] = {0};
+
+    stamper_new(&a[0], QR_SCHEME_P256);
+    stamper_new(&a[1], QR_SCHEME_ED25519);
+    doc_admins(admins, sizeof admins, 2, a, 2);
+    doc_roster(body, sizeof body, 7, 3, admins, "seed");
+    text("document", "roster-of-3", 1, body);
+    text("ctl_file", "roster-check", 5, "");
+    (void)memmove(body + 1, body, strlen(body) + 1);
+    body[0] = '\0'; /* no stamps */
+    seed("ctl_file", "roster-check", 5, qr_view_of(body, strlen(body + 1) + 1));
+    seed("ctl_file", "roster-show", 6, qr_view_of(body, strlen(body + 1) + 1));
+
+    text("document", "policy-rules", 2,
+         "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
+         "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":"
+         "\"ops\",\"scheme\":\"secp256k1\",\"key\":"
+         "\"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"}],\"rules\":[{"
+         "\"id\":\"r1\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"*\"],\"kinds\":["
+         "\"sha256\"]},{\"id\":\"r2\",\"effect\":\"deny\",\"clients\":[\"*\"],\"keys\":["
+         "\"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"],\"kinds\":["
+         "\"digest\"]}]}}");
+
+    struct test_identity id;
+    test_identity_make(&id, 1);
+    struct qr_descriptor desc = {.party = {.platform = QR_PLATFORM_SIM}};
+    struct qr_id_signer signer = {&id, sign_with};
+    memcpy(desc.party.identity, id.pk, 32);
+    (void)snprintf(desc.party.address, sizeof desc.party.address, "tcp://127.0.0.1:7001");
+    (void)snprintf(desc.party.cloud, sizeof desc.party.cloud, "local");
+    (void)snprintf(desc.party.operator_name, sizeof desc.party.operator_name, "demo");
+    qr_dbuf_init(&d, 65536);
+    FUZZ_MUST(qr_descriptor_build(&desc, &signer, &d) == QR_OK);
+    seed("document", "descriptor", 4, qr_view_of(d.p, d.len));
+    qr_dbuf_free(&d);
+
+    memset(cluster, 0xc1, 32);
+    fakekey_make(&k, 2, 3, 1, cluster, zero, zero, QR_KEY_INSECURE_SIM);
+    qr_dbuf_init(&d, QR_KEYJSON_MAX);
+    FUZZ_MUST(qr_keyjson_put(&d, &k.pub) == QR_OK);
+    seed("document", "keyjson", 6, qr_view_of(d.p, d.len));
+    qr_dbuf_free(&d);
+    answer(&k);
+
+    bytes("document", "stamped-client", "07 02 00 7b7d");
+    bytes("document", "stamped-admin", "07 0a 7b7d");
+    bytes("document", "stamped-badly", "07 06 0000000001 7b7d");
+    bytes("document", "stamped-otherwise", "07 01 0563335263 05633352633 07b7d0");
+
+    rs[31] = 1;
+    rs[32] = 0x80;
+    seed("text", "der", 7, qr_view_of(der, qr_ctl_der(rs, der)));
+    seed("text", "points", 8, qr_view_of(k.pub.pk, 33));
+    stamper_free(&a[0]);
+    stamper_free(&a[1]);
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+static void
+texts(void)
+{
+    static const struct {
+        const char *name;
+        int choice;
+        const char *text;
+    } t[] = {
+        {"tcp", 0, "tcp://127.0.0.1:7001"},
+        {"tcp6", 0, "tcp://[::1]:7001"},
+        {"tcp-name", 0, "tcp://party-1.example:7001"},
+        {"unix", 0, "unix:///run/q.sock"},
+        {"addr", 1, "127.0.0.1:8440"},
+        {"addr6", 1, "[::ffff:127.0.0.1]:65535"},
+        {"url", 2, "https://gateway.example:8440/"},
+        {"url6", 2, "http://[::1]:80"},
+        {"number", 3, "4294967295"},
+        {"kind", 4, "eth_tx"},
+        {"scheme", 4, "secp256k1"},
+        {"platform", 4, "sim"},
+        {"route", 5, "/v1/keys/02"},
+        {"fields", 6, "\x0e" "Content-Length" "\x01" "7\x0c" "Content-Type" "\x10" "application/json"
+                      "\x07" "X-Stamp" "\x03" "c3Q" "\x04" "Host" "\x01" "h" "\x0b" "traceparent"
+                      "\x37" "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+        {"render", 9, "\x06" "a\"\\\n\xc3\xa9" "rule"},
+        {"manager", 10, "2"},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        text("text", t[i].name, t[i].choice, t[i].text);
+    }
+    text("config", "party", 0,
+         "[party]\nstate_dir = /var/lib/quorate\nlisten = tcp://127.0.0.1:7001\n"
+         "cloud = local\noperator = demo\n[pool]\nlow = 10\nhigh = 20\n[sign]\ntimeout = 500ms\n"
+         "[log]\nlevel = info\n");
+    text("config", "gateway", 1,
+         "; a comment\n[gateway]\nlisten = 127.0.0.1:8440\nparty_socket = /run/q.sock\n"
+         "header_max = 8KiB\nidle_timeout = 5s\n");
+    text("ctl_file", "arguments", 0, "--text=a\0");
+    seed("ctl_file", "arguments", 0, qr_view_of("--text\0a\0--many=b\0--flag\0--number=7\0x\0--\0-y", 43));
+    text("ctl_file", "stamps", 1, "c3Q\n\nc3R\n");
+    text("ctl_file", "named", 3,
+         "alice:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798:secp256k1");
+    text("ctl_file", "problem", 4,
+         "\x01\x93{\"code\":\"policy_denied\",\"detail\":\"no\",\"rule\":\"r\",\"party\":2}");
+    text("ctl_file", "pem", 2,
+         "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhsc"
+         "HR4f\n-----END PRIVATE KEY-----\n");
+    text("ctl_http", "ok", 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n{}");
+    text("ctl_http", "to-the-end", 1, "HTTP/1.0 403 No\r\n\r\n{\"code\":\"x\"}");
+    text("simkey", "key", 0, "0123456789abcdef0123456789abcdef");
+    text("simkey", "new", 0, "");
+    text("gateway", "sign", 0, "");
+}
+
+/* ---- scripts -------------------------------------------------------------------------------- */
+
+static void
+scripts(void)
+{
+    bytes("pair", "to-the-end", "00");
+    bytes("pair", "changed", "01 02 00000007 01");
+    bytes("dkg", "to-the-end", "00");
+    bytes("dkg", "changed", "02 02 00000007 01");
+    bytes("presign", "to-the-end", "00");
+    bytes("presign", "changed-1", "01 02 00000107 01");
+    bytes("presign", "changed-2", "02 02 00010007 01");
+    bytes("presign", "pair-gone", "01 0c");
+    bytes("sign", "plain", "00 00");
+    bytes("sign", "path", "01 09 00000007 00");
+    bytes("sign", "two-ideas", "00 01 02 00000001 01");
+    bytes("sign", "changed", "00 02 00000041 01");
+    bytes("chan", "server", "00 ff 16030100");
+    bytes("chan", "client", "01 ff 160303");
+    bytes("chan", "hello", "02 10");
+    bytes("chan", "evidence", "03 10");
+    bytes("chan", "confirm", "04 10");
+    bytes("chan", "frames", "05 34 08 0000000000000000");
+    bytes("net", "data", "01 20 41 05 68656c6c6f 02 03 616263");
+    bytes("net", "resend", "01 07 03 616263 0a 06");
+    bytes("net", "stranger", "00 08 05 1603010001 0b 64");
+    bytes("net", "resume-twice", "00 06 06");
+    bytes("party", "sign", "0d 00 20 20 10 01 20");
+    bytes("party", "restart", "18 42 0d 01 42");
+    bytes("party", "peer-restart", "17 42 97 42 0d 02 42");
+    bytes("party", "query", "12 00 12 02 12 03 12 04");
+    bytes("party", "keygen", "14 80 00 42 42");
+    bytes("party", "documents", "14 80 03 14 80 04 14 80 05");
+    bytes("party", "full-disk", "1a 14 80 00 42");
+    bytes("party", "inject", "09 09 00 05 0000000100 0b 00 01 2b 01 02");
+    bytes("hostsock", "questions", "01 00 03 07 00 20 00 07 05");
+    bytes("hostsock", "pieces", "00 01 04 05 40 02 03 00 01 02 03");
+    bytes("gateway", "sign", "08 00 00 20 00 38");
+    bytes("gateway", "get", "08 01 00 09 00 02 10 03 00 20 00 39");
+    bytes("gateway", "smuggle", "08 0a 00 11 0b 00");
+    bytes("gateway", "party-goes", "08 00 00 a8 03 010203 30 64 08 01 00");
+    bytes("store", "page", "01 00 01 40 ff");
+    bytes("store", "old-page", "01 01 00 01 01");
+    bytes("store", "log", "02 377f0682 002de218 00001000 00000000");
+    bytes("store", "edit", "03 0b 01 0c 00");
+    bytes("store", "serial", "03 00 02");
+    bytes("store", "head", "04 51525354 01 00000000000000000000000000000000 0000000000000001"
+                           "0000000000000000000000000000000000000000000000000000000000000000"
+                           "00000001 0001 04 626f6f74 0000000000000001"
+                           "0000000000000000000000000000000000000000000000000000000000000000");
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: %s FOLDER\n", argv[0]);
+        return 64;
+    }
+    root = argv[1];
+    FUZZ_MUST(qr_hash_init() == QR_OK && qr_stamp_init() == QR_OK);
+    messages();
+    control();
+    boundary();
+    documents();
+    texts();
+    scripts();
+    return 0;
+}
