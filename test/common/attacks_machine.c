@@ -6,6 +6,7 @@
 #include "protocol/base_ot.h"
 #include "protocol/pprf.h"
 #include "test/common/cotref.h"
+#include "test/common/liar.h"
 #include "test/common/quorum.h"
 
 #include <sodium.h>
@@ -259,115 +260,12 @@ out:
 
 /* ---- two stories about one batch ------------------------------------------------------------ */
 
-/* Party 1 runs the batch twice, once with each of its victims. */
-struct liar {
-    struct quorum *q;
-    struct qr_presign *ps;
-    uint16_t victim; /* messages to anybody else are thrown away */
-    struct qr_rng rng;
-    struct quorum_rng seed;
-    uint8_t *kept[8];
-    size_t n_kept;
-    struct {
-        uint8_t *p;
-        uint16_t to;
-        enum qr_msg type;
-        uint8_t sid[32];
-        size_t len;
-    } out[8];
-};
-
-static uint8_t *
-liar_reserve(void *ctx, uint16_t to, enum qr_msg type, uint32_t epoch, const uint8_t sid[32],
-             size_t len)
-{
-    struct liar *l = ctx;
-
-    (void)epoch;
-    for (size_t i = 0; i < 8; i++)
-        if (l->out[i].p == NULL) {
-            l->out[i].p = qr_alloc(len);
-            l->out[i].to = to;
-            l->out[i].type = type;
-            l->out[i].len = len;
-            memcpy(l->out[i].sid, sid, 32);
-            return l->out[i].p;
-        }
-    return NULL;
-}
-
-static void
-liar_end(struct liar *l, uint8_t *p, int send)
-{
-    for (size_t i = 0; i < 8; i++)
-        if (l->out[i].p == p) {
-            if (send && l->out[i].to == l->victim)
-                quorum_inject(l->q, 1, l->victim, l->out[i].type, l->out[i].sid,
-                              qr_view_of(p, l->out[i].len));
-            l->out[i].p = qr_free(p);
-            return;
-        }
-}
-
-static void
-liar_commit(void *ctx, uint16_t to, uint8_t *p)
-{
-    (void)to;
-    liar_end(ctx, p, 1);
-}
-
-static void
-liar_cancel(void *ctx, uint16_t to, uint8_t *p)
-{
-    (void)to;
-    liar_end(ctx, p, 0);
-}
-
-static struct qr_outbox
-liar_box(struct liar *l)
-{
-    return (struct qr_outbox){l, liar_reserve, liar_commit, liar_cancel};
-}
-
-/* What is sent to party 1 goes to both of its machines. */
-static void
-both_hear(void *ctx, struct quorum *q, struct quorum_msg *m)
-{
-    struct liar *l = ctx;
-
-    (void)q;
-    if (m->to != 1)
-        return;
-    m->drop = 1;
-    for (size_t k = 0; k < 2; k++) {
-        uint8_t *copy = qr_alloc(m->len);
-        int kept = 0;
-        QR_ASSERT(copy != NULL && l[k].n_kept < 8);
-        memcpy(copy, m->p, m->len);
-        l[k].kept[l[k].n_kept++] = copy;
-        qr_err e = qr_presign_recv(l[k].ps, m->from, m->type, qr_view_of(copy, m->len), &kept);
-        (void)e; /* a second word changes nothing */
-    }
-}
-
-static int
-liar_work(struct liar *l)
-{
-    struct qr_outbox out = liar_box(l);
-    uint16_t blame;
-    int more = 0, any = 0;
-
-    while (qr_presign_work(l->ps, &l->rng, &out, &more, &blame) == QR_OK && more)
-        any = 1;
-    return any;
-}
-
 enum attack_result
 attack_split_view(char *said, size_t cap)
 {
     static const uint16_t S[] = {1, 2, 3};
     struct quorum *q = signers(3, 3, "split-view");
-    struct liar l[2] = {{.victim = 2}, {.victim = 3}};
+    struct liars l;
     enum attack_result result = ATTACK_BROKEN;
     struct qr_batch_id id;
 
@@ -375,31 +273,8 @@ attack_split_view(char *said, size_t cap)
     if (q == NULL)
         return result;
     quorum_batch_id(q, S, 3, B, &id);
-    if (quorum_presign_init(q, &id) != QR_OK) {
-        quorum_free(q);
-        return result;
-    }
-    const struct qr_pair *pairs[QR_MAX_PARTIES] = {NULL, q->party[1].pair[2], q->party[1].pair[3]};
-    qr_presign_wipe(q->party[1].ps);
-    q->party[1].ps = qr_locked_free(q->party[1].ps);
-    for (size_t k = 0; k < 2; k++) {
-        void *mem = qr_locked_alloc(qr_presign_size(3, B), NULL);
-        l[k].q = q;
-        quorum_rng_seed(&l[k].seed, k ? "story for 3" : "story for 2");
-        l[k].rng = quorum_rng_of(&l[k].seed);
-        QR_ASSERT(mem != NULL && qr_presign_init(mem, &q->party[1].key, &id, pairs, q->party[1].aes,
-                                                 &l[k].ps) == QR_OK);
-        struct qr_outbox out = liar_box(&l[k]);
-        QR_ASSERT(qr_presign_start(l[k].ps, &l[k].rng, &out) == QR_OK);
-    }
-    q->tap = both_hear;
-    q->tap_ctx = l;
-    quorum_presign_start(q, 2);
-    quorum_presign_start(q, 3);
-    do {
-        quorum_pump(q);
-    } while (liar_work(&l[0]) | liar_work(&l[1]));
-    q->tap = NULL;
+    liars_start(&l, q, &id, 1);
+    liars_run(&l);
 
     size_t n2 = 0, n3 = 0;
     const struct qr_presig *r2 = qr_presign_result(q->party[2].ps, &n2);
@@ -413,13 +288,7 @@ attack_split_view(char *said, size_t cap)
         (void)snprintf(said, cap, "both members refused: %s, %s", qr_err_name(q->party[2].err),
                        qr_err_name(q->party[3].err));
     }
-    for (size_t k = 0; k < 2; k++) {
-        if (l[k].ps != NULL)
-            qr_presign_wipe(l[k].ps);
-        qr_locked_free(l[k].ps);
-        for (size_t i = 0; i < l[k].n_kept; i++)
-            qr_free(l[k].kept[i]);
-    }
+    liars_end(&l);
     quorum_free(q);
     return result;
 }
