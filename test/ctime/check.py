@@ -18,7 +18,7 @@ import extract  # noqa: E402
 
 # They wipe, or take nothing but algorithms and contexts.
 NO_BOUNDARY = {
-    "sodium_memzero", "sodium_stackzero", "sodium_init",
+    "sodium_stackzero", "sodium_init",
     "EVP_CIPHER_fetch", "EVP_CIPHER_CTX_new", "EVP_CIPHER_CTX_free", "EVP_CIPHER_CTX_set_padding",
     "EVP_MD_fetch", "EVP_MD_CTX_new", "EVP_MD_CTX_free", "CRYPTO_zalloc", "CRYPTO_free",
 }

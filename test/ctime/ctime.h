@@ -19,7 +19,9 @@ void draw_scalar(qr_fq *ret);
 /* A generator whose draws are all secret. */
 const struct qr_rng *secret_rng(void);
 
-/* The arithmetic by itself: scalars, points, bit matrices, GF(2^128), rows. */
+/* The multiplication's rows, as this processor does them best; calls no library. */
+void drive_rows(void);
+/* The other arithmetic by itself: scalars, points, bit matrices, GF(2^128). */
 void drive_primitives(void);
 /* Base OT, PPRF, COT and RVOLE by themselves, what must fail included. */
 void drive_multiplication(void);

@@ -132,6 +132,15 @@ poison_must_be_public(const void *p, size_t n)
 #endif
 
 int
+poison_is_all_secret(const void *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!poison_is_secret((const uint8_t *)p + i, 1))
+            return 0;
+    return 1;
+}
+
+int
 poison_hold(struct hold *h, const void *p, size_t n)
 {
     *h = (struct hold){p, n, NULL};

@@ -23,6 +23,8 @@ void poison_secret(void *p, size_t n);
 void poison_public(const void *p, size_t n);
 /* 1 if any bit of it is secret. */
 int poison_is_secret(const void *p, size_t n);
+/* 1 if each byte of it is secret in some bit. */
+int poison_is_all_secret(const void *p, size_t n);
 /* Reports, as a branch would be, if any of it is secret: for functions that vary in time. */
 void poison_must_be_public(const void *p, size_t n);
 

@@ -6,6 +6,14 @@
 
 #include <sodium.h>
 
+/* MSan does not see what the library writes. */
+WRAPPED(void, sodium_memzero, (void *const pnt, const size_t len))
+{
+    CROSS("sodium_memzero");
+    __real_sodium_memzero(pnt, len);
+    poison_public(pnt, len);
+}
+
 /* ---- verdicts ----------------------------------------------------------------------------- */
 
 WRAPPED(int, sodium_memcmp, (const void *a, const void *b, size_t n))
@@ -161,8 +169,8 @@ WRAPPED(int, crypto_aead_xchacha20poly1305_ietf_encrypt,
     (void)poison_hold(&msg, m, mlen);
     (void)poison_hold(&key, k, 32);
     poison_public(npub, 24); /* it goes out beside the ciphertext */
-    int rc =
-        __real_crypto_aead_xchacha20poly1305_ietf_encrypt(c, clen_p, m, mlen, ad, adlen, nsec, npub, k);
+    int rc = __real_crypto_aead_xchacha20poly1305_ietf_encrypt(c, clen_p, m, mlen, ad, adlen, nsec,
+                                                               npub, k);
     poison_release(&key);
     poison_release(&msg);
     poison_output(c, mlen + crypto_aead_xchacha20poly1305_ietf_ABYTES, 0);
@@ -178,8 +186,8 @@ WRAPPED(int, crypto_aead_xchacha20poly1305_ietf_decrypt,
     CROSS("crypto_aead_xchacha20poly1305_ietf_decrypt");
     struct hold key;
     (void)poison_hold(&key, k, 32);
-    int rc =
-        __real_crypto_aead_xchacha20poly1305_ietf_decrypt(m, mlen_p, nsec, c, clen, ad, adlen, npub, k);
+    int rc = __real_crypto_aead_xchacha20poly1305_ietf_decrypt(m, mlen_p, nsec, c, clen, ad, adlen,
+                                                               npub, k);
     poison_release(&key);
     return rc;
 }
