@@ -589,6 +589,58 @@ attack_07_documents_and_clocks_never_ban(void **state)
     expect_no_ban("clocks", from);
 }
 
+/* ---- confirmations told differently ------------------------------------------------------------ */
+
+static void
+two_faced_tap(void *ctx, struct wiretap *tap, struct wire_msg *x)
+{
+    (void)ctx, (void)tap;
+    if (x->from == 2 && x->to == 3 && x->type == QR_MSG_DKG4) {
+        x->p[9] ^= 1;
+        now.done++;
+    }
+}
+
+static int
+key_everywhere(struct cluster *cl, void *ctx)
+{
+    size_t active = 0;
+    for (size_t i = 1; i <= cl->n; i++) {
+        const struct qr_party *p = cl->p[i].party;
+        for (size_t k = 0; k < p->n_keys; k++) {
+            active += p->key[k].key->state == QR_KEY_ACTIVE &&
+                      memcmp(p->key[k].key->pub.pk, ctx, 33) == 0;
+        }
+    }
+    return active == cl->n;
+}
+
+/*
+ * Party 2 confirms a new key to party 1 and not to party 3. Party 3 has it as pending, on its disk, and
+ * hears the true confirmations from party 1: nobody holds a key that another cannot come to hold.
+ */
+static void
+attack_25_equivocated_confirmation(void **state)
+{
+    uint8_t other[33];
+    uint16_t signers = 0;
+    (void)state;
+    size_t from = w.n;
+    now.done = 0;
+    w.on_msg = two_faced_tap;
+    cluster_keygen(&c, 2, other); /* party 1 has all that it needs */
+    w.on_msg = fault_tap;
+    assert_int_equal(now.done, 1);
+    turns(50);
+    assert_false(key_everywhere(&c, other));
+    cluster_kill(&c, 3);
+    cluster_boot(&c, 3);
+    assert_true(cluster_until(&c, 20000, all_up, NULL));
+    assert_true(cluster_until(&c, 2000, key_everywhere, other));
+    assert_true(malice_signs(&c, 3, other, &signers));
+    expect_no_ban("a confirmation told differently", from);
+}
+
 static void
 no_lines(void *ctx, const char *line, size_t len)
 {
@@ -607,6 +659,7 @@ main(void)
         cmocka_unit_test(attack_13_aborts_never_ban),
         cmocka_unit_test(attack_21_bad_shares_burn_and_never_ban),
         cmocka_unit_test(attack_07_documents_and_clocks_never_ban),
+        cmocka_unit_test(attack_25_equivocated_confirmation),
     };
     if (sodium_init() < 0) {
         return 1;
