@@ -222,7 +222,7 @@ $(BUILD)/test/sim/test_%: $(BUILD)/test/sim/test_%.o $(SIM_DISK) $(TEST_LIB) $(L
 
 # A life in which one thing fails; see test/daemon/anomaly_life.h.
 ANOMALY      := $(patsubst %.c,$(BUILD)/%.o,$(wildcard test/daemon/anomaly_*.c))
-ANOMALY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_locked_alloc qr_lib_alloc qr_lib_free qr_sign_share \
+ANOMALY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_locked_alloc qr_lib_alloc qr_lib_free qr_panic qr_sign_share \
     crypto_scalarmult_ristretto255 crypto_scalarmult_ristretto255_base \
     $(addprefix crypto_core_ristretto255_,from_hash add sub is_valid_point))
 $(BUILD)/test/daemon/test_anomaly_%: $(BUILD)/test/daemon/test_anomaly_%.o $(ANOMALY) $(SIM_DISK) $(TEST_LIB) $(LIB)
@@ -261,7 +261,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins coverage nightly \
+.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -323,11 +323,23 @@ dudect: ## time of secret-handling code, two classes of secrets compared; DUDECT
 	@$(MAKE) $(BUILD)/test/ctime/dudect
 	@$(BUILD)/test/ctime/dudect $(DUDECT)
 
+# FUZZ_TOTAL=300: five minutes for all targets together, instead of FUZZ_SECONDS for each.
 FUZZ_SECONDS ?= 60
-fuzz: ## each libFuzzer target for FUZZ_SECONDS=60 (clang)
+FUZZ_TOTAL   ?=
+FUZZ_TARGETS ?=
+fuzz: ## each libFuzzer target for FUZZ_SECONDS=60, or all within FUZZ_TOTAL=; FUZZ_TARGETS="a b" (clang)
 	@deploy/deps.sh dev
 	@$(MAKE) CONF=fuzz CC=clang fuzz-bins
-	@BUILD=build/fuzz SECONDS_EACH=$(FUZZ_SECONDS) test/fuzz/run.sh
+	@BUILD=build/fuzz SECONDS_EACH=$(FUZZ_SECONDS) TOTAL=$(FUZZ_TOTAL) TARGETS='$(FUZZ_TARGETS)' test/fuzz/run.sh
+
+fuzz-coverage: ## lines of each parser's file that the fuzz targets' inputs reach (clang)
+	@deploy/deps.sh dev
+	@$(MAKE) CONF=fuzz CC=clang BUILD=build/fuzzcov SAN_fuzz='-fprofile-instr-generate -fcoverage-mapping' \
+	    OPT_fuzz=-O0 WERROR= fuzz-bins
+	@BUILD=build/fuzzcov test/fuzz/coverage.sh
+
+fuzz-seeds: $(BUILD)/test/fuzz/seeds ## write the named seeds to test/fuzz/corpus again
+	@$< test/fuzz/corpus
 
 fuzz-bins: $(FUZZ_BIN)
 

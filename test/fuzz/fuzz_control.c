@@ -1,6 +1,8 @@
 /* Control messages between parties, and key records: one encoding each. */
 #include "daemon/control.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/rng.h"
+#include "protocol/group.h"
 #include "protocol/key.h"
 #include "test/fuzz/fuzz.h"
 
@@ -15,7 +17,14 @@ record(qr_view in)
     FUZZ_MUST(k);
     if (qr_key_decode(in, k) == QR_OK) {
         size_t n = qr_key_encode(k, out);
+        uint16_t bad = 0;
         FUZZ_MUST(n == in.len && memcmp(out, in.p, n) == 0);
+        if (qr_key_check(&k->pub, &bad) == QR_OK && k->state == QR_KEY_ACTIVE) {
+            FUZZ_MUST(bad == 0);
+        }
+        qr_err e = qr_key_check_share(k);
+        FUZZ_MUST(e == QR_OK || e == QR_ERR_SHARE || e == QR_ERR_SET || e == QR_ERR_POINT ||
+                  e == QR_ERR_INFINITY);
     }
     free(k);
 }
@@ -39,7 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } m;
 
     if (!started) {
-        FUZZ_MUST(qr_hash_init() == QR_OK);
+        struct qr_rng rng = qr_rng_system();
+        FUZZ_MUST(qr_hash_init() == QR_OK && qr_group_init(&rng) == QR_OK);
         started = 1;
     }
 #define ONE(number, name)                                                                          \

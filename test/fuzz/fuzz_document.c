@@ -39,7 +39,7 @@ prepare(void)
     FUZZ_MUST(qr_roster_parse(qr_view_str(text), &roster, why, WHY) == QR_OK);
     (void)snprintf(text, sizeof text,
                    "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
-                   "\",\"serial\":3,\"requests\":{\"clients\":[{\"name\":\"ops\",\"scheme\":"
+                   "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\",\"scheme\":"
                    "\"ed25519\",\"key\":\"%s\"}],\"rules\":[]}}",
                    client.hex);
     FUZZ_MUST(qr_policy_parse(qr_view_str(text), &policy, why, WHY) == QR_OK);
