@@ -47,9 +47,12 @@ def new_port():
     return _next_port
 
 
+PATIENCE = float(os.environ.get("PATIENCE", "1"))  # for daemons that a sanitizer slows down
+
+
 def until(condition, what, seconds=20.0):
     """Waits until condition() is true and returns its value."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
