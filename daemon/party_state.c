@@ -117,23 +117,36 @@ qr_state_check_store(void *ctx, uint16_t peer, uint64_t boot_counter, uint64_t s
     return QR_OK;
 }
 
+struct load_peers {
+    struct qr_party *p;
+    qr_err err;
+};
+
+/* A record that cannot be read is an error: without it the peer could show an older store. */
 static int
 load_peer(void *ctx, const char *name)
 {
-    struct qr_party *p = ctx;
+    struct load_peers *l = ctx;
     uint8_t rec[48];
     struct qr_buf b = qr_buf_over(rec, sizeof rec);
     unsigned i = 0;
     for (const char *c = name; *c >= '0' && *c <= '9' && i < 100; c++) {
         i = i * 10 + (unsigned)(*c - '0');
     }
-    if (i >= 1 && i <= QR_MAX_PARTIES &&
-        qr_store_get(p->env.store, QR_TABLE_PEER, name, &b) == QR_OK && b.len == sizeof rec) {
-        p->peer[i].boot_counter = qr_get64(rec);
-        p->peer[i].store_serial = qr_get64(rec + 8);
-        memcpy(p->peer[i].store_root, rec + 16, 32);
+    if (i < 1 || i > QR_MAX_PARTIES) {
+        return 0;
     }
-    return 0;
+    l->err = qr_store_get(l->p->env.store, QR_TABLE_PEER, name, &b);
+    if (l->err == QR_OK && b.len != sizeof rec) {
+        l->err = QR_ERR_STORE_CORRUPT;
+    }
+    if (l->err == QR_OK) {
+        struct qr_peerslot *s = &l->p->peer[i];
+        s->boot_counter = qr_get64(rec);
+        s->store_serial = qr_get64(rec + 8);
+        memcpy(s->store_root, rec + 16, 32);
+    }
+    return l->err != QR_OK;
 }
 
 static int
@@ -408,7 +421,9 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
     }
     if (e == QR_OK) {
         what = "peer records";
-        e = qr_store_scan(p->env.store, QR_TABLE_PEER, load_peer, p);
+        struct load_peers l = {.p = p};
+        e = qr_store_scan(p->env.store, QR_TABLE_PEER, load_peer, &l);
+        e = e == QR_OK ? l.err : e;
     }
     if (e == QR_OK) {
         what = "retired pairs";

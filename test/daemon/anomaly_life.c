@@ -155,6 +155,14 @@ on_answer(void *ctx, uint64_t to, const struct qr_answer *a)
     (void)anomaly_in(was);
 }
 
+/* A sentence that ends before it told anything. */
+static int
+says_nothing(const char *text)
+{
+    size_t n = strlen(text);
+    return n == 0 || text[n - 1] == ' ' || text[n - 1] == ':';
+}
+
 static int
 boot(size_t i)
 {
@@ -189,8 +197,9 @@ boot(size_t i)
     (void)anomaly_in(0);
     h->alive = e == QR_OK;
     if (e != QR_OK) {
-        if (!err[0]) {
-            fail_msg("party %zu did not start (%s) and said nothing", i, qr_err_name(e));
+        if (says_nothing(err)) {
+            fail_msg("party %zu did not start (%s) and said nothing: \"%s\"", i, qr_err_name(e),
+                     err);
         }
         (void)snprintf(life.said, sizeof life.said, "%s: %s", qr_err_name(e), err);
     }
@@ -311,8 +320,9 @@ wait_reply(const char *what, uint64_t ms)
                  life.said);
     }
     if (life.reply.error != QR_OK) {
-        if (!life.reply.text[0]) {
-            fail_msg("%s failed (%s) and said nothing", what, qr_err_name(life.reply.error));
+        if (says_nothing(life.reply.text)) {
+            fail_msg("%s failed (%s) and said nothing: \"%s\"", what, qr_err_name(life.reply.error),
+                     life.reply.text);
         }
         (void)snprintf(life.said, sizeof life.said, "%s: %.400s", qr_err_name(life.reply.error),
                        life.reply.text);
@@ -513,13 +523,42 @@ stage_sign_2(void)
     return sign_at(2);
 }
 
+struct known {
+    uint64_t serial[LIFE_N + 1], boot[LIFE_N + 1];
+};
+
+static struct known
+known_of(size_t i)
+{
+    struct known k = {{0}, {0}};
+    for (size_t j = 1; j <= LIFE_N; j++) {
+        k.serial[j] = life.host[i].party->peer[j].store_serial;
+        k.boot[j] = life.host[i].party->peer[j].boot_counter;
+    }
+    return k;
+}
+
+/* A new process knows of its peers' stores what the old one knew. */
+static void
+check_known(size_t i, const struct known *before)
+{
+    const struct known now = known_of(i);
+    for (size_t j = 1; j <= LIFE_N; j++) {
+        assert_true(now.serial[j] >= before->serial[j] && now.boot[j] >= before->boot[j]);
+    }
+}
+
 static int
 stage_restart(void)
 {
-    if (life.host[2].alive) {
-        stop(2, 0);
-    }
+    const struct known before = known_of(2);
+    int writable = !life.host[2].party->store_failed;
+
+    stop(2, 0);
     start(2);
+    if (writable) {
+        check_known(2, &before);
+    }
     return 1;
 }
 
@@ -566,11 +605,9 @@ play(size_t s)
     }
 }
 
-void
-life_run(const struct life_plan *plan, struct life_report *ret)
+static void
+begin(const struct life_plan *plan, struct life_report *ret)
 {
-    struct held before = held();
-
     *ret = (struct life_report){0};
     life.plan = plan;
     life.report = ret;
@@ -588,6 +625,33 @@ life_run(const struct life_plan *plan, struct life_report *ret)
     if (plan->arm) {
         plan->arm(plan->ctx);
     }
+}
+
+static void
+finish(const struct held *before)
+{
+    for (size_t i = 1; i <= LIFE_N; i++) {
+        stop(i, 0);
+    }
+    qr_link_mem_net_free(life.net);
+    life.net = NULL;
+    struct held after = held();
+    if (memcmp(before, &after, sizeof after) != 0) {
+        fail_msg(
+            "left behind: heap %zd bytes in %zd blocks, locked %zd, jansson %ld blocks, SQLite "
+            "%zd bytes",
+            (ssize_t)(after.bytes - before->bytes), (ssize_t)(after.blocks - before->blocks),
+            (ssize_t)(after.locked - before->locked), after.json - before->json,
+            (ssize_t)(after.sql - before->sql));
+    }
+}
+
+void
+life_run(const struct life_plan *plan, struct life_report *ret)
+{
+    const struct held before = held();
+
+    begin(plan, ret);
     for (size_t s = 0; s < sizeof script / sizeof script[0]; s++) {
         play(s);
     }
@@ -600,21 +664,37 @@ life_run(const struct life_plan *plan, struct life_report *ret)
     }
     assert_int_equal(life.reused, 0);
     assert_true(life.n_taken >= 3 * LIFE_T && life.n_taken < TAKEN_MAX);
-    for (size_t i = 1; i <= LIFE_N; i++) {
-        stop(i, 0);
+    finish(&before);
+}
+
+unsigned
+life_starts(const struct life_plan *plan, int (*next)(void *ctx))
+{
+    const struct held before = held();
+    struct life_report report;
+    unsigned refused = 0;
+
+    begin(plan, &report);
+    for (size_t s = 0; s < 3; s++) {
+        play(s);
     }
-    qr_link_mem_net_free(life.net);
-    life.net = NULL;
-    struct held after = held();
-    if (after.blocks != before.blocks || after.bytes != before.bytes ||
-        after.locked != before.locked || after.json != before.json || after.sql != before.sql) {
-        fail_msg(
-            "left behind: heap %zd bytes in %zd blocks, locked %zd, jansson %ld blocks, SQLite "
-            "%zd bytes",
-            (ssize_t)(after.bytes - before.bytes), (ssize_t)(after.blocks - before.blocks),
-            (ssize_t)(after.locked - before.locked), after.json - before.json,
-            (ssize_t)(after.sql - before.sql));
+    assert_true(until(all_linked, 1000));
+    const struct known known = known_of(2);
+    stop(2, 0);
+    const struct held down = held();
+    while (next(plan->ctx)) {
+        if (boot(2)) {
+            check_known(2, &known);
+            stop(2, 0);
+        } else {
+            refused++;
+        }
+        const struct held now = held();
+        assert_memory_equal(&down, &now, sizeof now);
     }
+    start(2);
+    finish(&before);
+    return refused;
 }
 
 void

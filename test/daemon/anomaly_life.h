@@ -53,6 +53,14 @@ void life_reopen(void);
 
 void life_run(const struct life_plan *plan, struct life_report *ret);
 
+/*
+ * The first three stages; then party 2 is stopped and started for as long as next() says so, which arms
+ * the next fault. A start fails and says why, or the new process knows what the old one knew; either way
+ * nothing is left behind. Returns how many failed.
+ */
+unsigned life_starts(const struct life_plan *plan, int (*next)(void *ctx));
+
+/* The switchboard of the life that is on; NULL between lives. */
 struct qr_link_mem_net *life_net(void);
 
 #endif

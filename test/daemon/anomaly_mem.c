@@ -2,7 +2,6 @@
 
 #include "protocol/base/mem.h"
 
-#include <jansson.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -104,19 +103,29 @@ ssl_free(void *p, const char *file, int line)
 
 static long json_blocks;
 
-static void *
-json_malloc(size_t n)
+void *__real_qr_lib_alloc(size_t n);
+void __real_qr_lib_free(void *p);
+void *__wrap_qr_lib_alloc(size_t n);
+void __wrap_qr_lib_free(void *p);
+
+void *
+__wrap_qr_lib_alloc(size_t n)
 {
-    void *p = may_allocate(ANOMALY_JSON) ? malloc(n) : NULL;
+    void *p = NULL;
+    if (may_allocate(ANOMALY_JSON)) {
+        int was = anomaly_in(0); /* it asks the heap's gate as well */
+        p = __real_qr_lib_alloc(n);
+        (void)anomaly_in(was);
+    }
     json_blocks += p != NULL;
     return p;
 }
 
-static void
-json_mfree(void *p)
+void
+__wrap_qr_lib_free(void *p)
 {
     json_blocks -= p != NULL;
-    free(p);
+    __real_qr_lib_free(p);
 }
 
 static sqlite3_mem_methods sql_own;
@@ -149,7 +158,6 @@ anomaly_init(void)
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &m) != SQLITE_OK) {
         abort();
     }
-    json_set_alloc_funcs(json_malloc, json_mfree);
     qr_alloc_gate(heap_gate);
 }
 

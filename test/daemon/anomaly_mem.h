@@ -2,8 +2,8 @@
  * Memory that runs out at a chosen allocation, in the product's heap and in the libraries under it.
  *
  * What: counts allocations by where they come from, while anomaly_in(1) holds, and fails a planned run of
- *       them. Locked blocks are seen by the linker's --wrap, the heap by qr_alloc_gate, OpenSSL, SQLite
- *       and jansson by their own hooks. protobuf-c takes no memory of its own here; libsodium and
+ *       them. Locked blocks and jansson's are seen by the linker's --wrap, the heap by qr_alloc_gate,
+ *       OpenSSL's and SQLite's by their own hooks. protobuf-c takes no memory of its own here; libsodium and
  *       libsecp256k1 none at run time; zstd is off.
  * Rules: single-threaded; tests only.
  */

@@ -4,12 +4,15 @@
  * What: plays a life per case, says which case is on when one fails, and adds up what it took to get
  *       through. QR_TEST_LONG=1 asks for every case, else a spread of them, moved by QR_TEST_SEED.
  *       ANOMALY_FORK=1 gives each life a process of its own, so that all failing cases are listed and
- *       not only the first; ANOMALY_ONLY=N plays case N alone; LIFE_LOG=1 shows the parties' logs.
+ *       not only the first; ANOMALY_NAME=heap ANOMALY_ONLY=N plays one case alone, ANOMALY_CASES=N about so
+ *       many; ANOMALY_SAY=1 tells what was noticed in each, LIFE_LOG=1 shows the parties' logs.
  */
 #ifndef TEST_ANOMALY_RUN_H
 #define TEST_ANOMALY_RUN_H
 
 #include "test/daemon/anomaly_life.h"
+
+#define ANOMALY_STOPPED 70 /* a child's status: the product stopped itself, out of memory */
 
 struct anomaly_cases {
     const char *name;
@@ -19,6 +22,11 @@ struct anomaly_cases {
     void (*set)(void *ctx, uint64_t n);
     /* Whether it happened at all: a case may lie behind the end of its life. */
     int (*struck)(void *ctx);
+    /*
+     * Each life in a process of its own, which may stop itself: where OpenSSL has no memory for a digest
+     * there is nothing to return, and the party wipes its secrets and ends.
+     */
+    int may_stop;
     struct life_plan plan;
 };
 
