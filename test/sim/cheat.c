@@ -136,10 +136,10 @@ sim_cheat_tick(struct sim_host *h)
     }
     if (ch.count[SIM_CHEAT_GARBAGE] && sim_below(20) == 0) {
         static const enum qr_msg types[] = {
-            QR_MSG_PAIR1,        QR_MSG_PAIR2,       QR_MSG_PAIR3,       QR_MSG_DKG1,
-            QR_MSG_DKG3,         QR_MSG_PRESIGN1,    QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE,
-            QR_MSG_ADMIN,        QR_MSG_PRESIGN_START, QR_MSG_ABORT,     QR_MSG_RETIRE,
-            QR_MSG_STORE_STATE,  QR_MSG_KEY_SYNC,    QR_MSG_PRESIGN_DONE};
+            QR_MSG_PAIR1,       QR_MSG_PAIR2,         QR_MSG_PAIR3,        QR_MSG_DKG1,
+            QR_MSG_DKG3,        QR_MSG_PRESIGN1,      QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE,
+            QR_MSG_ADMIN,       QR_MSG_PRESIGN_START, QR_MSG_ABORT,        QR_MSG_RETIRE,
+            QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC,      QR_MSG_PRESIGN_DONE};
         uint8_t junk[300], sid[32];
         size_t len = (size_t)sim_below(sizeof junk);
         for (size_t i = 0; i < sizeof junk; i++) {

@@ -32,10 +32,12 @@ static struct {
     struct ask {
         uint64_t to, at;
         unsigned host;
-        int op; /* -1: not a request's, -2: must be refused */
+        int op;          /* -1: not a request's, -2: must be refused */
+        unsigned serial; /* of the body that was sent */
         struct qr_answer *answer;
     } ask[ASKS];
     uint64_t next_to;
+    unsigned sending;
     char stamp[4][QR_STAMP_MAX];
     uint8_t (*wanted)[32];
     size_t n_wanted, cap_wanted;
@@ -65,7 +67,7 @@ ask(unsigned host, int admin, int op, const struct qr_ask *a)
     uint64_t to = ++cl.next_to;
     struct ask *k = ask_of(to);
     k->answer = qr_answer_free(k->answer);
-    *k = (struct ask){.to = to, .at = sim.now, .host = host, .op = op};
+    *k = (struct ask){.to = to, .at = sim.now, .host = host, .op = op, .serial = cl.sending};
     sim.running = h;
     qr_party_ask(h->party, admin, to, a);
     sim.running = NULL;
@@ -95,11 +97,11 @@ sim_client_keygen(unsigned host, unsigned t)
 {
     char body[512], cid[65];
     qr_hex_encode(qr_view_of(sim.cluster, 32), cid);
-    (void)snprintf(body, sizeof body,
-                   "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"keygen-of-sim-"
-                   "%05u\",\"issued_ms\":%llu,\"expires_ms\":%llu,\"cmd\":\"keygen\",\"t\":%u}",
-                   cid, ++cl.serial, (unsigned long long)wall_ms(),
-                   (unsigned long long)wall_ms() + 60000, t);
+    (void)snprintf(
+        body, sizeof body,
+        "{\"v\":1,\"type\":\"quorate/command\",\"cluster\":\"%s\",\"id\":\"keygen-of-sim-"
+        "%05u\",\"issued_ms\":%llu,\"expires_ms\":%llu,\"cmd\":\"keygen\",\"t\":%u}",
+        cid, ++cl.serial, (unsigned long long)wall_ms(), (unsigned long long)wall_ms() + 60000, t);
     struct qr_ask a = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .n_stamps = 1};
     a.body = qr_view_str(body);
     a.stamps[0] = sim_stamp(sim.admin, body, 0);
@@ -166,8 +168,8 @@ write_body(struct op *o, char *out, size_t cap, const char *id_prefix, int skew_
         out, cap,
         "{\"v\":1,\"cluster\":\"%s\",\"key\":\"%s\",\"id\":\"%s-%08u\",\"issued_ms\":%llu,"
         "\"expires_ms\":%llu,\"path\":[%s],\"items\":[",
-        cid, key, id_prefix, o->serial, (unsigned long long)from,
-        (unsigned long long)from + 20000, path);
+        cid, key, id_prefix, o->serial, (unsigned long long)from, (unsigned long long)from + 20000,
+        path);
     for (unsigned i = 0; i < o->items; i++) {
         preimage(o->serial, i, hex);
         at += (size_t)snprintf(out + at, cap - at, "%s{\"kind\":\"sha256\",\"preimage\":\"%s\"}",
@@ -249,6 +251,7 @@ send(struct op *o, unsigned host)
     struct qr_ask a = {.what = QR_ASK_SIGN, .n_stamps = 1, .body = qr_view_str(o->body)};
     a.stamps[0] = sim_stamp(sim.client, o->body, 1);
     sim_trace("ask", host, "op=%u serial=%u", (unsigned)(o - cl.op), o->serial);
+    cl.sending = o->serial;
     (void)ask(host, 0, (int)(o - cl.op), &a);
 }
 
@@ -331,7 +334,7 @@ sim_client_done(void)
 /* ---- answers ----------------------------------------------------------------------------- */
 
 static void
-check_signed(const struct op *o, unsigned host, const struct qr_answer *a)
+check_signed(const struct op *o, unsigned serial, unsigned host, const struct qr_answer *a)
 {
     const secp256k1_context *ctx = secp256k1_context_static;
     uint8_t pk[33], d[32];
@@ -341,20 +344,14 @@ check_signed(const struct op *o, unsigned host, const struct qr_answer *a)
         secp256k1_pubkey p;
         size_t len = sizeof pk;
         const struct qr_answer_sig *g = &a->sgn.sigs[i];
-        digest_of(o->serial, i, d);
+        digest_of(serial, i, d);
         bad = memcmp(d, g->digest, 32) != 0 ||
               !secp256k1_ecdsa_signature_parse_compact(ctx, &s, g->rs);
         memcpy(pk, sim.pk[o->key], 33);
         if (o->path && !bad) {
             qr_pt root, child;
-            const struct qr_key *k = NULL;
-            size_t at;
-            for (unsigned h = 1; h <= sim.n && !k; h++) {
-                k = sim.host[h].up ? qr_state_find_key(sim.host[h].party, sim.pk[o->key], &at)
-                                   : NULL;
-            }
-            bad = !k || qr_pt_parse(&root, pk) != QR_OK ||
-                  qr_derive(&root, k->pub.cc, &o->path, 1, &child, &(qr_fq){0}, NULL) != QR_OK;
+            bad = qr_pt_parse(&root, pk) != QR_OK ||
+                  qr_derive(&root, sim.cc[o->key], &o->path, 1, &child, &(qr_fq){0}, NULL) != QR_OK;
             if (!bad) {
                 qr_pt_put(pk, &child);
             }
@@ -367,8 +364,9 @@ check_signed(const struct op *o, unsigned host, const struct qr_answer *a)
         }
     }
     if (bad) {
-        sim_violation("party %u released a signature that does not verify",
-                      sim.host[host].index);
+        sim_violation(
+            "party %u released a signature that does not verify (request serial %u, %zu items)",
+            sim.host[host].index, serial, a->sgn.n_sigs);
     }
 }
 
@@ -387,7 +385,8 @@ expected(qr_err e)
     case QR_ERR_NOT_YET_VALID:
     case QR_ERR_POLICY_DENIED: /* a peer with another clock */
         return 1;
-    case QR_ERR_KEY_UNKNOWN: /* on a disk of long ago */
+    case QR_ERR_KEY_UNKNOWN: /* its confirmations are still on their way, or its disk is an old one */
+        return 1;
     default:
         return 0;
     }
@@ -423,22 +422,22 @@ sim_client_on_answer(unsigned host, uint64_t to, const struct qr_answer *a)
     }
     struct op *o = &cl.op[k->op];
     if (a->error == QR_OK) {
-        if (!o->ended && o->serial) {
-            check_signed(o, host, a);
-        }
+        check_signed(o, k->serial, host, a);
         o->ended = o->good = 1;
         return;
     }
     sim.refusals++;
-    if (!expected(a->error) && !(a->error == QR_ERR_KEY_UNKNOWN && sim.host[host].rolled_back)) {
+    if (!expected(a->error)) {
         sim_violation("party %u answered a good request with %s: %.*s", sim.host[host].index,
                       qr_err_name(a->error), (int)a->detail.len, (const char *)a->detail.p);
     }
     if (a->error == QR_ERR_EXPIRED) {
-        o->serial = 0; /* a new request, as the party says */
+        o->issued_ms = 0; /* a new request next time, as the party says */
     }
     o->at = sim.now + (100 + sim_below(400)) * SIM_MS;
-    if (!o->final) {
+    if (o->final) {
+        o->at += 2 * SIM_S; /* a handshake that lost a piece is given up after a while only */
+    } else {
         o->host = 1 + (o->host % sim.n);
     }
 }

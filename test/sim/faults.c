@@ -5,13 +5,13 @@
 
 enum later {
     NOTHING,
-    ONCE,      /* a fault of the wire again; x: which */
+    ONCE, /* a fault of the wire again; x: which */
     BOOT,
     KILL_BOOT, /* an ordinary crash, then a start */
     ROLL,      /* the old image goes in */
     UNROLL,    /* the true one comes back */
     UNCLONE,
-    UNFAULT,   /* the disk works again */
+    UNFAULT, /* the disk works again */
     UNSLOW,
     UNSKEW,
     STOP, /* a drain that takes too long */
@@ -117,8 +117,8 @@ stale(unsigned host, enum sim_doc which)
     if (!sim_may_step(h) || sim.serial[which] < 2 || !h->party->roster || !h->party->policy) {
         return 0;
     }
-    uint64_t has = which == SIM_ROSTER ? h->party->roster->serial
-                                       : qr_policy_serial(h->party->policy);
+    uint64_t has =
+        which == SIM_ROSTER ? h->party->roster->serial : qr_policy_serial(h->party->policy);
     if (has == sim.serial[which]) {
         sim_load_doc(host, which, sim.old_doc[which], 0);
         return 1;
@@ -373,6 +373,11 @@ sim_fault_tick(void)
     }
     for (unsigned h = 1; h <= SIM_HOSTS; h++) {
         struct sim_host *x = &sim.host[h];
+        /* A fork of the store, and the true one is left: a start puts it ahead of the other. */
+        if (x->refused && !x->rolled_back && !sim.host[sim.n + 1].up) {
+            x->refused = 0;
+            crash(h, SIM_DISK_KEEP, 1, 10 * SIM_MS);
+        }
         if (x->up && !x->dying && sim_disk_is_cut(h)) {
             x->crash_disk = SIM_DISK_SOME;
             sim_die(x);

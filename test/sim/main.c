@@ -212,11 +212,11 @@ int
 main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 'n'},
+        {"seeds", required_argument, NULL, 's'},  {"seed", required_argument, NULL, 'n'},
         {"events", required_argument, NULL, 'e'}, {"plan", no_argument, NULL, 'p'},
-        {"trace", required_argument, NULL, 't'}, {"log", no_argument, NULL, 'l'},
-        {"jobs", required_argument, NULL, 'j'},  {"stop", no_argument, NULL, 'x'},
-        {"quiet", no_argument, NULL, 'q'},       {NULL, 0, NULL, 0}};
+        {"trace", required_argument, NULL, 't'},  {"log", no_argument, NULL, 'l'},
+        {"jobs", required_argument, NULL, 'j'},   {"stop", no_argument, NULL, 'x'},
+        {"quiet", no_argument, NULL, 'q'},        {NULL, 0, NULL, 0}};
     struct sim_options o = {.seconds = 300};
     unsigned long long from = 0, to = 0;
     const char *events = NULL;

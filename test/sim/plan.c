@@ -123,8 +123,8 @@ sim_plan_print(FILE *f, const struct sim_plan *p, const unsigned char *mask)
     if (p->keys > 1) {
         fprintf(f, " and %u", p->t[1]);
     }
-    fprintf(f, ", batches of %u, pools %u/%u/%u, %u requests%s", p->batch, p->pool_low, p->pool_high,
-            p->pool_standby, p->ops, p->start ? "" : ", faults from the very start");
+    fprintf(f, ", batches of %u, pools %u/%u/%u, %u requests%s", p->batch, p->pool_low,
+            p->pool_high, p->pool_standby, p->ops, p->start ? "" : ", faults from the very start");
     if (p->cheater) {
         fprintf(f, ", party %u lies", p->cheater);
     }
@@ -133,8 +133,8 @@ sim_plan_print(FILE *f, const struct sim_plan *p, const unsigned char *mask)
         const struct sim_event *e = &p->event[i];
         if (!mask || mask[i]) {
             fprintf(f, "  event %2u at %8.3f s: %s, party %u and %u, %.3f s, x=%llx\n", i,
-                    (double)e->at / 1e9, sim_kind_name[e->kind], e->a, e->b, (double)e->length / 1e9,
-                    (unsigned long long)e->x);
+                    (double)e->at / 1e9, sim_kind_name[e->kind], e->a, e->b,
+                    (double)e->length / 1e9, (unsigned long long)e->x);
         }
     }
 }

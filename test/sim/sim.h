@@ -82,6 +82,7 @@ struct sim_host {
     struct qr_rng rng;
     uint8_t id[32];
     int rolled_back; /* an old disk is in it */
+    int refused;     /* a peer called its store rolled back or cloned: its log asks for a restart */
     int skewed_boot; /* it started while its clock was wrong */
     uint64_t trouble_until; /* it was stalled, slow or suspended up to then */
     /* counted down to a crash: sends, shares */
@@ -100,7 +101,7 @@ struct sim {
     uint8_t cluster[32];
     char doc[2][8192], old_doc[2][8192]; /* in force, and what was before */
     unsigned serial[2];
-    uint8_t pk[SIM_KEYS][33];
+    uint8_t pk[SIM_KEYS][33], cc[SIM_KEYS][32];
     unsigned n_keys;
     uint64_t signatures, answers, refusals, party_ns;
     uint64_t injected[SIM_KINDS];

@@ -11,6 +11,7 @@
  */
 #include "test/sim/cheat.h"
 #include "test/sim/wire.h"
+
 #include <stdlib.h>
 
 #define INSTANCES 512u
@@ -59,7 +60,7 @@ static struct {
     const struct qr_net *net[SIM_HOSTS + 1];
     struct reserved res[256];
     struct set presigs, rsids, deltas, coms;
-    uint16_t failed_check[SIM_HOSTS + 1];              /* the peer blamed, until RETIRED is durable */
+    uint16_t failed_check[SIM_HOSTS + 1]; /* the peer blamed, until RETIRED is durable */
     uint16_t retired[SIM_HOSTS + 1][SIM_PARTIES + 1]; /* durable on this host's disk */
     uint64_t told_boot[SIM_HOSTS + 1][SIM_PARTIES + 1], told_serial[SIM_HOSTS + 1][SIM_PARTIES + 1];
     uint64_t next_tick;
@@ -155,7 +156,6 @@ sent(struct instance *s, uint16_t to, enum qr_msg type, const uint8_t sid[32], q
         }
     }
     x->hash[x->n++] = message_hash(type, sid, payload);
-    if (getenv("SIMV")) sim_trace("sent", s->index, "to=%u type=%d len=%zu sid=%02x%02x", to, (int)type, payload.len, sid[0], sid[1]);
     if (sim.host[host].dying || sim_cheats(s->index)) {
         return;
     }
@@ -222,6 +222,9 @@ refused(void *ctx, uint16_t peer, qr_err why, const char *detail)
 {
     unsigned host = (unsigned)((struct sim_host *)ctx - sim.host);
     sim_trace("refused", sim.host[host].index, "peer=%u error=%d", peer, (int)why);
+    if (why == QR_ERR_ROLLBACK && peer && peer <= sim.n) {
+        sim.host[peer].refused = 1;
+    }
     w.ev[host].on_refused(w.ev[host].ctx, peer, why, detail);
 }
 
@@ -277,7 +280,6 @@ message(void *ctx, struct qr_msg_in *m)
         return;
     }
     r->at++;
-    if (getenv("SIMV")) sim_trace("got", s->index, "from=%u type=%d", m->from, (int)m->type);
     if (m->type == QR_MSG_PRESIGN1 && m->payload.len >= 32) {
         saw_commitment(s, m);
     }
@@ -295,7 +297,12 @@ static qr_err
 check_store(void *ctx, uint16_t peer, uint64_t boot, uint64_t serial, const uint8_t root[32])
 {
     unsigned host = (unsigned)((struct sim_host *)ctx - sim.host);
-    return w.ev[host].check_store(w.ev[host].ctx, peer, boot, serial, root);
+    qr_err e = w.ev[host].check_store(w.ev[host].ctx, peer, boot, serial, root);
+    if (e == QR_ERR_ROLLBACK && peer <= sim.n) {
+        sim_trace("rollback-seen", sim.host[host].index, "peer=%u", peer);
+        sim.host[peer].refused = 1;
+    }
+    return e;
 }
 
 /* The first 6 bytes of the batch and the number in it. */
@@ -395,7 +402,7 @@ REAL(void, qr_net_cancel, (void *net, uint16_t to, uint8_t *p))
 }
 
 REAL(qr_err, qr_net_send,
-     (struct qr_net *n, uint16_t to, enum qr_msg type, uint32_t epoch, const uint8_t sid[32],
+     (struct qr_net * n, uint16_t to, enum qr_msg type, uint32_t epoch, const uint8_t sid[32],
       qr_view payload))
 {
     struct instance *s = here();
@@ -480,23 +487,24 @@ REAL(void, qr_pairs_retire, (struct qr_party * p, uint16_t peer))
     w.failed_check[host] = 0;
 }
 
-REAL(qr_err, qr_state_put,
-     (struct qr_party * p, enum qr_table t, const char *name, qr_view v))
+REAL(qr_err, qr_state_put, (struct qr_party * p, enum qr_table t, const char *name, qr_view v))
 {
     unsigned host = sim_self(), a = 0, b = 0;
     /* The table of retired pairs: durable inside, before it is told inside. */
     uint16_t blamed = w.failed_check[host];
-    if (t == QR_TABLE_PAIR && sscanf(name, "%u-%u", &a, &b) == 2 && (a == p->self || b == p->self)) {
-        w.failed_check[host] = 0; /* qr_state_put announces the serial right after the write */
+    if (t != QR_TABLE_PAIR || sscanf(name, "%u-%u", &a, &b) != 2 ||
+        (a != p->self && b != p->self)) {
+        return __real_qr_state_put(p, t, name, v);
     }
+    w.failed_check[host] = 0; /* qr_state_put announces the serial right after the write */
     uint64_t before = qr_store_serial(p->env.store);
     qr_err e = __real_qr_state_put(p, t, name, v);
-    if (e == QR_OK && a && qr_store_serial(p->env.store) != before) {
+    if (e == QR_OK && qr_store_serial(p->env.store) != before) {
         unsigned peer = a == p->self ? b : a;
         if (peer <= SIM_PARTIES && !sim.host[host].dying) {
             w.retired[host][peer] = 1;
         }
-    } else if (a) {
+    } else {
         w.failed_check[host] = blamed && !p->store_failed ? blamed : 0;
     }
     return e;

@@ -12,8 +12,8 @@
 
 #define WALL0 1800000000000u /* ms; the year 2027 */
 #define SETUP_LIMIT (120 * SIM_S)
-#define RUN_LIMIT (120 * SIM_S)  /* after the last fault */
-#define STEP_MIN (20 * SIM_US)   /* a step takes at least this long */
+#define RUN_LIMIT (120 * SIM_S) /* after the last fault */
+#define STEP_MIN (20 * SIM_US)  /* a step takes at least this long */
 
 struct sim sim;
 static char tee_dir[64];
@@ -26,8 +26,8 @@ sim_violation(const char *fmt, ...)
         return;
     }
     va_start(ap, fmt);
-    int n = snprintf(sim.violation, sizeof sim.violation, "at %.6f s: ",
-                     (double)(sim.now - SIM_EPOCH) / 1e9);
+    int n = snprintf(sim.violation, sizeof sim.violation,
+                     "at %.6f s: ", (double)(sim.now - SIM_EPOCH) / 1e9);
     (void)vsnprintf(sim.violation + n, sizeof sim.violation - (size_t)n, fmt, ap);
     va_end(ap);
     sim_trace("violation", 0, "%s", sim.violation);
@@ -38,8 +38,8 @@ sim_trace(const char *event, unsigned party, const char *fmt, ...)
 {
     char line[512];
     va_list ap;
-    int n = snprintf(line, sizeof line, "%llu %s %u ", (unsigned long long)((sim.now - SIM_EPOCH) / 1000),
-                     event, party);
+    int n = snprintf(line, sizeof line, "%llu %s %u ",
+                     (unsigned long long)((sim.now - SIM_EPOCH) / 1000), event, party);
     va_start(ap, fmt);
     n += vsnprintf(line + n, sizeof line - (size_t)n, fmt, ap);
     va_end(ap);
@@ -156,7 +156,8 @@ sim_load_doc(unsigned host, enum sim_doc which, const char *text, int want_ok)
     if (!a) {
         return; /* it died over it */
     }
-    sim_trace("load", host, "%s error=%d", which == SIM_ROSTER ? "roster" : "policy", (int)a->error);
+    sim_trace("load", host, "%s error=%d", which == SIM_ROSTER ? "roster" : "policy",
+              (int)a->error);
     if (!want_ok && a->error == QR_OK) {
         sim_violation("party %u took an older %s", sim.host[host].index,
                       which == SIM_ROSTER ? "roster" : "policy");
@@ -216,9 +217,10 @@ sim_boot(unsigned host)
                                    .answer = on_answer,
                                    .answer_ctx = h};
         sim_wire_route(h->index, host);
-        e = qr_party_new(&cfg, &env, sim.now + h->mono_skew,
-                         WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms),
-                         &h->party, err, sizeof err);
+        e = qr_party_new(
+            &cfg, &env, sim.now + h->mono_skew,
+            WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms),
+            &h->party, err, sizeof err);
         if (e != QR_OK) {
             h->store = qr_store_close(h->store);
         }
@@ -426,8 +428,8 @@ in_order(void)
         if (!h->party->roster || h->party->roster->serial != sim.serial[SIM_ROSTER]) {
             sim_load_doc(i, SIM_ROSTER, sim.doc[SIM_ROSTER], 1);
         }
-        if (h->party->roster && (!h->party->policy ||
-                                 qr_policy_serial(h->party->policy) != sim.serial[SIM_POLICY])) {
+        if (h->party->roster &&
+            (!h->party->policy || qr_policy_serial(h->party->policy) != sim.serial[SIM_POLICY])) {
             sim_load_doc(i, SIM_POLICY, sim.doc[SIM_POLICY], 1);
         }
         if (!sim_may_step(h) || !h->party->net || h->party->store_failed) {
@@ -460,6 +462,7 @@ make_key(unsigned k)
             if (qr_key_check(&pub, &bad) != QR_OK) {
                 sim_violation("a key was announced that its parties did not confirm");
             }
+            memcpy(sim.cc[sim.n_keys], pub.cc, 32);
             memcpy(sim.pk[sim.n_keys++], pub.pk, 33);
             return 1;
         }
@@ -529,7 +532,8 @@ sim_world_run(void)
     sim_fault_heal();
     sim.healing = 1;
     if (!until(well, RUN_LIMIT)) {
-        sim_violation("after all faults ended the quorum did not come back, or a request never ended");
+        sim_violation(
+            "after all faults ended the quorum did not come back, or a request never ended");
         return;
     }
     sim_client_final();
