@@ -116,7 +116,7 @@ BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_AUX  := $(sort $(wildcard test/fuzz/kit*.c))
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
-OWN_SRC   := $(wildcard test/sim/*.c) $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
+OWN_SRC   := $(wildcard test/sim/*.c test/daemon/anomaly_*.c) $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
 FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* bench)))
 
 # ---- programs -------------------------------------------------------------------------------------
