@@ -222,7 +222,7 @@ run_set(struct qr_party *p, struct qr_signrun *r, uint16_t mask)
         }
     }
     memcpy(pool.key_id, k->pub.key_id, 32);
-    r->attempt++;
+    r->attempt = ++p->sign_attempts;
     r->mask = mask;
     r->got = bit(p->self);
     r->attempt_deadline = p->now + p->cfg.sign_timeout_ms * MS;

@@ -96,6 +96,37 @@ test_members_started_after_the_request(void **state)
     cluster_stop(&c);
 }
 
+/*
+ * The members hang, the request fails, the client repeats it, and then the members answer the first
+ * asking as well: those shares belong to other presignatures and nobody is to blame.
+ */
+static void
+test_late_shares_of_the_same_request(void **state)
+{
+    struct cluster c;
+    uint8_t pk[33];
+    (void)state;
+    cluster_start(&c, 3, NULL);
+    cluster_keygen(&c, 2, pk);
+    cluster_body(&c, pk, "warm-the-pools-up-1", "", 1, "sha256", body, sizeof body);
+    verify(cluster_wait(&c, cluster_sign(&c, 1, body), 5000), pk, NULL, 0, NULL);
+    for (int round = 0; round < 4; round++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "asked-once-more-%d", round);
+        cluster_body(&c, pk, id, "", 1, "sha256", body, sizeof body);
+        c.p[2].frozen = c.p[3].frozen = 1;
+        const struct qr_answer *a = cluster_wait(&c, cluster_sign(&c, 1, body), 2500);
+        assert_non_null(a);
+        assert_int_equal(a->error, QR_ERR_QUORUM);
+        uint64_t again = cluster_sign(&c, 1, body);
+        c.p[2].frozen = c.p[3].frozen = 0;
+        verify(cluster_wait(&c, again, 15000), pk, NULL, 0, NULL);
+        assert_true(cluster_until(&c, 20000, cluster_linked, NULL));
+    }
+    assert_int_equal(c.p[1].party->c.sign_bad, 0);
+    cluster_stop(&c);
+}
+
 static void
 test_one_party_killed(void **state)
 {
@@ -380,6 +411,7 @@ main(void)
         cmocka_unit_test(test_one_party_killed),
         cmocka_unit_test(test_slow_member),
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_late_shares_of_the_same_request),
         cmocka_unit_test(test_members_started_after_the_request),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_retired_pair),
