@@ -218,8 +218,8 @@ allowed_text(const struct key *k, char *out, size_t cap)
                  (unsigned long long)k->max - 1);
         return;
     case T_TEXT:
-        snprintf(out, cap, "printable text of %u to %llu characters", k->min ? 1u : 0u,
-                 (unsigned long long)k->max - 1);
+        snprintf(out, cap, "printable text of %u to %llu characters without \";\"",
+                 k->min ? 1u : 0u, (unsigned long long)k->max - 1);
         return;
     case T_NUMBER:
         snprintf(out, cap, "a number from %llu to %llu", (unsigned long long)k->min,
@@ -253,6 +253,10 @@ text_ok(const struct key *k, const char *value)
     }
     for (size_t i = 0; i < n; i++) {
         if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f) {
+            return 0;
+        }
+        /* A comment to whoever wrote it, but with no space before it not to inih. */
+        if (value[i] == ';') {
             return 0;
         }
     }

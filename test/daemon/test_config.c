@@ -125,6 +125,9 @@ test_refusals(void **state)
         int line; /* 0: about the whole */
         const char *words[3];
     } cases[] = {
+        /* fuzzed: the comment became the value, and a key that has a default was set */
+        {QR_CONFIG_GATEWAY, GATEWAY_MIN "tls_cert =; none\n", 3, {"[gateway] tls_cert", "\";\""}},
+        {QR_CONFIG_PARTY, PARTY_MIN "advertise = tcp://a:1;b\n", 8, {"advertise", "\";\""}},
         {QR_CONFIG_PARTY, PARTY_MIN "colour = red\n", 8, {"[party] colour", "no key", "state_dir"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[poool]\nlow = 1\n", 8, {"[poool]", "no section", "pool"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[empty]\n", 8, {"[empty]", "no section", "sign"}},
