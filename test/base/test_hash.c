@@ -254,7 +254,7 @@ must_differ(const qr_view *f, size_t m, const qr_view *g, size_t n)
 
 /* Moving a boundary, joining, splitting, adding an empty field, imitating a length: all differ. */
 static void
-test_injective(void **state)
+attack_18_injective_encoding(void **state)
 {
     const qr_view ab = qr_view_str("ab"), c = qr_view_str("c"), a = qr_view_str("a");
     const qr_view bc = qr_view_str("bc"), abc = qr_view_str("abc"), none = {NULL, 0};
@@ -298,7 +298,7 @@ test_injective(void **state)
 
 /* One meaning, one tag; and the texts keep to one alphabet. */
 static void
-test_tags_unique(void **state)
+attack_18_tags_unique(void **state)
 {
     uint8_t digests[QR_TAG_COUNT][32];
     (void)state;
@@ -359,11 +359,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fips180),         cmocka_unit_test(test_rfc4231),
-        cmocka_unit_test(test_wycheproof_hmac), cmocka_unit_test(test_fips202),
-        cmocka_unit_test(test_tagged),          cmocka_unit_test(test_tagged_known),
-        cmocka_unit_test(test_injective),       cmocka_unit_test(test_tags_unique),
-        cmocka_unit_test(test_tx_is_a_stream),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_fips180),
+        cmocka_unit_test(test_rfc4231),
+        cmocka_unit_test(test_wycheproof_hmac),
+        cmocka_unit_test(test_fips202),
+        cmocka_unit_test(test_tagged),
+        cmocka_unit_test(test_tagged_known),
+        cmocka_unit_test(attack_18_injective_encoding),
+        cmocka_unit_test(attack_18_tags_unique),
+        cmocka_unit_test(test_tx_is_a_stream),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

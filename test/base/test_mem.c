@@ -222,7 +222,7 @@ must_be_zero(void *p)
 }
 
 static void
-test_child_gets_zeros(void **state)
+attack_23_forked_process_gets_zeros(void **state)
 {
     uint8_t *p = qr_locked_alloc(5000, NULL);
     (void)state;
@@ -492,7 +492,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_locked_stats),  cmocka_unit_test(test_guard_pages),
         cmocka_unit_test(test_misuse_panics), cmocka_unit_test(test_overrun_panics),
-        cmocka_unit_test(test_kernel_flags),  cmocka_unit_test(test_child_gets_zeros),
+        cmocka_unit_test(test_kernel_flags),  cmocka_unit_test(attack_23_forked_process_gets_zeros),
         cmocka_unit_test(test_panic_wipes),   cmocka_unit_test(test_mlock_refused),
         cmocka_unit_test(test_heap),          cmocka_unit_test(test_arena),
         cmocka_unit_test(test_dbuf),          cmocka_unit_test(test_dbuf_grows_geometrically),

@@ -183,7 +183,7 @@ rollback_seen(struct cluster *c, void *ctx)
 
 /* The host puts an old disk back: the peers remember a higher serial and refuse the party. */
 static void
-test_rolled_back_store(void **state)
+attack_23_rolled_back_store(void **state)
 {
     struct cluster c;
     uint8_t pk[33];
@@ -371,7 +371,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_policy_serials),
         cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_rolled_back_store),
+        cmocka_unit_test(attack_23_rolled_back_store),
         cmocka_unit_test(test_crash_in_keygen),
         cmocka_unit_test(test_peer_lost_in_keygen),
         cmocka_unit_test(test_store_fails),

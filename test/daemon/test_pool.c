@@ -34,7 +34,7 @@ add(struct qr_pool *p, const struct qr_pool_id *id, unsigned number, size_t B)
 }
 
 static void
-test_take_once(void **state)
+attack_23_take_once(void **state)
 {
     struct qr_pool *p = qr_pool_new(64, NULL);
     uint8_t ids[4][QR_PRESIG_ID_LEN];
@@ -149,8 +149,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_take_once), cmocka_unit_test(test_only_its_own_pool),
-        cmocka_unit_test(test_bounds),    cmocka_unit_test(test_drop),
+        cmocka_unit_test(attack_23_take_once), cmocka_unit_test(test_only_its_own_pool),
+        cmocka_unit_test(test_bounds),         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_churn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ test_reference(void **state)
  * xor would be found here.
  */
 static void
-test_points_hide_the_choice(void **state)
+attack_01_points_hide_the_choice(void **state)
 {
     static struct run r;
     static unsigned agree[512];
@@ -189,7 +189,7 @@ test_points_hide_the_choice(void **state)
  * is a hash times the base point.
  */
 static void
-test_no_known_logarithm(void **state)
+attack_02_no_known_logarithm(void **state)
 {
     struct qr_testrng ta;
     uint8_t bits[16];
@@ -222,7 +222,7 @@ test_no_known_logarithm(void **state)
 
 /* Another sid, the same draws: only the unhashed random points stay. */
 static void
-test_sids_are_unrelated(void **state)
+attack_10_set_up_sids_are_unrelated(void **state)
 {
     static struct run r;
 
@@ -283,7 +283,7 @@ bad_encodings(uint8_t (*out)[32])
 }
 
 static void
-test_bad_points(void **state)
+attack_01_bad_encodings(void **state)
 {
     static struct run r;
     static const size_t at[] = {0, 1, 77, 254, 255}; /* of 256 points */
@@ -313,7 +313,7 @@ test_bad_points(void **state)
  * notice only if she uses it. Her verdict is the same whichever it is.
  */
 static void
-test_verdict_hides_the_choice(void **state)
+attack_03_set_up_verdict_hides_the_choice(void **state)
 {
     static struct run r;
     uint8_t bad[8][32], msg[QR_OT2_LEN];
@@ -404,11 +404,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alice_learns_one_key),
         cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_points_hide_the_choice),
-        cmocka_unit_test(test_no_known_logarithm),
-        cmocka_unit_test(test_sids_are_unrelated),
-        cmocka_unit_test(test_bad_points),
-        cmocka_unit_test(test_verdict_hides_the_choice),
+        cmocka_unit_test(attack_01_points_hide_the_choice),
+        cmocka_unit_test(attack_02_no_known_logarithm),
+        cmocka_unit_test(attack_10_set_up_sids_are_unrelated),
+        cmocka_unit_test(attack_01_bad_encodings),
+        cmocka_unit_test(attack_03_set_up_verdict_hides_the_choice),
         cmocka_unit_test(test_identity_product),
         cmocka_unit_test(test_zero_scalars),
         cmocka_unit_test(test_keys_bind_both_messages),

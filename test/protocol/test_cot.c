@@ -161,7 +161,7 @@ test_reference(void **state)
 
 /* One changed bit anywhere: 16 rows at several places, all of x~ and of h_T. */
 static void
-test_every_field(void **state)
+attack_04_every_row_of_the_extension(void **state)
 {
     static uint8_t bad[QR_COT_LEN(4)];
     const size_t row = QR_COT_ROW_BYTES(4);
@@ -191,7 +191,7 @@ test_every_field(void **state)
  * (Delta_g = 0): the challenge is a hash of all rows.
  */
 static void
-test_changed_row_for_every_delta(void **state)
+attack_04_changed_row_for_every_delta(void **state)
 {
     static uint8_t bad[QR_COT_LEN(4)];
 
@@ -217,7 +217,7 @@ cheat(struct cotref *f, size_t g, const uint8_t *e, unsigned guess)
 
 /* It passes for exactly one of the 256 values of Delta_g: the guess. */
 static void
-test_consistent_cheat_is_one_guess(void **state)
+attack_03_consistent_cheat_is_one_guess(void **state)
 {
     static struct cotref f;
     uint8_t e[QR_COT_ROW_BYTES(4)] = {0};
@@ -241,7 +241,7 @@ test_consistent_cheat_is_one_guess(void **state)
 
 /* Against random Deltas the attack passes with probability 2^-8: 4,096 trials, 16 expected. */
 static void
-test_consistent_cheat_rate(void **state)
+attack_03_consistent_cheat_rate(void **state)
 {
     static struct cotref f;
     uint8_t e[QR_COT_ROW_BYTES(4)];
@@ -265,7 +265,7 @@ test_consistent_cheat_rate(void **state)
 
 /* The same seeds under another rsid: nothing of the message or the rows is the same. */
 static void
-test_rsids_are_unrelated(void **state)
+attack_10_rsids_are_unrelated(void **state)
 {
     static uint8_t old[QR_COT_LEN(4)];
     static struct qr_sec16 old_t[QR_COT_ROWS(4)];
@@ -283,6 +283,19 @@ test_rsids_are_unrelated(void **state)
         assert_memory_not_equal(&rows_t[j], &old_t[j], 16);
 }
 
+/* Everything about the check has 128 bits: it can be tried off line, 40 would be minutes of work. */
+static void
+attack_32_the_check_has_128_bits(void **state)
+{
+    (void)state;
+    _Static_assert(QR_OT_COUNT == 128, "bits of Delta, and rows of the check");
+    for (uint16_t B = 4; B <= QR_BATCH_MAX; B = (uint16_t)(B + 4)) {
+        assert_int_equal(8 * QR_COT_ROW_BYTES(B) - QR_COT_BITS(B), 128);     /* masking bits */
+        assert_int_equal(QR_COT_LEN(B) - 16 * QR_COT_ROW_BYTES(B), 16 + 32); /* x~ and h_T */
+        assert_int_equal(QR_COT_BITS(B) % 128, 0);
+    }
+}
+
 int
 main(void)
 {
@@ -291,11 +304,12 @@ main(void)
         cmocka_unit_test(test_extreme_bits),
         cmocka_unit_test(test_missing_leaves_do_not_matter),
         cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_every_field),
-        cmocka_unit_test(test_changed_row_for_every_delta),
-        cmocka_unit_test(test_consistent_cheat_is_one_guess),
-        cmocka_unit_test(test_consistent_cheat_rate),
-        cmocka_unit_test(test_rsids_are_unrelated),
+        cmocka_unit_test(attack_04_every_row_of_the_extension),
+        cmocka_unit_test(attack_04_changed_row_for_every_delta),
+        cmocka_unit_test(attack_03_consistent_cheat_is_one_guess),
+        cmocka_unit_test(attack_03_consistent_cheat_rate),
+        cmocka_unit_test(attack_10_rsids_are_unrelated),
+        cmocka_unit_test(attack_32_the_check_has_128_bits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

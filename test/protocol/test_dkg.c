@@ -192,7 +192,7 @@ long_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
 }
 
 static void
-test_wrong_lengths_and_duplicates(void **state)
+attack_08_wrong_lengths(void **state)
 {
     struct quorum *q = quorum_new(N, T, "dkg");
     size_t left = 4;
@@ -261,7 +261,7 @@ raised_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
 }
 
 static void
-test_raised_threshold(void **state)
+attack_08_raised_threshold(void **state)
 {
     struct quorum *q = quorum_new(N, T, "dkg");
 
@@ -278,7 +278,7 @@ test_raised_threshold(void **state)
 /* ---- parameters, signer, outbox -------------------------------------------------------------------- */
 
 static void
-test_parameters(void **state)
+attack_15_indices_and_thresholds(void **state)
 {
     static const uint16_t bad[][3] = {/* self, t, n */
                                       {0, 2, 3}, {4, 2, 3}, {1, 1, 3},  {1, 0, 3},
@@ -469,7 +469,7 @@ drop_confirm_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
 }
 
 static void
-test_not_active_without_all(void **state)
+attack_12_not_active_without_all(void **state)
 {
     struct quorum *q = quorum_new(N, T, "dkg");
 
@@ -535,14 +535,14 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tampered_messages),
         cmocka_unit_test(test_zero_confirmation),
-        cmocka_unit_test(test_wrong_lengths_and_duplicates),
+        cmocka_unit_test(attack_08_wrong_lengths),
         cmocka_unit_test(test_second_word),
-        cmocka_unit_test(test_raised_threshold),
-        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(attack_08_raised_threshold),
+        cmocka_unit_test(attack_15_indices_and_thresholds),
         cmocka_unit_test(test_sid_binds),
         cmocka_unit_test(test_confirm),
         cmocka_unit_test(test_wrong_signer),
-        cmocka_unit_test(test_not_active_without_all),
+        cmocka_unit_test(attack_12_not_active_without_all),
         cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_wipe),
     };

@@ -159,7 +159,7 @@ test_forger_control(void **state)
 
 /* p(2) = 0: F(2) is at infinity. It must be an error, not a crash and not an accepted share. */
 static void
-test_infinite_evaluation(void **state)
+attack_09_infinite_evaluation(void **state)
 {
     struct forger f;
     struct quorum *q = forging_quorum(&f);
@@ -194,7 +194,7 @@ test_bad_proof(void **state)
 
 /* A proof made for another index, and one for another run. */
 static void
-test_proof_is_bound(void **state)
+attack_19_proof_is_bound(void **state)
 {
     struct forger f;
     struct quorum *q = forging_quorum(&f);
@@ -240,7 +240,7 @@ spy(uint16_t on)
 
 /* Party 1 commits to and opens party 3's very words: points, chain-code part and proof. */
 static void
-test_replayed_opening(void **state)
+attack_19_replayed_opening(void **state)
 {
     struct forger f;
 
@@ -274,7 +274,7 @@ rogue_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
 }
 
 static void
-test_rogue_key(void **state)
+attack_16_rogue_key(void **state)
 {
     struct forger f;
 
@@ -346,7 +346,7 @@ test_key_at_infinity_and_equal_terms(void **state)
 
 /* Points and scalars that are none, under a commitment that opens. */
 static void
-test_bad_encodings(void **state)
+attack_31_bad_encodings_of_dealers(void **state)
 {
     static const struct {
         size_t at, len;
@@ -414,7 +414,7 @@ stories_tap(void *ctx, struct quorum *q, struct quorum_msg *m)
 }
 
 static void
-test_two_stories(void **state)
+attack_12_two_chain_codes(void **state)
 {
     struct quorum *q = NULL;
 
@@ -438,15 +438,15 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forger_control),
-        cmocka_unit_test(test_infinite_evaluation),
+        cmocka_unit_test(attack_09_infinite_evaluation),
         cmocka_unit_test(test_bad_proof),
-        cmocka_unit_test(test_proof_is_bound),
-        cmocka_unit_test(test_replayed_opening),
-        cmocka_unit_test(test_rogue_key),
+        cmocka_unit_test(attack_19_proof_is_bound),
+        cmocka_unit_test(attack_19_replayed_opening),
+        cmocka_unit_test(attack_16_rogue_key),
         cmocka_unit_test(test_key_at_infinity_and_equal_terms),
-        cmocka_unit_test(test_bad_encodings),
+        cmocka_unit_test(attack_31_bad_encodings_of_dealers),
         cmocka_unit_test(test_share_not_canonical),
-        cmocka_unit_test(test_two_stories),
+        cmocka_unit_test(attack_12_two_chain_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,7 +164,7 @@ test_infinity(void **state)
 }
 
 static void
-test_parse_refuses(void **state)
+attack_31_off_curve_points(void **state)
 {
     static const struct {
         const char *why, *hex;
@@ -508,7 +508,7 @@ main(void)
         cmocka_unit_test(test_multiplications_agree),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_infinity),
-        cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(attack_31_off_curve_points),
         cmocka_unit_test(test_eq),
         cmocka_unit_test(test_ecdsa),
         cmocka_unit_test(test_wycheproof_ecdsa_bitcoin),

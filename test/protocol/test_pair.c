@@ -445,7 +445,7 @@ test_changed_pair3(void **state)
 
 /* Our own messages sent back to us: the commitment names its party. */
 static void
-test_reflection(void **state)
+attack_19_reflection(void **state)
 {
     (void)state;
     side_copy(&work, &stage[1].s[0]);
@@ -474,7 +474,7 @@ run(struct side *a, struct side *b)
 
 /* Sides that disagree about anything in the sid do not come together, and nobody is harmed. */
 static void
-test_wrong_sid(void **state)
+attack_07_wrong_sid_harms_nobody(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
@@ -532,7 +532,7 @@ test_next_attempt(void **state)
 
 /* Both sides on the same generator: the two directions still have nothing in common. */
 static void
-test_directions_are_unrelated(void **state)
+attack_10_directions_are_unrelated(void **state)
 {
     const struct qr_pair_params a = params(0), b = params(1);
 
@@ -587,13 +587,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_complete_run),      cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_keys_extend),       cmocka_unit_test(test_order_and_repetition),
-        cmocka_unit_test(test_changed_pair1),     cmocka_unit_test(test_changed_pair2),
-        cmocka_unit_test(test_unused_correction), cmocka_unit_test(test_changed_pair3),
-        cmocka_unit_test(test_reflection),        cmocka_unit_test(test_wrong_sid),
-        cmocka_unit_test(test_next_attempt),      cmocka_unit_test(test_directions_are_unrelated),
-        cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_wipe),
+        cmocka_unit_test(test_complete_run),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_keys_extend),
+        cmocka_unit_test(test_order_and_repetition),
+        cmocka_unit_test(test_changed_pair1),
+        cmocka_unit_test(test_changed_pair2),
+        cmocka_unit_test(test_unused_correction),
+        cmocka_unit_test(test_changed_pair3),
+        cmocka_unit_test(attack_19_reflection),
+        cmocka_unit_test(attack_07_wrong_sid_harms_nobody),
+        cmocka_unit_test(test_next_attempt),
+        cmocka_unit_test(attack_10_directions_are_unrelated),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_wipe),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

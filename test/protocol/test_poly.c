@@ -149,7 +149,7 @@ test_by_hand(void **state)
 }
 
 static void
-test_sets_refused(void **state)
+attack_15_sets_refused(void **state)
 {
     static const struct {
         uint16_t set[4];
@@ -226,7 +226,7 @@ test_feldman(void **state)
 
 /* Commitments made so that F(x) is infinite for one party; and so that only a partial sum is. */
 static void
-test_feldman_at_infinity(void **state)
+attack_09_feldman_at_infinity(void **state)
 {
     (void)state;
     for (uint16_t x = 1; x <= QR_MAX_PARTIES; x++) {
@@ -271,9 +271,9 @@ main(void)
         cmocka_unit_test(test_every_subset_up_to_seven),
         cmocka_unit_test(test_sixteen),
         cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_sets_refused),
+        cmocka_unit_test(attack_15_sets_refused),
         cmocka_unit_test(test_feldman),
-        cmocka_unit_test(test_feldman_at_infinity),
+        cmocka_unit_test(attack_09_feldman_at_infinity),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * Presigning as a machine: parameters, order of messages, quanta, exits, and what its values look
- * like. Cheating peers are in test_attacks.c.
+ * like. Cheating peers are in test_attack_*.c and test_malice.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ tear_down(void **state)
 /* ---- parameters ------------------------------------------------------------------------------------- */
 
 static void
-test_init_refuses(void **state)
+attack_14_signing_sets(void **state)
 {
     static const struct {
         uint16_t S[4], t, B, initiator;
@@ -407,7 +407,7 @@ test_results(void **state)
 
 /* Every field of a batch's name gives other rsids: one rsid never runs twice. */
 static void
-test_names_bind(void **state)
+attack_07_names_bind(void **state)
 {
     struct qr_batch_id good;
     uint8_t sid[32], other[32];
@@ -706,7 +706,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(attack_14_signing_sets),
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_benign_messages),
         cmocka_unit_test(test_second_word),
@@ -715,7 +715,7 @@ main(void)
         cmocka_unit_test(test_heard_before_start),
         cmocka_unit_test(test_quanta),
         cmocka_unit_test(test_results),
-        cmocka_unit_test(test_names_bind),
+        cmocka_unit_test(attack_07_names_bind),
         cmocka_unit_test(test_zero_shares_sum_to_zero),
         cmocka_unit_test(test_additive_shares_are_fresh),
         cmocka_unit_test(test_payload_is_uniform),

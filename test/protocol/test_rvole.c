@@ -315,7 +315,7 @@ expect_refused(uint16_t k, qr_err want)
 
 /* A changed scalar in any row of any column, whatever beta_j is there; eta; every bit of mu. */
 static void
-test_every_field(void **state)
+attack_06_every_row_is_checked(void **state)
 {
     qr_fq a[2], c[2], d[2];
     unsigned ones = 0;
@@ -351,7 +351,7 @@ test_every_field(void **state)
  * pair.
  */
 static void
-test_consistent_cheat_is_one_guess(void **state)
+attack_06_consistent_cheat_is_one_guess(void **state)
 {
     qr_fq a[2], a_hat, c[2], d[2];
     unsigned passed = 0;
@@ -372,7 +372,7 @@ test_consistent_cheat_is_one_guess(void **state)
 
 /* A payload belongs to one presignature of one batch. */
 static void
-test_payload_is_bound(void **state)
+attack_05_payload_is_bound(void **state)
 {
     qr_fq a[2], c[2];
 
@@ -387,7 +387,7 @@ test_payload_is_bound(void **state)
 
 /* The same inputs give unrelated scalars for another index and under another rsid. */
 static void
-test_separation(void **state)
+attack_10_presignatures_are_separate(void **state)
 {
     qr_fq a[2], a_hat, c[2];
 
@@ -451,10 +451,10 @@ main(void)
         cmocka_unit_test(test_extreme_inputs),
         cmocka_unit_test(test_gadget_and_mask),
         cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_every_field),
-        cmocka_unit_test(test_consistent_cheat_is_one_guess),
-        cmocka_unit_test(test_payload_is_bound),
-        cmocka_unit_test(test_separation),
+        cmocka_unit_test(attack_06_every_row_is_checked),
+        cmocka_unit_test(attack_06_consistent_cheat_is_one_guess),
+        cmocka_unit_test(attack_05_payload_is_bound),
+        cmocka_unit_test(attack_10_presignatures_are_separate),
         cmocka_unit_test(test_non_canonical),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -77,7 +77,7 @@ prepare(const struct quorum_input *in)
  * prime is q + 14551231950b75fc4402da1722fc9baee (hexadecimal), so q + 2 is such an x.
  */
 static void
-test_recid_of_large_x(void **state)
+attack_28_recid_of_large_x(void **state)
 {
     uint8_t x[32], zero[32] = {0};
     qr_fq rx, want;
@@ -121,7 +121,7 @@ test_recid_of_large_x(void **state)
  * digest h; then pk' = (s*R' - h*G)/rx makes (rx, s) valid. combine must give recid 2 or 3.
  */
 static void
-test_combine_with_large_x(void **state)
+attack_28_combine_with_large_x(void **state)
 {
     struct quorum_input in = input();
     struct qr_sign_common c = prepare(&in);
@@ -190,7 +190,7 @@ test_combine_with_large_x(void **state)
 
 /* Every input changes ctx, and with it R': no two requests ever share a nonce. */
 static void
-test_ctx_binds_everything(void **state)
+attack_22_nonce_bound_to_everything(void **state)
 {
     enum { CASES = 15 };
     uint8_t ctx[CASES][32], R[CASES][33], share[QR_SIGN_SHARE_LEN];
@@ -271,7 +271,7 @@ test_rq(void **state)
 /* ---- prepare --------------------------------------------------------------------------------------- */
 
 static void
-test_prepare_refuses(void **state)
+attack_14_sets_at_signing(void **state)
 {
     static const struct {
         uint16_t S[4];
@@ -312,7 +312,7 @@ is_zero(const void *p, size_t n)
 }
 
 static void
-test_consumed_on_every_path(void **state)
+attack_23_consumed_on_every_path(void **state)
 {
     struct quorum_input in = input();
     struct qr_sign_common c = prepare(&in);
@@ -366,7 +366,7 @@ change_share(void *ctx, uint8_t (*share)[QR_SIGN_SHARE_LEN])
 }
 
 static void
-test_bad_shares(void **state)
+attack_31_nothing_unverified_leaves(void **state)
 {
     static const struct {
         struct change c;
@@ -431,7 +431,7 @@ test_zero_sums(void **state)
 
 /* Signers with different inputs: no signature, and both presignatures are gone. */
 static void
-test_split_view(void **state)
+attack_24_split_view(void **state)
 {
     struct quorum_input in[2] = {input(), input()};
     uint8_t share[2][QR_SIGN_SHARE_LEN], sig[64];
@@ -552,7 +552,7 @@ chosen_hash(const uint8_t R33[static 33], const qr_fq *c, const uint8_t target[s
 }
 
 static void
-test_raw_hash_forgery(void **state)
+attack_22_raw_hash_forgery(void **state)
 {
     const uint8_t target[32] = "the message the attacker wants.";
     qr_fq c, phi, u, v, rx, h, inv, s;
@@ -608,7 +608,7 @@ test_raw_hash_forgery(void **state)
  * copies that only a test can make.
  */
 static void
-test_reuse_would_give_the_key(void **state)
+attack_23_reuse_would_give_the_key(void **state)
 {
     qr_fq phi = qr_fq_zero, v = qr_fq_zero, sk, inv, t;
     qr_fq sum_w = qr_fq_zero, delta[2], u[2] = {qr_fq_zero, qr_fq_zero}, h;
@@ -654,18 +654,18 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recid_of_large_x),
-        cmocka_unit_test(test_combine_with_large_x),
-        cmocka_unit_test(test_ctx_binds_everything),
+        cmocka_unit_test(attack_28_recid_of_large_x),
+        cmocka_unit_test(attack_28_combine_with_large_x),
+        cmocka_unit_test(attack_22_nonce_bound_to_everything),
         cmocka_unit_test(test_rq),
-        cmocka_unit_test(test_prepare_refuses),
-        cmocka_unit_test(test_consumed_on_every_path),
-        cmocka_unit_test_setup(test_bad_shares, fresh_presigs),
+        cmocka_unit_test(attack_14_sets_at_signing),
+        cmocka_unit_test(attack_23_consumed_on_every_path),
+        cmocka_unit_test_setup(attack_31_nothing_unverified_leaves, fresh_presigs),
         cmocka_unit_test_setup(test_zero_sums, fresh_presigs),
-        cmocka_unit_test_setup(test_split_view, fresh_presigs),
+        cmocka_unit_test_setup(attack_24_split_view, fresh_presigs),
         cmocka_unit_test_setup(test_only_under_the_requested_key, fresh_presigs),
-        cmocka_unit_test_setup(test_raw_hash_forgery, fresh_presigs),
-        cmocka_unit_test(test_reuse_would_give_the_key),
+        cmocka_unit_test_setup(attack_22_raw_hash_forgery, fresh_presigs),
+        cmocka_unit_test(attack_23_reuse_would_give_the_key),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -155,7 +155,7 @@ add_noise(void *ctx, const char *from, const char *to, uint8_t *bytes, size_t *l
 }
 
 static void
-noisy_link(void **state)
+attack_13_noisy_link(void **state)
 {
     struct rig r;
     struct noise n = {.hits = 0};
@@ -179,7 +179,7 @@ noisy_link(void **state)
 }
 
 static void
-restart_drops(void **state)
+attack_23_restart_drops_everything(void **state)
 {
     struct rig r;
     uint8_t sid[32] = {1};
@@ -579,8 +579,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(meet),
         cmocka_unit_test(exactly_once),
-        cmocka_unit_test(noisy_link),
-        cmocka_unit_test(restart_drops),
+        cmocka_unit_test(attack_13_noisy_link),
+        cmocka_unit_test(attack_23_restart_drops_everything),
         cmocka_unit_test(restart_is_quick),
         cmocka_unit_test(back_pressure),
         cmocka_unit_test(sizes),

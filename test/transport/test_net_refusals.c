@@ -40,7 +40,7 @@ clone_of_1(struct rig *r, uint64_t counter)
 }
 
 static void
-clone_is_refused(void **state)
+attack_23_clone_is_refused(void **state)
 {
     struct rig r;
     (void)state;
@@ -309,10 +309,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(clone_is_refused), cmocka_unit_test(same_counter_is_refused),
-        cmocka_unit_test(store_rollback),   cmocka_unit_test(evidence_refused),
-        cmocka_unit_test(documents_differ), cmocka_unit_test(wrong_identities),
-        cmocka_unit_test(new_policy),       cmocka_unit_test(bad_parameters),
+        cmocka_unit_test(attack_23_clone_is_refused),
+        cmocka_unit_test(same_counter_is_refused),
+        cmocka_unit_test(store_rollback),
+        cmocka_unit_test(evidence_refused),
+        cmocka_unit_test(documents_differ),
+        cmocka_unit_test(wrong_identities),
+        cmocka_unit_test(new_policy),
+        cmocka_unit_test(bad_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

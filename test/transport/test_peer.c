@@ -332,7 +332,7 @@ duplicates(void **state)
 }
 
 static void
-somebody_elses_name(void **state)
+attack_26_somebody_elses_name(void **state)
 {
     uint8_t mem[200];
     (void)state;
@@ -736,7 +736,7 @@ main(void)
         cmocka_unit_test(wrong_direction),
         cmocka_unit_test(gap),
         cmocka_unit_test(duplicates),
-        cmocka_unit_test(somebody_elses_name),
+        cmocka_unit_test(attack_26_somebody_elses_name),
         cmocka_unit_test(bad_items),
         cmocka_unit_test(packed_items),
         cmocka_unit_test(bad_acknowledgements),

@@ -138,7 +138,7 @@ good_client(void **state)
 }
 
 static void
-old_versions(void **state)
+attack_11_old_versions(void **state)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_1_VERSION, TLS1_VERSION};
     (void)state;
@@ -363,7 +363,7 @@ stream(void **state)
 
 /* Every bit of a record counts. */
 static void
-tampering(void **state)
+attack_13_tampered_records(void **state)
 {
     uint8_t copy[64], buf[64];
     (void)state;
@@ -418,11 +418,15 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_output_is_no_pointer),
-        cmocka_unit_test(good_client),        cmocka_unit_test(old_versions),
-        cmocka_unit_test(other_certificates), cmocka_unit_test(other_alpn),
-        cmocka_unit_test(other_ciphers),      cmocka_unit_test(no_resumption),
-        cmocka_unit_test(exporter),           cmocka_unit_test(stream),
-        cmocka_unit_test(tampering),
+        cmocka_unit_test(good_client),
+        cmocka_unit_test(attack_11_old_versions),
+        cmocka_unit_test(other_certificates),
+        cmocka_unit_test(other_alpn),
+        cmocka_unit_test(other_ciphers),
+        cmocka_unit_test(no_resumption),
+        cmocka_unit_test(exporter),
+        cmocka_unit_test(stream),
+        cmocka_unit_test(attack_13_tampered_records),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -192,7 +192,7 @@ static const struct change table[] = {
 };
 
 static void
-test_every_field(void **state)
+attack_17_each_place_of_presigning(void **state)
 {
     (void)state;
     use_threshold(2);
@@ -211,7 +211,7 @@ test_every_field(void **state)
 
 /* A change told to one of two honest peers is found by that one alone. */
 static void
-test_one_of_two_victims(void **state)
+attack_25_one_of_two_victims(void **state)
 {
     struct change c = {QR_MSG_PRESIGN2, SLOT(0) + AT_MU, FLIP, 1, QR_ERR_CHECK};
 
@@ -250,7 +250,7 @@ two_faults_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
 }
 
 static void
-test_check_is_never_hidden(void **state)
+attack_33_check_is_never_hidden(void **state)
 {
     (void)state;
     use_threshold(3);
@@ -264,7 +264,7 @@ test_check_is_never_hidden(void **state)
 
 /* The number of quanta until the verdict does not tell which slot or which check failed. */
 static void
-test_same_work_whatever_fails(void **state)
+attack_33_same_work_whatever_fails(void **state)
 {
     static const size_t at[] = {
         SLOT(0) + AT_MU,
@@ -330,7 +330,7 @@ consistent_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
 }
 
 static void
-test_other_r_than_committed(void **state)
+attack_17_other_r_than_committed(void **state)
 {
     struct consistent c = {0};
 
@@ -369,7 +369,7 @@ compensated_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
 }
 
 static void
-test_compensated_key_shares(void **state)
+attack_17_compensated_key_shares(void **state)
 {
     (void)state;
     use_threshold(3);
@@ -380,7 +380,7 @@ test_compensated_key_shares(void **state)
 
 /* A wrong share used everywhere: nothing is inconsistent between two parties; the sum is not pk. */
 static void
-test_wrong_share_throughout(void **state)
+attack_17_wrong_share_throughout(void **state)
 {
     (void)state;
     use_threshold(3);
@@ -394,7 +394,7 @@ test_wrong_share_throughout(void **state)
 
 /* Two that collude on shares: what one adds the other takes away. Nothing is wrong with that key. */
 static void
-test_colluding_shares_cancel(void **state)
+attack_17_colluding_shares_cancel(void **state)
 {
     struct quorum_input in = {.digest = {9}};
     uint8_t sig[64];
@@ -416,7 +416,7 @@ test_colluding_shares_cancel(void **state)
 
 /* psi is checked by nothing in presigning: the signature fails, is not released, and burns. */
 static void
-test_wrong_psi(void **state)
+attack_17_wrong_psi_burns(void **state)
 {
     struct quorum_input in = {.digest = {3}};
     uint8_t sig[64], zero[sizeof(struct qr_presig)] = {0};
@@ -463,7 +463,7 @@ replay_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
 }
 
 static void
-test_replay_of_another_batch(void **state)
+attack_07_replay_of_another_batch(void **state)
 {
     static uint8_t p1[QR_PRESIGN1_LEN(B)], p2[QR_PRESIGN2_LEN(B)];
     struct replay r = {p1, p2, QR_MSG_PRESIGN1, 1};
@@ -510,7 +510,7 @@ mirror_tap(void *ctx, struct quorum *qq, struct quorum_msg *m)
 }
 
 static void
-test_mirrored_messages(void **state)
+attack_19_mirrored_messages(void **state)
 {
     static struct mirror r;
 
@@ -545,17 +545,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_field),
-        cmocka_unit_test(test_one_of_two_victims),
-        cmocka_unit_test(test_check_is_never_hidden),
-        cmocka_unit_test(test_same_work_whatever_fails),
-        cmocka_unit_test(test_other_r_than_committed),
-        cmocka_unit_test(test_compensated_key_shares),
-        cmocka_unit_test(test_wrong_share_throughout),
-        cmocka_unit_test(test_colluding_shares_cancel),
-        cmocka_unit_test(test_wrong_psi),
-        cmocka_unit_test(test_replay_of_another_batch),
-        cmocka_unit_test(test_mirrored_messages),
+        cmocka_unit_test(attack_17_each_place_of_presigning),
+        cmocka_unit_test(attack_25_one_of_two_victims),
+        cmocka_unit_test(attack_33_check_is_never_hidden),
+        cmocka_unit_test(attack_33_same_work_whatever_fails),
+        cmocka_unit_test(attack_17_other_r_than_committed),
+        cmocka_unit_test(attack_17_compensated_key_shares),
+        cmocka_unit_test(attack_17_wrong_share_throughout),
+        cmocka_unit_test(attack_17_colluding_shares_cancel),
+        cmocka_unit_test(attack_17_wrong_psi_burns),
+        cmocka_unit_test(attack_07_replay_of_another_batch),
+        cmocka_unit_test(attack_19_mirrored_messages),
         cmocka_unit_test(test_honest_afterwards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
