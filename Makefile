@@ -209,7 +209,7 @@ SIM_DISK_WRAP := $(addprefix -Wl$(comma)--wrap=,stat lstat open fchmod close fsy
 # The simulator stands between the daemon's files at these functions: test/sim/watch.c.
 SIM_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out test/sim/test_%.c,$(wildcard test/sim/*.c)))
 SIM_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_net_new qr_net_reserve qr_net_commit qr_net_cancel \
-    qr_net_send qr_presign_start qr_presign_work qr_cot_recv qr_pairs_retire qr_state_put qr_pool_add \
+    qr_net_send qr_presign_start qr_presign_recv qr_presign_work qr_cot_recv qr_pairs_retire qr_state_put qr_pool_add \
     qr_pool_take qr_pool_drop_parties qr_sign_share qr_policy_check_stamp \
     crypto_core_ristretto255_is_valid_point crypto_core_ristretto255_add \
     crypto_core_ristretto255_sub crypto_core_ristretto255_from_hash \

@@ -10,6 +10,7 @@
  *   and memory stay within their bounds.
  */
 #include "test/sim/cheat.h"
+#include "protocol/presign_int.h"
 #include "test/sim/wire.h"
 
 #include <stdlib.h>
@@ -228,24 +229,6 @@ refused(void *ctx, uint16_t peer, qr_err why, const char *detail)
     w.ev[host].on_refused(w.ev[host].ctx, peer, why, detail);
 }
 
-/* The commitment of a batch, as this receiver saw it. */
-static void
-saw_commitment(const struct instance *s, const struct qr_msg_in *m)
-{
-    uint8_t key[32];
-    int fresh;
-    key_of("com", m->from, QR_F(m->sid, 32), QR_F(NULL, 0), key);
-    uint8_t *v = enter(&w.coms, key, &fresh);
-    if (fresh) {
-        memcpy(v, m->payload.p, 6);
-    } else if (memcmp(v, m->payload.p, 6) != 0) {
-        /* Not wrong in itself: it must not end in a pool. */
-        key_of("split", 0, QR_F(m->sid, 32), QR_F(NULL, 0), key);
-        (void)enter(&w.coms, key, &fresh);
-        sim_trace("split-view", s->index, "peer=%u", m->from);
-    }
-}
-
 static void
 message(void *ctx, struct qr_msg_in *m)
 {
@@ -280,9 +263,6 @@ message(void *ctx, struct qr_msg_in *m)
         return;
     }
     r->at++;
-    if (m->type == QR_MSG_PRESIGN1 && m->payload.len >= 32) {
-        saw_commitment(s, m);
-    }
     w.ev[host].on_message(w.ev[host].ctx, m);
 }
 
@@ -433,6 +413,29 @@ REAL(qr_err, qr_presign_start,
         }
     }
     return __real_qr_presign_start(p, rng, out);
+}
+
+/* The commitment of a batch, as each receiver took it. */
+REAL(qr_err, qr_presign_recv,
+     (struct qr_presign * p, uint16_t from, enum qr_msg type, qr_view payload, int *ret_kept))
+{
+    uint8_t key[32];
+    int fresh;
+    qr_err e = __real_qr_presign_recv(p, from, type, payload, ret_kept);
+    if (e != QR_OK || type != QR_MSG_PRESIGN1) {
+        return e;
+    }
+    key_of("com", from, QR_F(p->batch_sid, 32), QR_F(NULL, 0), key);
+    uint8_t *v = enter(&w.coms, key, &fresh);
+    if (fresh) {
+        memcpy(v, payload.p, 6);
+    } else if (memcmp(v, payload.p, 6) != 0) {
+        /* Not wrong in itself: it must not end in a pool. */
+        key_of("split", 0, QR_F(p->batch_sid, 32), QR_F(NULL, 0), key);
+        (void)enter(&w.coms, key, &fresh);
+        sim_trace("split-view", here()->index, "peer=%u", from);
+    }
+    return e;
 }
 
 REAL(qr_err, qr_presign_work,
