@@ -44,6 +44,7 @@ while IFS=: read -r file line path; do
     case $path in *[\*\<\{X\$]* | *...*) continue ;; esac
     path=${path%%#*}
     path=${path%[.,:;]}
+    path=${path%:[a-z_]*} # file:function
     [ -e "$path" ] || [ -e "$(dirname "$file")/$path" ] || bad "$file:$line: $path does not exist"
 done < <(grep -noE "\`$top/[^\` ]*" "${docs[@]}" /dev/null)
 
