@@ -40,15 +40,15 @@ class Lost(Exception):
 class Stage:
     """A quorum, what it has acknowledged, and the load on it."""
 
-    def __init__(self, seed):
-        self.q = FaultyQuorum(pool=(4, 8, 0)).start()
+    def __init__(self, seed, wait):
+        self.q = FaultyQuorum(pool=(2, 4, 0)).start()
         self.keys, self.roster, self.policy, self.retired = set(), 1, 1, set()
         self.serial = collections.Counter()
         self.boots = collections.Counter()
         self.identity = {p.index: p.status()["identity"] for p in self.q.parties}
         self.keys.add(self.q.keygen()["key"])
         self.keygens = 1
-        self.load = Load(self.q, seed).start()
+        self.load = Load(self.q, seed, wait).start()
         self.books = Books(self.load)
         self.note()
 
@@ -178,7 +178,9 @@ class Policy(Operation):
 
     def act(self, stage, p):
         if p.index in getattr(stage, "has", set()):
-            self.finish(stage, p)  # again, with the next
+            asked(lambda: self.finish(stage, p))  # again, with the next; this may be the end, too
+            if not p.running():
+                return False
             stage.doc = self.doc(stage)
         a = asked(lambda: p.admin(self.kind, stage.doc, stage.q.stamps(stage.doc)))
         if a is None:
@@ -334,14 +336,16 @@ OPERATIONS = [Start(), Stop(), Policy(), BigPolicy(), Roster(), Keygen(), Retire
 
 
 class Run:
-    def __init__(self, seed):
+    def __init__(self, seed, times):
+        # Of many deaths most come before the last one's damage is mended.
+        self.patience, self.wait = (1.0, 0.03) if times < 10 else (0.1, 0.1)
         self.seed, self.rng = seed, random.Random(seed)
         self.symbols, self.so = Symbols("quorated"), library()
         self.stage, self.stages = None, []
         # (operation, point) -> list of ((call, file, length), k); and -> deaths by phase
         self.points, self.deaths = {}, collections.defaultdict(collections.Counter)
         self.failures, self.missed, self.restarts = [], 0, []
-        self.patience, self.times, self.tries = 1.0, 1, collections.Counter()
+        self.times, self.tries = 1, collections.Counter()
         self.fresh_folder, self.fresh = new_folder(), 0
 
     # ---- the list of points
@@ -389,7 +393,7 @@ class Run:
             self.stage.end()
             self.stage = None
         if not self.stage:
-            self.stage = Stage(f"{self.seed}/{len(self.stages)}")
+            self.stage = Stage(f"{self.seed}/{len(self.stages)}", self.wait)
             self.stages.append(self.stage)
 
     def new_party(self):
@@ -413,10 +417,11 @@ class Run:
         except AssertionError as e:
             raise Lost(f"a new party does not start again: {e}") from None
         identity = p.status()["identity"]
-        p.kill()
-        p.start()
-        if p.status()["identity"] != identity:
-            raise Lost("a new party changed its identity")
+        if self.rng.random() < self.patience:
+            p.kill()
+            p.start()
+            if p.status()["identity"] != identity:
+                raise Lost("a new party changed its identity")
         p.kill()
         return call
 
@@ -504,8 +509,6 @@ class Run:
     def go(self, times, seconds):
         began = time.monotonic()
         self.list_points()
-        # Of many deaths most come before the last one's damage is mended.
-        self.patience = 1.0 if times < 10 else 0.2
         ops = {op.name: op for op in OPERATIONS}
         ops[FirstStart.name] = FirstStart
         self.times, said = times, 0
@@ -617,12 +620,12 @@ def main():
     o = a.parse_args()
     print(f"seed {o.seed}", flush=True)
     if o.json:
-        r = Run(o.seed).go(o.times, o.seconds)
+        r = Run(o.seed, o.times).go(o.times, o.seconds)
         with open(o.json, "w", encoding="utf-8") as f:
             json.dump(r, f)
         sys.exit(0)
     if o.times < 20:
-        sys.exit(say(Run(o.seed).go(o.times, o.seconds)))
+        sys.exit(say(Run(o.seed, o.times).go(o.times, o.seconds)))
     folder = new_folder()
     files = [os.path.join(folder, f"{i}.json") for i in (0, 1)]
     children = [subprocess.Popen([sys.executable, "-B", __file__, "--seed", str(o.seed + i),

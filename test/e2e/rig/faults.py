@@ -4,10 +4,12 @@ hold whatever happens."""
 import collections
 import ctypes
 import ctypes.util
+import functools
 import http.client
 import json
 import mmap
 import os
+import queue
 import random
 import re
 import signal
@@ -17,7 +19,7 @@ import threading
 import time
 
 from . import documents, ec
-from .quorum import Quorum, digest_of, new_folder, program
+from .quorum import Daemon, Quorum, digest_of, new_folder, program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OPS = {1: "write", 2: "sync", 3: "truncate", 4: "create", 5: "rename", 6: "unlink", 7: "link",
@@ -369,11 +371,34 @@ class Books:
                 f"released; {t['pairs_retired_total']} pairs retired")
 
 
+class Spawner:
+    """Starts processes from a thread that lasts: each dies with the thread that started it."""
+
+    def __init__(self):
+        self.jobs = queue.Queue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            job, done = self.jobs.get()
+            job()
+            done.set()
+
+    def spawn(self, daemon):
+        done = threading.Event()
+        self.jobs.put((lambda: Daemon.spawn(daemon), done))
+        done.wait()
+
+
 class FaultyQuorum(Quorum):
     """All processes under interpose.c."""
 
     def __init__(self, *args, **kw):
         super().__init__(*args, **kw)
+        spawner = Spawner()
+        for p in self.parties:
+            for d in (p, p.gateway):
+                d.spawn = functools.partial(spawner.spawn, d)
         so = library()
         self.control, self.gateway_control = [None], [None]
         for p in self.parties:
@@ -381,7 +406,3 @@ class FaultyQuorum(Quorum):
             self.control.append(c)
             self.gateway_control.append(g)
             p.env, p.gateway.env = c.environment(p.state), g.environment()
-
-
-def killed_by_point(p):
-    return p.process.poll() == -signal.SIGKILL
