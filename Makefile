@@ -347,7 +347,7 @@ coverage: ## line and branch coverage of the quick set, by file
 	@$(MAKE) CONF=cov WERROR= check
 	@BUILD=build/cov test/coverage.sh
 
-nightly: ## what does not fit into .ci/run; up to four hours
+nightly: ## what does not fit into .ci/run; up to eleven hours, with FUZZ_SECONDS=120 five
 	@test/nightly.sh
 
 format: ## lay out the C sources by .clang-format
