@@ -261,7 +261,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
+.PHONY: sim help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -324,6 +324,11 @@ dudect: ## time of secret-handling code, two classes of secrets compared; DUDECT
 	@$(BUILD)/test/ctime/dudect $(DUDECT)
 
 # FUZZ_TOTAL=300: five minutes for all targets together, instead of FUZZ_SECONDS for each.
+SEEDS ?= 200
+sim: $(BUILD)/test/sim/sim ## whole quorums under SEEDS=200 plans of faults; or SEEDS=A..B
+	@case '$(SEEDS)' in *..*) s='$(SEEDS)';; *) s=0..$$(($(SEEDS) - 1));; esac; \
+	 $< --seeds "$$s" --jobs $(JOBS)
+
 FUZZ_SECONDS ?= 60
 FUZZ_TOTAL   ?=
 FUZZ_TARGETS ?=
