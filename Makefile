@@ -190,7 +190,8 @@ $(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%
 	$(archive)
 
 $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(FUZZ_LIB) $(TEST_LIB) $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer $(addprefix -Wl$(COMMA)--wrap=,madvise $(FUZZ_WRAP_$*)) \
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -Wl,-u,__wrap_madvise \
+	    $(addprefix -Wl$(COMMA)--wrap=,madvise $(FUZZ_WRAP_$*)) \
 	    -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 $(BUILD)/test/fuzz/seeds: $(BUILD)/test/fuzz/seeds.o $(FUZZ_LIB) $(TEST_LIB) $(LIB)
