@@ -134,39 +134,39 @@ static void
 test_heap(void **state)
 {
     (void)state;
-    run("heap", ANOMALY_HEAP, 1, 10, UINT64_MAX);
-    run("heap, 40 in a row", ANOMALY_HEAP, 40, 4, UINT64_MAX);
+    run("heap", ANOMALY_HEAP, 1, 5, UINT64_MAX);
+    run("heap, 40 in a row", ANOMALY_HEAP, 40, 2, UINT64_MAX);
 }
 
 static void
 test_locked(void **state)
 {
     (void)state;
-    run("locked memory", ANOMALY_LOCKED, 1, 6, UINT64_MAX);
-    run("locked memory, 40 in a row", ANOMALY_LOCKED, 40, 2, UINT64_MAX);
+    run("locked memory", ANOMALY_LOCKED, 1, 3, UINT64_MAX);
+    run("locked memory, 40 in a row", ANOMALY_LOCKED, 40, 1, UINT64_MAX);
 }
 
 static void
 test_sqlite(void **state)
 {
     (void)state;
-    run("SQLite", ANOMALY_SQLITE, 1, 4, UINT64_MAX);
-    run("SQLite, 40 in a row", ANOMALY_SQLITE, 40, 2, 500);
+    run("SQLite", ANOMALY_SQLITE, 1, 2, UINT64_MAX);
+    run("SQLite, 40 in a row", ANOMALY_SQLITE, 40, 1, 500);
 }
 
 static void
 test_json(void **state)
 {
     (void)state;
-    run("jansson", ANOMALY_JSON, 1, 4, UINT64_MAX);
+    run("jansson", ANOMALY_JSON, 1, 2, UINT64_MAX);
 }
 
 static void
 test_openssl(void **state)
 {
     (void)state;
-    run("OpenSSL", ANOMALY_OPENSSL, 1, 4, 1000);
-    run("OpenSSL, 40 in a row", ANOMALY_OPENSSL, 40, 2, 200);
+    run("OpenSSL", ANOMALY_OPENSSL, 1, 2, 1000);
+    run("OpenSSL, 40 in a row", ANOMALY_OPENSSL, 40, 1, 200);
 }
 
 int
