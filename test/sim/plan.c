@@ -1,4 +1,7 @@
-/* What will happen in a life, from its seed. Every pair of kinds comes up once in 666 seeds. */
+/*
+ * What will happen in a life, from its seed. Every pair of kinds comes up once in as many seeds as
+ * there are pairs, and any 200 seeds in a row hold every kind several times.
+ */
 #include "test/sim/sim.h"
 
 #include "test/common/testrng.h"
@@ -68,6 +71,23 @@ event(const struct sim_plan *p, enum sim_kind kind)
     return e;
 }
 
+/* A step near the golden section that meets all of n places before it comes back to the first. */
+static uint64_t
+stride(uint64_t n)
+{
+    for (uint64_t s = n * 618 / 1000;; s++) {
+        uint64_t a = s, b = n;
+        while (b != 0) {
+            uint64_t r = a % b;
+            a = b;
+            b = r;
+        }
+        if (a == 1) {
+            return s;
+        }
+    }
+}
+
 void
 sim_plan_make(uint64_t seed, struct sim_plan *ret)
 {
@@ -75,8 +95,9 @@ sim_plan_make(uint64_t seed, struct sim_plan *ret)
     struct sim_plan p = {.seed = seed};
     (void)snprintf(text, sizeof text, "sim plan %llu", (unsigned long long)seed);
     qr_testrng_seed(&rng, text);
-    /* The pair of kinds that this seed is about: a triangle, row by row. */
-    uint64_t pairs = (uint64_t)SIM_KINDS * (SIM_KINDS + 1) / 2, at = seed % pairs;
+    /* The pair of kinds that this seed is about: a triangle, row by row, in large steps. */
+    uint64_t pairs = (uint64_t)SIM_KINDS * (SIM_KINDS + 1) / 2;
+    uint64_t at = seed % pairs * stride(pairs) % pairs;
     enum sim_kind one = 0;
     while (at >= (uint64_t)SIM_KINDS - one) {
         at -= (uint64_t)SIM_KINDS - one;
