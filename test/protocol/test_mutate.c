@@ -22,9 +22,8 @@
 #include "daemon/control.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
-#include "test/common/fields.h"
+#include "test/common/mutant.h"
 #include "test/common/quorum.h"
-#include "test/common/testrng.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -32,14 +31,13 @@
 #include <string.h>
 
 #define BATCH 4
-#define MSG_MAX QR_PRESIGN2_LEN(BATCH)
+#define MSG_MAX MUTANT_MAX
 
 static const uint16_t S12[] = {1, 2};
 static const struct field_shape shape = {
     .t = 2, .B = BATCH, .items = 1, .body = 120, .stamps = 1, .stamp = 90, .n = 2};
-static struct field fields[FIELDS_MAX];
-static size_t n_fields;
-static struct qr_testrng rng;
+static struct mutator gen;
+static struct mutant mut;
 static struct quorum *q;
 
 /* What came of the mutations, by error; and how far they got. */
@@ -47,156 +45,6 @@ static struct {
     size_t total, cheap, deep, complete, bans;
     size_t by_err[1024];
 } tally;
-
-/* ---- a message being mutated ----------------------------------------------------------------- */
-
-struct mutant {
-    enum qr_msg type;
-    uint16_t from;
-    uint8_t p[MSG_MAX + 64];
-    size_t len;
-    int other_length, other_place; /* other_place: other type or sender */
-    const struct field *touched[4];
-    size_t touched_at[4], n_touched;
-    int all_touched; /* a whole message of another session */
-};
-
-static struct mutant mut;
-
-/* The list's fields of a type. */
-static const struct field *
-some_field(enum qr_msg type)
-{
-    const struct field *of[FIELDS_MAX];
-    size_t n = 0;
-
-    for (size_t k = 0; k < n_fields; k++)
-        if (fields[k].type == type && fields[k].n1 > 0 && fields[k].len > 0)
-            of[n++] = &fields[k];
-    return n == 0 ? NULL : of[qr_testrng_below(&rng, n)];
-}
-
-static void
-mutate_field(const struct field *f, const uint8_t *other)
-{
-    uint8_t *at = mut.p + field_at(f, qr_testrng_below(&rng, f->n1), qr_testrng_below(&rng, f->n2));
-    size_t len = f->len, from = (size_t)(at - mut.p);
-    qr_pt P, G;
-    qr_fq a;
-
-    switch (qr_testrng_below(&rng, 8)) {
-    case 0:
-    case 1:
-    case 2:
-        at[qr_testrng_below(&rng, len)] ^= (uint8_t)(1u << qr_testrng_below(&rng, 8));
-        break;
-    case 3:
-        qr_testrng_fill(&rng, at, len);
-        break;
-    case 4:
-        memset(at, qr_testrng_below(&rng, 2) ? 0xff : 0, len);
-        break;
-    case 5: /* a byte of a larger step: off by one, a carry */
-        at[len - 1] = (uint8_t)(at[len - 1] + (qr_testrng_below(&rng, 2) ? 1 : 255));
-        break;
-    case 6: /* the same field of another session */
-        memcpy(at, other + from, len);
-        break;
-    default: /* another value of its kind */
-        if (f->kind == FIELD_POINT && qr_pt_parse(&P, at) == QR_OK &&
-            qr_pt_mul_base(&G, &qr_fq_one) == QR_OK && qr_pt_add(&P, &P, &G) == QR_OK)
-            qr_pt_put(at, &P);
-        else if (f->kind == FIELD_SCALAR && qr_fq_parse(&a, at) == QR_OK) {
-            qr_fq_neg(&a, &a);
-            qr_fq_put(at, &a);
-        } else {
-            at[0] ^= 0x80;
-        }
-    }
-    mut.touched_at[mut.n_touched] = from;
-    mut.touched[mut.n_touched++] = f;
-}
-
-/*
- * A mutant of an honest message. other: the same message of another session. alien: bytes of a message
- * of another type.
- */
-static void
-make(enum qr_msg type, uint16_t from, const uint8_t *honest, const uint8_t *other, size_t len)
-{
-    mut = (struct mutant){.type = type, .from = from, .len = len};
-    memcpy(mut.p, honest, len);
-    switch (qr_testrng_below(&rng, 32)) {
-    case 0:
-        mut.len = qr_testrng_below(&rng, len + 32);
-        mut.other_length = mut.len != len;
-        break;
-    case 1:
-        mut.len = len + (qr_testrng_below(&rng, 2) ? 1 : (size_t)-1);
-        mut.other_length = 1;
-        break;
-    case 2: {
-        static const enum qr_msg types[] = {QR_MSG_PAIR1,    QR_MSG_DKG1,       QR_MSG_DKG3,
-                                            QR_MSG_PRESIGN1, QR_MSG_SIGN_SHARE, QR_MSG_ABORT};
-        mut.type = types[qr_testrng_below(&rng, 6)];
-        mut.other_place = mut.type != type;
-        break;
-    }
-    case 3:
-        mut.from = (uint16_t)(qr_testrng_below(&rng, 2) ? 2 : qr_testrng_below(&rng, 65536));
-        mut.other_place = mut.from != from;
-        break;
-    case 4:
-        memcpy(mut.p, other, len);
-        mut.all_touched = 1;
-        break;
-    case 5: { /* a splice: the beginning of one, the end of the other */
-        size_t cut = qr_testrng_below(&rng, len);
-        memcpy(mut.p + cut, other + cut, len - cut);
-        mut.all_touched = 1;
-        break;
-    }
-    case 6: /* two or three fields at once */
-    case 7:
-        for (size_t k = 0; k < 3; k++)
-            mutate_field(some_field(type), other);
-        break;
-    case 8: /* nothing: the control */
-        break;
-    default:
-        mutate_field(some_field(type), other);
-    }
-    /* a change may have been no change, or taken back */
-    size_t n = 0;
-    for (size_t k = 0; k < mut.n_touched; k++)
-        if (memcmp(mut.p + mut.touched_at[k], honest + mut.touched_at[k], mut.touched[k]->len) != 0)
-            mut.touched[n++] = mut.touched[k];
-    mut.n_touched = n;
-}
-
-static int
-untouched(void)
-{
-    return mut.n_touched == 0 && !mut.all_touched && !mut.other_length && !mut.other_place;
-}
-
-/* May this mutant end so? */
-static int
-allowed(qr_err e)
-{
-    if (untouched())
-        return e == QR_OK;
-    for (size_t k = 0; k < mut.n_touched; k++)
-        if (e == QR_ERR_INFINITY && strcmp(mut.touched[k]->name, "dkg2.share") == 0)
-            return 1; /* a share of zero */
-    for (size_t k = 0; k < mut.n_touched; k++)
-        if (e == mut.touched[k]->changed || (e != QR_OK && e == mut.touched[k]->malformed))
-            return 1;
-    for (size_t k = 0; mut.all_touched && k < n_fields; k++)
-        if (fields[k].type == mut.type && (e == fields[k].changed || e == fields[k].malformed))
-            return 1;
-    return mut.all_touched && e == QR_OK; /* a splice may have spliced nothing */
-}
 
 static void
 count(qr_err e, int deep)
@@ -211,7 +59,7 @@ count(qr_err e, int deep)
 static void
 judge(const char *machine, qr_err e, int deep)
 {
-    if (!allowed(e))
+    if (!mutant_may_end(&gen, &mut, e))
         fail_msg("mutation %zu, %s, message %d: %s after a change of %s%s%s", tally.total, machine,
                  (int)mut.type, qr_err_name(e), mut.n_touched ? mut.touched[0]->name : "nothing",
                  mut.n_touched > 1 ? " and " : "", mut.n_touched > 1 ? mut.touched[1]->name : "");
@@ -405,7 +253,7 @@ mutate_presign1(void)
     uint16_t blame = 0;
     int kept = 0;
 
-    make(QR_MSG_PRESIGN1, 1, ps.m1.p, ps.m1.other, ps.m1.len);
+    mutant_make(&gen, &mut, QR_MSG_PRESIGN1, 1, ps.m1.p, ps.m1.other, ps.m1.len);
     put_back(&ps.wait1);
     qr_err e = qr_presign_recv(two, mut.from, mut.type, qr_view_of(mut.p, mut.len), &kept);
     if (e != QR_OK) {
@@ -422,7 +270,7 @@ mutate_presign1(void)
     e = work(two, 2, &blame);
     if (e == QR_ERR_CHECK)
         assert_int_equal(blame, 1);
-    if (e == QR_OK && !untouched()) {
+    if (e == QR_OK && !mutant_untouched(&mut)) {
         /* the commitment: round 1 cannot tell, the view of round 2 does */
         assert_int_equal(
             qr_presign_recv(two, 1, QR_MSG_PRESIGN2, qr_view_of(ps.m2.p, ps.m2.len), &kept), QR_OK);
@@ -440,7 +288,7 @@ mutate_presign2(void)
     int kept = 0;
     size_t n = 0;
 
-    make(QR_MSG_PRESIGN2, 1, ps.m2.p, ps.m2.other, ps.m2.len);
+    mutant_make(&gen, &mut, QR_MSG_PRESIGN2, 1, ps.m2.p, ps.m2.other, ps.m2.len);
     put_back(&ps.wait2);
     qr_err e = qr_presign_recv(two, mut.from, mut.type, qr_view_of(mut.p, mut.len), &kept);
     if (e != QR_OK) {
@@ -544,11 +392,11 @@ static void
 mutate_dkg(void)
 {
     static const enum qr_msg type[4] = {QR_MSG_DKG1, QR_MSG_DKG2, QR_MSG_DKG3, QR_MSG_DKG4};
-    size_t k = qr_testrng_below(&rng, 4);
+    size_t k = qr_testrng_below(&gen.rng, 4);
     struct qr_dkg *two = dk.wait[k].at;
     uint16_t blame = 0;
 
-    make(type[k], 1, dk.m[k].p, dk.m[k].other, dk.m[k].len);
+    mutant_make(&gen, &mut, type[k], 1, dk.m[k].p, dk.m[k].other, dk.m[k].len);
     put_back(&dk.wait[k]);
     qr_err e = qr_dkg_recv(two, mut.from, mut.type, qr_view_of(mut.p, mut.len), &out, &blame);
     if (mut.other_length || mut.other_place) {
@@ -635,10 +483,10 @@ static void
 mutate_pair(int costly)
 {
     static const enum qr_msg type[3] = {QR_MSG_PAIR1, QR_MSG_PAIR2, QR_MSG_PAIR3};
-    size_t k = costly ? qr_testrng_below(&rng, 2) : 2;
+    size_t k = costly ? qr_testrng_below(&gen.rng, 2) : 2;
     struct qr_pair *two = pr.wait[k].at;
 
-    make(type[k], 1, pr.m[k].p, pr.m[k].other, pr.m[k].len);
+    mutant_make(&gen, &mut, type[k], 1, pr.m[k].p, pr.m[k].other, pr.m[k].len);
     put_back(&pr.wait[k]);
     if (mut.from != 1)
         mut.from = 1, mut.other_place = mut.type != type[k]; /* a machine has one peer */
@@ -713,11 +561,12 @@ mutate_share(void)
     uint16_t blame = 9;
     int recid;
 
-    make(QR_MSG_SIGN_SHARE, 2, sg.share[0][1], sg.share[1][1], 8 + QR_SIGN_SHARE_LEN);
+    mutant_make(&gen, &mut, QR_MSG_SIGN_SHARE, 2, sg.share[0][1], sg.share[1][1],
+                8 + QR_SIGN_SHARE_LEN);
     qr_err e = qr_ctl_get_share(qr_view_of(mut.p, mut.len), &s);
     if (e != QR_OK || s.n != 1) {
         /* a length, a count, a code: the decoder's business; a count of nothing is left to its owner */
-        assert_false(untouched());
+        assert_false(mutant_untouched(&mut));
         count(e == QR_OK ? QR_ERR_LENGTH : e, 0);
         return;
     }
@@ -746,11 +595,11 @@ mutate_control(void)
     struct qr_ctl_retire retire;
     struct qr_ctl_store store;
     struct qr_ctl_key key;
-    enum qr_msg type = types[qr_testrng_below(&rng, 6)];
+    enum qr_msg type = types[qr_testrng_below(&gen.rng, 6)];
     struct qr_buf b = qr_buf_over(msg, sizeof msg);
     qr_view stamp = qr_view_of(bytes, shape.stamp), text = qr_view_of(bytes, shape.body);
 
-    qr_testrng_fill(&rng, bytes, 200);
+    qr_testrng_fill(&gen.rng, bytes, 200);
     if (type == QR_MSG_SIGN_REQUEST)
         qr_ctl_put_sign(
             &b, &(struct qr_ctl_sign){
@@ -764,8 +613,8 @@ mutate_control(void)
     else
         b.len = fields_msg_len(type, &shape);
     memcpy(other, msg, sizeof other);
-    qr_testrng_fill(&rng, other + 40, 60);
-    make(type, 1, msg, other, b.len);
+    qr_testrng_fill(&gen.rng, other + 40, 60);
+    mutant_make(&gen, &mut, type, 1, msg, other, b.len);
 
     qr_view v = qr_view_of(mut.p, mut.len);
     qr_err e;
@@ -809,8 +658,7 @@ set_up(void **state)
 {
     (void)state;
     q = quorum_new(2, 2, "mutate");
-    n_fields = fields_of(&shape, fields);
-    qr_testrng_seed(&rng, getenv("QR_TEST_SEED") ? getenv("QR_TEST_SEED") : "mutate");
+    mutator_seed(&gen, &shape, getenv("QR_TEST_SEED") ? getenv("QR_TEST_SEED") : "mutate");
     if (quorum_pairs_all(q) != QR_OK || quorum_dkg(q) != QR_OK)
         return -1;
     presign_set_up();
@@ -862,7 +710,7 @@ test_mutations(void **state)
     (void)state;
     n = want != NULL ? strtoul(want, NULL, 10) : n;
     while (tally.total < n) {
-        size_t turn = qr_testrng_below(&rng, 2000);
+        size_t turn = qr_testrng_below(&gen.rng, 2000);
         if (turn < 1)
             mutate_pair(1);
         else if (turn < 100)
@@ -878,8 +726,8 @@ test_mutations(void **state)
         else
             mutate_control();
     }
-    (void)printf("mutations: %zu in %.1f s of CPU: %zu cheap, %zu deep; %zu changed nothing that "
-                 "matters, %zu ban\n",
+    (void)printf("mutations: %zu in %.1f s of CPU: %zu cheap, %zu deep; %zu taken, "
+                 "%zu ban\n",
                  tally.total, (double)(quorum_cpu_ns() - since) / 1e9, tally.cheap, tally.deep,
                  tally.complete, tally.bans);
     for (size_t k = 0; k < 1024; k++)
