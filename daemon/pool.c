@@ -1,6 +1,9 @@
 #include "daemon/pool.h"
 
+#include "protocol/base/check.h"
 #include "protocol/base/mem.h"
+
+#include <sodium.h>
 
 #define NONE UINT32_MAX
 
@@ -127,6 +130,50 @@ find_batch(const struct qr_pool *p, const uint8_t *sid)
     }
 }
 
+#ifdef QR_VERIFY_BUILD
+/*
+ * Every entry is reachable from exactly one place: it lies where its id says, so two references to
+ * one slot would need two ids; a free slot holds nothing; chains, counts and buckets agree.
+ */
+static int
+consistent(const struct qr_pool *p)
+{
+    size_t used = 0, batches = 0, reserved = 0;
+    for (size_t i = 0; i < p->n_free; i++) {
+        if (!sodium_is_zero((const uint8_t *)&p->slab[p->free_slot[i]], sizeof *p->slab)) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < MAX_GROUPS; i++) {
+        const struct group *g = &p->group[i];
+        size_t ready = 0;
+        for (uint32_t bi = g->used ? g->first : NONE; bi != NONE; bi = p->batch[bi].next) {
+            const struct batch *b = &p->batch[bi];
+            size_t left = 0;
+            for (uint16_t k = 0; k < QR_BATCH_MAX; k++) {
+                const struct qr_presig *v = b->slot[k] == NONE ? NULL : &p->slab[b->slot[k]];
+                if (v && (memcmp(v->id, b->sid, 32) != 0 || qr_get16(v->id + 32) != k)) {
+                    return 0;
+                }
+                left += v != NULL;
+            }
+            if (b->pool != i || b->left != left || left == 0 || find_batch(p, b->sid) != bi ||
+                ++batches > p->n_batches) {
+                return 0;
+            }
+            ready += left;
+        }
+        if (g->used && g->ready != ready) {
+            return 0;
+        }
+        used += ready;
+        reserved += g->used ? g->reserved : 0;
+    }
+    return used + p->n_free == p->n_batches && batches + p->n_free_batch == p->n_batches &&
+           reserved == p->n_reserved && reserved <= p->n_free;
+}
+#endif
+
 static void
 unlink_bucket(struct qr_pool *p, const uint8_t *sid)
 {
@@ -235,6 +282,7 @@ qr_pool_add(struct qr_pool *p, const struct qr_pool_id *id, const uint8_t batch_
     g->ready += B;
     g->reserved -= B;
     p->n_reserved -= B;
+    QR_VERIFY(consistent(p));
     return QR_OK;
 }
 
@@ -295,6 +343,7 @@ qr_pool_take(struct qr_pool *p, const struct qr_pool_id *id,
     if (b->left == 0) {
         drop_batch(p, bi);
     }
+    QR_VERIFY(consistent(p));
     return QR_OK;
 }
 
@@ -311,6 +360,7 @@ qr_pool_drop_parties(struct qr_pool *p, uint16_t mask)
             }
         }
     }
+    QR_VERIFY(consistent(p));
     return dropped;
 }
 

@@ -7,6 +7,7 @@
 #include "protocol/poly.h"
 #include "protocol/rvole.h"
 
+#include <sodium.h>
 #include <string.h>
 
 static int
@@ -83,6 +84,8 @@ clear(struct qr_presign *p, int keep, enum qr_ps_phase phase)
         qr_wipe(p->wipe_from, p->size - (size_t)(p->wipe_from - (uint8_t *)p));
     if (!keep && p->result != NULL)
         qr_wipe(p->result, p->B * sizeof *p->result);
+    QR_VERIFY(p->wipe_from == NULL ||
+              sodium_is_zero(p->wipe_from, p->size - (size_t)(p->wipe_from - (uint8_t *)p)));
     for (uint16_t k = 0; k < p->n_peers; k++) {
         p->peer[k].out2 = NULL;
         p->peer[k].msg2 = (qr_view){NULL, 0};
@@ -367,6 +370,10 @@ work_finish(struct qr_presign *p, uint16_t *ret_blame)
     if (p->next_slot < p->B)
         return QR_OK;
     QR_TRY(verdict(p, ret_blame));
+    for (size_t k = 0; k < p->B; k++) {
+        QR_VERIFY(memcmp(p->result[k].id, p->batch_sid, 32) == 0);
+        QR_VERIFY(__builtin_popcount(p->result[k].set_mask) == p->t);
+    }
     clear(p, 1, DONE);
     return QR_OK;
 }

@@ -136,6 +136,7 @@ qr_sign_share(const struct qr_sign_common *c, const uint8_t digest[static 32], u
     qr_wipe(presig, sizeof *presig);
     memset(ret_share, 0, QR_SIGN_SHARE_LEN);
     memset(item, 0, sizeof *item);
+    QR_VERIFY(presig->set_mask == 0);
     if (p.set_mask == 0)
         return QR_ERR_CONSUMED;
     if (p.set_mask != qr_set_mask(c->S, c->t))
@@ -212,6 +213,7 @@ qr_sign_combine(const struct qr_sign_common *c, const struct qr_sign_item *item,
         qr_fq_neg(&s, &s);
         recid ^= 1;
     }
+    QR_VERIFY(!qr_fq_is_high_var(&s));
     qr_fq_put(sig, &item->rx);
     qr_fq_put(sig + 32, &s);
     /* Two independent roads to the same verdict: nothing unverified leaves. */

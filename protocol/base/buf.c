@@ -78,6 +78,7 @@ qr_buf_put_lp(struct qr_buf *b, qr_view v)
 qr_view
 qr_buf_take(struct qr_buf *b, size_t n)
 {
+    QR_VERIFY(b->pos <= b->len && b->len <= b->cap);
     if (b->err == QR_OK && n > b->len - b->pos) {
         b->err = QR_ERR_TRUNCATED;
     }

@@ -82,4 +82,13 @@ enum qr_class {
 #define QR_PRESIG_ID_LEN 34u
 #define QR_SIGN_SHARE_LEN 96u
 
+/* The same in numbers: whoever changes one has another protocol, not version 1. */
+_Static_assert(QR_PAIR1_LEN == 8224 && QR_PAIR2_LEN == 12864 && QR_PAIR3_LEN == 32, "pair set-up");
+_Static_assert(QR_DKG1_LEN == 32 && QR_DKG2_LEN(2) == 259 && QR_DKG2_LEN(16) == 721 &&
+                   QR_DKG3_LEN == 33 && QR_DKG4_LEN == 64,
+               "key generation");
+_Static_assert(QR_PRESIGN1_LEN(4) == 3664 && QR_PRESIGN1_LEN(16) == 13648, "presigning, round 1");
+_Static_assert(QR_PRESIGN2_LEN(4) == 160720 && QR_PRESIGN2_LEN(16) == 642688,
+               "presigning, round 2");
+
 #endif
