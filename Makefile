@@ -262,7 +262,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: sim help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
+.PHONY: sim help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -348,6 +348,13 @@ fuzz-seeds: $(BUILD)/test/fuzz/seeds ## write the named seeds to test/fuzz/corpu
 	@$< test/fuzz/corpus
 
 fuzz-bins: $(FUZZ_BIN)
+
+MUTANTS ?=
+mutants: $(BUILD)/test/sim/sim $(BUILD)/test/attacks/attack_demo ## protections removed one at a time: does the simulator notice? MUTANTS="a b"
+	@BUILD=$(BUILD) JOBS=$(JOBS) SIM_LINK='$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) $(SIM_WRAP)' \
+	    SIM_OBJS='$(SIM_OBJ)' DEMO_LINK='$(CC) $(LDFLAGS_ALL) $(WIRETAP_LINK)' \
+	    DEMO_OBJS='$(BUILD)/test/attacks/attack_demo.o' \
+	    LINK_LIBS='$(TEST_LIB) $(LIB) $(PKG_LIBS_TEST) $(LIBS)' test/mutants/run.sh $(MUTANTS)
 
 coverage: ## line and branch coverage of the quick set, by file
 	@$(MAKE) CONF=cov WERROR= check
