@@ -31,6 +31,8 @@ void drive_quorum(void);
 void drive_keeping(void);
 /* Whole daemons over real links: key generation, signing, a restart. */
 void drive_daemon(void);
+/* The libraries themselves, past the boundary, with poison inside. */
+void drive_libraries(void);
 
 /* Leaks put here on purpose: 0 if there is none of that name. Each must be reported. */
 int plant(const char *name);

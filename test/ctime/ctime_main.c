@@ -1,7 +1,7 @@
 /*
  * The constant-time test: every driver, or the one named, under the tool that watches.
  *
- * usage: ctime [--unwatched] [rows|primitives|multiplication|quorum|keeping|daemon]...
+ * usage: ctime [--unwatched] [rows|primitives|libraries|multiplication|quorum|keeping|daemon]...
  *        ctime plant NAME
  * --unwatched: without a tool, for the list of functions that a run executes.
  */
@@ -65,11 +65,9 @@ static const struct {
     const char *name;
     void (*run)(void);
 } drivers[] = {
-    {"rows", drive_rows},
-    {"primitives", drive_primitives},
-    {"multiplication", drive_multiplication},
-    {"keeping", drive_keeping},
-    {"quorum", drive_quorum},
+    {"rows", drive_rows},           {"primitives", drive_primitives},
+    {"libraries", drive_libraries}, {"multiplication", drive_multiplication},
+    {"keeping", drive_keeping},     {"quorum", drive_quorum},
     {"daemon", drive_daemon},
 };
 

@@ -12,7 +12,7 @@
 #ifndef TEST_CTIME_MSAN_H
 #define TEST_CTIME_MSAN_H
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__clang__)
 
 #include <immintrin.h>
 #include <sanitizer/msan_interface.h>

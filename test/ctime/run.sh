@@ -11,6 +11,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 : "${JOBS:=$(nproc 2>/dev/null || echo 2)}"
+: "${SOURCES:?the sources of the library; through make ctime}"
+unset MAKEFLAGS MFLAGS MAKELEVEL # builds of their own, not parts of the one that called
 python=/usr/bin/python3 # the system's: python3-clang is a package of the system's
 logs=build/ctime
 rm -rf "$logs"
@@ -37,14 +39,17 @@ folder() {
 build() {
     local cc=${1%-*} opt=${1##*-} dir
     dir=$(folder "$1")
-    case $1 in
-        cov) make -s CONF=cov CC=gcc WERROR= BUILD="$dir" "$dir/test/ctime/ctime" ;;
-        msan) make -s CONF=msan CC=clang BUILD="$dir" "$dir/test/ctime/ctime" ;;
-        gcc-O2) make -s BUILD="$dir" $([ "$dir" = build/release ] || echo CC=gcc) "$dir/test/ctime/ctime" ;;
-        # shellcheck disable=SC2016 # expanded by make
-        # valgrind 3.19 reads no DWARF 5 of clang's.
-        clang-*) make -s CC='clang -gdwarf-4' OPT_release="-$opt"' $(HARD)' BUILD="$dir" "$dir/test/ctime/ctime" ;;
-        *) make -s CC="$cc" OPT_release="-$opt"' $(HARD)' BUILD="$dir" "$dir/test/ctime/ctime" ;;
+    set -- make -s "-j$JOBS" BUILD="$dir" "$dir/test/ctime/ctime"
+    case $dir in
+        build/release) "$@" ;;
+        *-cov) "$@" CONF=cov CC=gcc WERROR= ;;
+        *-msan) "$@" CONF=msan CC=clang ;;
+        *)
+            # valgrind 3.19 does not read clang's DWARF 5.
+            [ "$cc" = clang ] && cc='clang -gdwarf-4'
+            # shellcheck disable=SC2016 # expanded by make
+            "$@" CC="$cc" OPT_release="-$opt"' $(HARD)'
+            ;;
     esac
 }
 watch() { # BUILD ARGUMENT...
@@ -85,7 +90,7 @@ for b in "$@"; do
     fi
     built="${built-} $b"
 done
-parts='quorum daemon rows,primitives,multiplication,keeping plant,branch plant,index plant,compare
+parts='quorum daemon rows,primitives,libraries,multiplication,keeping plant,branch plant,index plant,compare
     plant,variable-time plant,lane'
 # MSan calls no library: what one writes is unknown to it.
 msan_parts='rows plant,branch plant,index plant,compare plant,lane'
