@@ -32,6 +32,9 @@ step tsan 1800 make CONF=tsan check
 targets=$(find test/fuzz -name 'fuzz_*.c' | wc -l)
 step fuzz $((FUZZ_SECONDS * (targets / $(nproc) + 2) + 1800)) make fuzz FUZZ_SECONDS="$FUZZ_SECONDS"
 step fuzz-coverage 1800 make fuzz-coverage
+step ctime 1800 make ctime CTIME='gcc-O2 gcc-O3 clang-O2 clang-O3 msan'
+# 100,000 samples a class; fewer of what takes long (test/ctime/dudect_targets.c).
+step dudect 1800 make dudect DUDECT=100000
 step coverage 1200 make coverage
 step lint 1200 make lint
 finish
