@@ -30,8 +30,8 @@ BUILD ?= build/$(CONF)
 # The release binaries stand where README says; those of other configurations beside their objects.
 BIN   := $(if $(filter build/release,$(BUILD)),build/bin,$(BUILD)/bin)
 
-ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz msan),)
-$(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz, msan)
+ifeq ($(filter $(CONF),release debug asan tsan cov verify fuzz msan int),)
+$(error CONF=$(CONF) is none of release, debug, asan, tsan, cov, verify, fuzz, msan, int)
 endif
 ifeq ($(wildcard .git),)
 SOURCE_DATE_EPOCH ?= 0
@@ -72,6 +72,9 @@ HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(PROBED_HARD)
 
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SAN_tsan := -fsanitize=thread
+# int: clang only. Wrapping that is meant stands in test/integer.list, with the reason.
+SAN_int  := -fsanitize=undefined,integer,implicit-conversion,nullability -fno-sanitize-recover=all \
+            -fsanitize-ignorelist=test/integer.list
 SAN_cov  := --coverage
 # clang's; for `make ctime` alone, because it must not see uninstrumented libraries (test/ctime).
 SAN_msan := -fsanitize=memory
@@ -81,6 +84,7 @@ OPT_debug   := -O0
 OPT_verify  := -O1 -DQR_VERIFY_BUILD=1
 OPT_asan    := -O1 -fno-omit-frame-pointer
 OPT_tsan    := -O1 -fno-omit-frame-pointer
+OPT_int     := -O1 -fno-omit-frame-pointer
 OPT_cov     := -O0
 OPT_msan    := -O2 -fno-omit-frame-pointer -include test/ctime/msan.h
 OPT_fuzz    := -O1 -fno-omit-frame-pointer -DQR_VERIFY_BUILD=1
