@@ -81,7 +81,9 @@ remember(struct qr_party *p, uint16_t peer, uint64_t boot, uint64_t serial, cons
     if (e != QR_OK) {
         p->store_failed = 1;
         qr_party_log(QR_LOG_ERROR, "store_failed", peer,
-                     "cannot record this party's store serial: %s", store_text(p, e));
+                     "this party stops signing until it is restarted with a working store: the "
+                     "peer's store serial cannot be recorded: %s",
+                     store_text(p, e));
     }
 }
 

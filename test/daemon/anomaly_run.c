@@ -50,6 +50,9 @@ one(const struct anomaly_cases *c, uint64_t n, struct sum *sum)
                    (unsigned long long)n, (unsigned long long)c->count);
     c->set(c->plan.ctx, n);
     life_run(&c->plan, &r);
+    if (c->by_itself && r.starts + r.restarts > 0) {
+        fail_msg("%s: a restart was needed: %s: %s", now.trying, r.stage, r.said);
+    }
     now.trying[0] = 0;
     sum->lives++;
     if (!c->struck(c->plan.ctx)) {

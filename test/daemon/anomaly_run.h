@@ -27,6 +27,7 @@ struct anomaly_cases {
      * there is nothing to return, and the party wipes its secrets and ends.
      */
     int may_stop;
+    int by_itself; /* no restart may be needed */
     struct life_plan plan;
 };
 
