@@ -73,7 +73,7 @@ HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 $(PROBED_HARD)
 SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=all
 SAN_tsan := -fsanitize=thread
 # int: clang only. Wrapping that is meant stands in test/integer.list, with the reason.
-SAN_int  := -fsanitize=undefined,integer,implicit-conversion,nullability -fno-sanitize-recover=all \
+SAN_int  := -fsanitize=undefined,integer,implicit-conversion,nullability -fno-sanitize=unsigned-shift-base \
             -fsanitize-ignorelist=test/integer.list
 SAN_cov  := --coverage
 # clang's; for `make ctime` alone, because it must not see uninstrumented libraries (test/ctime).
@@ -314,8 +314,13 @@ instructions: ## count a signature's instructions; CHECK=1 against bench/instruc
 asan: ## the quick set under AddressSanitizer and UBSan
 	@$(MAKE) CONF=asan check
 
-tsan: ## the quick set under ThreadSanitizer
-	@$(MAKE) CONF=tsan check
+tsan: ## the quick set under ThreadSanitizer, and a quorum's life; libraries' own races: test/tsan.supp
+	@TSAN_OPTIONS='suppressions=$(CURDIR)/test/tsan.supp' $(MAKE) CONF=tsan check
+	@PATIENCE=6 test/sanitized.sh tsan
+
+integer: ## the units of base, proto and protocol under clang's checks of integer arithmetic
+	@deploy/deps.sh dev
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(MAKE) CONF=int CC=clang check TESTS="base/ proto/ protocol/"
 
 # Compilers and optimisation levels; test/ctime/README.md.
 CTIME ?= gcc-O2 clang-O3
@@ -373,9 +378,10 @@ format: ## lay out the C sources by .clang-format
 format-check: ## say which C sources .clang-format would change
 	@clang-format --dry-run -Werror $(FORMATTED)
 
-lint: all ## clang-tidy and shellcheck
+LINT ?=
+lint: $(GEN_H) $(BUILD)/gen/build_info.h ## clang-tidy, cppcheck, gcc -fanalyzer, shellcheck; LINT="cppcheck" for one
 	@deploy/deps.sh dev
-	@test/lint.sh $(filter %.c,$(FORMATTED))
+	@BUILD=$(BUILD) JOBS=$(JOBS) test/lint.sh $(LINT)
 
 PREFIX ?= /usr/local
 install: all ## install the programs below DESTDIR and PREFIX=/usr/local

@@ -23,8 +23,8 @@ qr_err QR_MUST qr_hostsock_new(struct qr_loop *l, const char *gateway_path, cons
                                qr_host_ask_fn fn, void *ctx, struct qr_hostsock **ret,
                                char *err_text, size_t err_cap);
 struct qr_hostsock *qr_hostsock_free(struct qr_hostsock *h);
-/* Queues one answer; `to` is what came with the ask. A connection that is gone swallows it. */
-void qr_hostsock_answer(void *h, uint64_t to, const struct qr_answer *a);
+/* Queues one answer; ctx is the hostsock, `to` what came with the ask. A connection that is gone swallows it. */
+void qr_hostsock_answer(void *ctx, uint64_t to, const struct qr_answer *a);
 /* Writes everything queued; once per turn of the loop. */
 void qr_hostsock_flush(struct qr_hostsock *h);
 /* Drain: no new connections and no further reads. */

@@ -26,7 +26,9 @@ fi
 step sim 14400 make sim SEEDS="${SIM_SEEDS:-10000}"
 step sim-asan 3600 make CONF=asan sim SEEDS=300
 step asan 3600 env QR_TEST_LONG=1 TIME_LIMIT=3500 make CONF=asan check
-step tsan 1800 make CONF=tsan check
+step tsan 3600 make tsan
+step integer 1800 make integer
+step asan-quorum 1800 env PATIENCE=4 test/sanitized.sh asan
 # Half an hour a target, as many at a time as there are processors.
 : "${FUZZ_SECONDS:=1800}"
 targets=$(find test/fuzz -name 'fuzz_*.c' | wc -l)
