@@ -42,11 +42,11 @@ shape(struct sim_plan *p, int cheats)
         p->t[k] = p->n == 2 || below(3) ? 2 : (unsigned)between(2, p->n < 4 ? p->n : 4);
     }
     p->cheater = cheats ? (unsigned)between(1, p->n) : 0;
-    p->batch = (uint16_t)(4 * between(1, 4));
-    p->pool_low = (uint32_t)between(0, 8);
-    p->pool_high = p->pool_low + (uint32_t)between(4, 16);
-    p->pool_standby = (uint32_t)between(0, 4);
-    p->ops = (unsigned)between(24, 40);
+    p->batch = (uint16_t)(below(4) ? 4 : 4 * between(1, 4));
+    p->pool_low = (uint32_t)between(0, 6);
+    p->pool_high = p->pool_low + (uint32_t)between(2, below(4) ? 6 : 16);
+    p->pool_standby = below(2) ? (uint32_t)between(0, 4) : 0;
+    p->ops = (unsigned)between(20, 32);
     p->quantum = between(100, 800) * SIM_US;
     p->jitter = below(3) ? between(1, 2000) * SIM_US : 0;
     for (unsigned h = 1; h <= SIM_HOSTS; h++) {

@@ -4,10 +4,12 @@
  *
  *   signatures verify; no presignature answers two inputs; one rsid runs once; between two boot
  *   nonces messages arrive once, in order, without a gap, and under no other nonces; a pair is
- *   retired only after a lie, on disk before anything leaves, and is silent from then on; C1 is never
- *   evaluated again under a Delta that has failed; a rolled-back store is not believed; shares are
- *   computed only for what a client asked for; members of a batch saw the same commitments; queues
- *   and memory stay within their bounds.
+ *   retired only after a lie, on disk before anything leaves, and is silent from then on; a failed
+ *   check retires its pair; C1 is never evaluated again under a Delta that has failed; a rolled-back
+ *   store is not believed, nor a second process of a party whose first is alive; one message of one
+ *   session is computed once; shares are computed only for what a client asked for, and for no nonce
+ *   point that was known before, from no presignature of a peer's process that has ended; members of a batch saw the same commitments; queues and memory stay
+ *   within their bounds.
  */
 #include "test/sim/cheat.h"
 #include "protocol/presign_int.h"
@@ -34,6 +36,8 @@ struct instance {
         int open;
         struct instance *of;
         size_t at;
+        int gone;       /* the connection is lost */
+        uint64_t heard; /* its last message */
     } rx[QR_PEERS];
 };
 
@@ -60,7 +64,7 @@ static struct {
     struct qr_net_events ev[SIM_HOSTS + 1];
     const struct qr_net *net[SIM_HOSTS + 1];
     struct reserved res[256];
-    struct set presigs, rsids, deltas, coms;
+    struct set presigs, rsids, deltas, coms, computed, made;
     uint16_t failed_check[SIM_HOSTS + 1]; /* the peer blamed, until RETIRED is durable */
     uint16_t retired[SIM_HOSTS + 1][SIM_PARTIES + 1]; /* durable on this host's disk */
     uint64_t told_boot[SIM_HOSTS + 1][SIM_PARTIES + 1], told_serial[SIM_HOSTS + 1][SIM_PARTIES + 1];
@@ -135,13 +139,31 @@ by_nonce(const uint8_t nonce[32])
 
 /* ---- what passes between nets ------------------------------------------------------------ */
 
+/* Tells messages apart; no secret and no enemy depends on it, and presigning sends megabytes. */
 static uint64_t
 message_hash(enum qr_msg type, const uint8_t sid[32], qr_view payload)
 {
-    uint8_t t[2], h[32];
-    qr_put16(t, (uint16_t)type);
-    qr_th(QR_TAG_SIM, QR_FIELDS(QR_F(t, 2), QR_F(sid, 32), payload), h);
-    return qr_get64(h);
+    const uint64_t mul = 0x9e3779b97f4a7c15u;
+    uint64_t h = ((uint64_t)type * mul ^ qr_get64(sid)) * mul ^ payload.len;
+    size_t i = 0;
+    for (; i + 8 <= payload.len; i += 8) {
+        uint64_t word;
+        memcpy(&word, payload.p + i, 8);
+        h = (h ^ word) * mul;
+        h ^= h >> 29;
+    }
+    for (; i < payload.len; i++) {
+        h = (h ^ payload.p[i]) * mul;
+    }
+    return h;
+}
+
+/* Messages of the protocol's machines: one session, one receiver, one type, one message. */
+static int
+of_session(enum qr_msg type)
+{
+    return type <= QR_MSG_PAIR3 || (type >= QR_MSG_DKG1 && type <= QR_MSG_DKG4) ||
+           type == QR_MSG_PRESIGN1 || type == QR_MSG_PRESIGN2;
 }
 
 static void
@@ -164,6 +186,19 @@ sent(struct instance *s, uint16_t to, enum qr_msg type, const uint8_t sid[32], q
         sim_violation("party %u sent message type %d after a failed check of party %u and before "
                       "RETIRED was on its disk",
                       s->index, (int)type, w.failed_check[host]);
+    }
+    if (of_session(type)) {
+        uint8_t where[6], key[32];
+        int fresh;
+        qr_put16(where, (uint16_t)type);
+        qr_put16(where + 2, to);
+        qr_put16(where + 4, (uint16_t)s->index);
+        key_of("computed", s->index, QR_F(sid, 32), QR_F(where, 6), key);
+        (void)enter(&w.computed, key, &fresh);
+        if (!fresh) {
+            sim_violation("party %u computed message type %d of one session twice for party %u",
+                          s->index, (int)type, to);
+        }
     }
     int session = type <= QR_MSG_PAIR3 || type == QR_MSG_PRESIGN1 || type == QR_MSG_PRESIGN2 ||
                   type == QR_MSG_PRESIGN_START;
@@ -188,6 +223,12 @@ up(void *ctx, const struct qr_peer_info *info)
             x->begin[x->n_to++] = x->n;
         }
         struct rx *r = &s->rx[info->index];
+        const struct instance *old = r->of;
+        if (old && w.now[old->host] == old && sim_may_step(&sim.host[old->host]) && !r->gone &&
+            sim.now - r->heard < SIM_S) {
+            sim_violation("party %u took a second process of party %u while it heard the first",
+                          s->index, info->index);
+        }
         memcpy(r->from, info->boot_nonce, 32);
         r->of = by_nonce(info->boot_nonce);
         r->open = 0;
@@ -204,6 +245,7 @@ up(void *ctx, const struct qr_peer_info *info)
                       (unsigned long long)info->boot_counter, (unsigned long long)*serial,
                       (unsigned long long)*boot);
     }
+    s->rx[info->index].gone = 0;
     *boot = info->boot_counter;
     *serial = info->store_serial;
     sim_trace("up", s->index, "peer=%u resumed=%d", info->index, info->resumed);
@@ -215,6 +257,8 @@ down(void *ctx, uint16_t peer, qr_err why, const char *detail)
 {
     unsigned host = (unsigned)((struct sim_host *)ctx - sim.host);
     sim_trace("down", sim.host[host].index, "peer=%u", peer);
+    /* "started anew" is said of a connection that is there */
+    w.now[host]->rx[peer].gone = strcmp(detail, "the peer started anew") != 0;
     w.ev[host].on_down(w.ev[host].ctx, peer, why, detail);
 }
 
@@ -263,6 +307,7 @@ message(void *ctx, struct qr_msg_in *m)
         return;
     }
     r->at++;
+    r->heard = sim.now;
     w.ev[host].on_message(w.ev[host].ctx, m);
 }
 
@@ -486,7 +531,15 @@ REAL(void, qr_pairs_retire, (struct qr_party * p, uint16_t peer))
         sim_violation("party %u retired its pair with party %u, and nobody lied", p->self, peer);
     }
     sim_trace("retire", p->self, "peer=%u", peer);
+    int again = qr_pairs_retired(p, p->self, peer);
     __real_qr_pairs_retire(p, peer);
+    if (!sim_cheats(p->self) && !sim.host[host].dying &&
+        (!qr_pairs_retired(p, p->self, peer) ||
+         (!again && !p->store_failed && !w.retired[host][peer]))) {
+        sim_violation("a check of party %u failed with party %u, and the pair is not retired%s",
+                      p->self, peer,
+                      qr_pairs_retired(p, p->self, peer) ? " on its disk" : "");
+    }
     w.failed_check[host] = 0;
 }
 
@@ -513,11 +566,25 @@ REAL(qr_err, qr_state_put, (struct qr_party * p, enum qr_table t, const char *na
     return e;
 }
 
+/* Rises when a member of the set comes up as a new process: what was made before is worth nothing. */
+static uint8_t *
+lives(const struct instance *s, const uint8_t *id, uint16_t mask, unsigned *ret_sum, int *fresh)
+{
+    uint8_t key[32];
+    *ret_sum = 0;
+    for (unsigned j = 1; j <= SIM_PARTIES; j++) {
+        *ret_sum += mask >> (j - 1) & 1 ? s->tx[j].generation : 0;
+    }
+    key_of("made", s->index, QR_F(id, QR_PRESIG_ID_LEN), QR_F(s->nonce, 32), key);
+    return enter(&w.made, key, fresh);
+}
+
 REAL(qr_err, qr_pool_add,
      (struct qr_pool * p, const struct qr_pool_id *id, const uint8_t batch_sid[static 32],
       const struct qr_presig *v, size_t B))
 {
     uint8_t key[32];
+    int fresh;
     qr_err e = __real_qr_pool_add(p, id, batch_sid, v, B);
     key_of("split", 0, QR_F(batch_sid, 32), QR_F(NULL, 0), key);
     if (e == QR_OK && w.coms.cap && w.coms.v[slot_of(&w.coms, key)][39] &&
@@ -526,6 +593,9 @@ REAL(qr_err, qr_pool_add,
                       here()->index);
     }
     for (size_t i = 0; e == QR_OK && i < B; i++) {
+        unsigned sum;
+        uint8_t *was = lives(here(), v[i].id, id->set_mask, &sum, &fresh);
+        qr_put16(was, (uint16_t)sum);
         sim_trace("made", here()->index, "id=%016llx set=0x%x owner=%u", short_id(v[i].id),
                   id->set_mask, id->owner);
     }
@@ -557,10 +627,11 @@ REAL(qr_err, qr_sign_share,
       struct qr_presig *presig, uint8_t ret_share[static QR_SIGN_SHARE_LEN],
       struct qr_sign_item *item))
 {
-    uint8_t id[QR_PRESIG_ID_LEN], key[32];
+    uint8_t id[QR_PRESIG_ID_LEN], key[32], R[33], used[33];
     unsigned host = sim_self(), index = here()->index;
     int fresh;
     memcpy(id, presig->id, sizeof id);
+    memcpy(R, presig->R, sizeof R);
     qr_err e = __real_qr_sign_share(c, digest, item_index, presig, ret_share, item);
     if (e != QR_OK) {
         return e;
@@ -574,6 +645,17 @@ REAL(qr_err, qr_sign_share,
     }
     if (!sim_cheats(index) && !sim_client_wanted(digest)) {
         sim_violation("party %u computed a share for what no client asked for", index);
+    }
+    unsigned sum;
+    const uint8_t *was = lives(here(), id, qr_set_mask(c->S, c->t), &sum, &fresh);
+    if (!sim_cheats(index) && (fresh || qr_get16(was) != (uint16_t)sum)) {
+        sim_violation("party %u signed with a presignature of a peer's process that has ended",
+                      index);
+    }
+    qr_pt_put(used, &item->R);
+    if (memcmp(used, R, sizeof R) == 0) {
+        sim_violation("party %u signed with a nonce point that was known before the request",
+                      index);
     }
     for (unsigned i = 0; i < c->t && !sim_cheats(index); i++) {
         if (c->S[i] <= SIM_PARTIES && w.retired[host][c->S[i]]) {
