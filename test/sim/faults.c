@@ -244,6 +244,12 @@ sim_fault_apply(const struct sim_event *e)
             t->image = sim_disk_snapshot(e->a);
         }
         (void)later(e->length / 2, KILL_BOOT, e->a, 0, 0); /* so that there is something to lose */
+        for (unsigned i = 0; i < (e->x >> 8) % 3; i++) {
+            (void)later(e->length * (3 + i) / 6 + 200 * SIM_MS, KILL_BOOT, e->a, 0, 0);
+        }
+        if (e->x & 1) { /* the other one knows it from its disk alone */
+            (void)later(e->length, KILL_BOOT, e->b, 0, 0);
+        }
         break;
     }
     case SIM_CLONE:
@@ -280,7 +286,7 @@ sim_fault_apply(const struct sim_event *e)
         done = stale(e->a, e->x & 1 ? SIM_ROSTER : SIM_POLICY);
         break;
     case SIM_FORGED:
-        sim_client_forge(e->a, (int)(e->x % 5));
+        sim_client_forge(e->a, (int)(e->x % 6));
         break;
     case SIM_BURST:
         sim_client_burst(4 + (unsigned)(e->x % 12));

@@ -8,11 +8,11 @@
  *   check retires its pair; C1 is never evaluated again under a Delta that has failed; a rolled-back
  *   store is not believed, nor a second process of a party whose first is alive; one message of one
  *   session is computed once; shares are computed only for what a client asked for, and for no nonce
- *   point that was known before, from no presignature of a peer's process that has ended; members of a batch saw the same commitments; queues and memory stay
- *   within their bounds.
+ *   point that was known before, from no presignature of a peer's process that has ended; members of
+ *   a batch saw the same commitments; queues and memory stay within their bounds.
  */
-#include "test/sim/cheat.h"
 #include "protocol/presign_int.h"
+#include "test/sim/cheat.h"
 #include "test/sim/wire.h"
 
 #include <stdlib.h>
@@ -537,8 +537,7 @@ REAL(void, qr_pairs_retire, (struct qr_party * p, uint16_t peer))
         (!qr_pairs_retired(p, p->self, peer) ||
          (!again && !p->store_failed && !w.retired[host][peer]))) {
         sim_violation("a check of party %u failed with party %u, and the pair is not retired%s",
-                      p->self, peer,
-                      qr_pairs_retired(p, p->self, peer) ? " on its disk" : "");
+                      p->self, peer, qr_pairs_retired(p, p->self, peer) ? " on its disk" : "");
     }
     w.failed_check[host] = 0;
 }
