@@ -9,12 +9,13 @@
  * Reduction folds what lies above 2^256 back in, times c: up to 545 bits become 419, then 293, then
  * one last fold and a conditional subtraction of q. The bounds stand at each step.
  *
- * Constant time: no branch and no index below depends on a value. Masks go through mask_of(), whose
+ * Constant time: no branch and no index below depends on a value. Masks go through qr_ct_mask(), whose
  * empty asm keeps a compiler from turning the selection back into a branch.
  */
 #include "protocol/fq.h"
 
 #include "protocol/base/check.h"
+#include "protocol/ct.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -82,15 +83,6 @@ column_next(struct column *k)
     return low;
 }
 
-/* All ones for flag 1, zero for flag 0. */
-static inline uint64_t
-mask_of(uint64_t flag)
-{
-    uint64_t m = 0 - flag;
-    __asm__("" : "+r"(m));
-    return m;
-}
-
 /* carry, borrow: 0 or 1, returned for the next limb. gcc makes adc chains of the builtins only. */
 static inline uint64_t
 add_carry(uint64_t *ret, uint64_t a, uint64_t b, uint64_t carry)
@@ -135,7 +127,7 @@ subtract_q_once(qr_fq *ret, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, 
     carry = add_carry(&t, r1, C1, carry);
     carry = add_carry(&t, r2, 1, carry);
     carry = add_carry(&t, r3, 0, carry);
-    const uint64_t m = mask_of(carry | over);
+    const uint64_t m = qr_ct_mask(carry | over);
     carry = add_carry(&ret->d[0], r0, C0 & m, 0);
     carry = add_carry(&ret->d[1], r1, C1 & m, carry);
     carry = add_carry(&ret->d[2], r2, 1 & m, carry);
@@ -312,7 +304,7 @@ qr_fq_sub(qr_fq *ret, const qr_fq *a, const qr_fq *b)
     borrow = sub_borrow(&r2, a->d[2], b->d[2], borrow);
     borrow = sub_borrow(&r3, a->d[3], b->d[3], borrow);
     /* Below zero: add q. */
-    const uint64_t m = mask_of(borrow);
+    const uint64_t m = qr_ct_mask(borrow);
     carry = add_carry(&ret->d[0], r0, Q0 & m, 0);
     carry = add_carry(&ret->d[1], r1, Q1 & m, carry);
     carry = add_carry(&ret->d[2], r2, Q2 & m, carry);
@@ -364,7 +356,7 @@ void
 qr_fq_cmov(qr_fq *ret, const qr_fq *a, const qr_fq *b, uint64_t flag)
 {
     QR_VERIFY(reduced(a) && reduced(b) && flag <= 1);
-    uint64_t m = mask_of(flag);
+    uint64_t m = qr_ct_mask(flag);
     for (int i = 0; i < 4; i++) {
         ret->d[i] = (a->d[i] & ~m) | (b->d[i] & m);
     }
@@ -374,7 +366,7 @@ void
 qr_fq_cadd(qr_fq *ret, const qr_fq *b, uint64_t flag)
 {
     QR_VERIFY(reduced(ret) && reduced(b) && flag <= 1);
-    const uint64_t m = mask_of(flag);
+    const uint64_t m = qr_ct_mask(flag);
     uint64_t r0, r1, r2, r3, carry;
     carry = add_carry(&r0, ret->d[0], b->d[0] & m, 0);
     carry = add_carry(&r1, ret->d[1], b->d[1] & m, carry);
@@ -549,14 +541,14 @@ qr_fq_loose_put(uint8_t out[static 32], const qr_fq_loose *a)
 void
 qr_fq_loose_cadd(qr_fq_loose *ret, const qr_fq_loose *b, uint64_t flag)
 {
-    uint64_t m = mask_of(flag), *r = ret->d, carry;
+    uint64_t m = qr_ct_mask(flag), *r = ret->d, carry;
     carry = add_carry(&r[0], r[0], b->d[0] & m, 0);
     carry = add_carry(&r[1], r[1], b->d[1] & m, carry);
     carry = add_carry(&r[2], r[2], b->d[2] & m, carry);
     carry = add_carry(&r[3], r[3], b->d[3] & m, carry);
     /* A carry is worth c. Adding c carries again only from r >= q, and then leaves r < c. */
     for (int i = 0; i < 2; i++) {
-        m = mask_of(carry);
+        m = qr_ct_mask(carry);
         carry = add_carry(&r[0], r[0], C0 & m, 0);
         carry = add_carry(&r[1], r[1], C1 & m, carry);
         carry = add_carry(&r[2], r[2], 1 & m, carry);
