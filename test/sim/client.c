@@ -200,7 +200,7 @@ new_op(uint64_t at)
     struct op *o = &cl.op[cl.n_op++];
     *o = (struct op){.at = at,
                      .key = (unsigned)sim_below(sim.n_keys),
-                     .items = 1 + (unsigned)sim_below(ITEMS - 1),
+                     .items = 1 + (unsigned)sim_below(ITEMS),
                      .twice = sim_below(8) == 0,
                      .path = sim_below(4) == 0 ? 1 + (uint32_t)sim_below(1000) : 0,
                      .host = 1 + (unsigned)sim_below(sim.n)};

@@ -35,8 +35,8 @@ between(uint64_t lo, uint64_t hi)
 static void
 shape(struct sim_plan *p, int cheats)
 {
-    static const unsigned sizes[10] = {2, 2, 2, 2, 3, 3, 3, 3, 4, 5};
-    p->n = cheats ? (unsigned)between(3, 4) : sizes[below(10)];
+    static const unsigned sizes[16] = {2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 5};
+    p->n = cheats ? (unsigned)between(3, below(3) ? 3 : 4) : sizes[below(16)];
     p->keys = below(4) == 0 ? 2 : 1;
     for (unsigned k = 0; k < p->keys; k++) {
         p->t[k] = p->n == 2 || below(3) ? 2 : (unsigned)between(2, p->n < 4 ? p->n : 4);
@@ -46,7 +46,7 @@ shape(struct sim_plan *p, int cheats)
     p->pool_low = (uint32_t)between(0, 6);
     p->pool_high = p->pool_low + (uint32_t)between(2, below(4) ? 6 : 16);
     p->pool_standby = below(2) ? (uint32_t)between(0, 4) : 0;
-    p->ops = (unsigned)between(20, 32);
+    p->ops = (unsigned)between(18, 26);
     p->quantum = between(100, 800) * SIM_US;
     p->jitter = below(3) ? between(1, 2000) * SIM_US : 0;
     for (unsigned h = 1; h <= SIM_HOSTS; h++) {
