@@ -46,7 +46,7 @@ shape(struct sim_plan *p, int cheats)
     p->pool_low = (uint32_t)between(0, 6);
     p->pool_high = p->pool_low + (uint32_t)between(2, below(4) ? 6 : 16);
     p->pool_standby = below(2) ? (uint32_t)between(0, 4) : 0;
-    p->ops = (unsigned)between(18, 26);
+    p->ops = (unsigned)between(15, 22);
     p->quantum = between(100, 800) * SIM_US;
     p->jitter = below(3) ? between(1, 2000) * SIM_US : 0;
     for (unsigned h = 1; h <= SIM_HOSTS; h++) {
