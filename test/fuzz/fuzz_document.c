@@ -18,9 +18,9 @@
 
 #define NOW 1700000001000u
 
-static struct stamper admin, client;
+static struct stamper admin, client, other;
 static struct qr_roster *roster; /* whose administrator is `admin` */
-static struct qr_policy *policy; /* whose client is `client` */
+static struct qr_policy *policy; /* whose clients are `client` and `other` */
 static struct fakekey key;
 static struct qr_request *asked;
 
@@ -34,14 +34,16 @@ prepare(void)
     FUZZ_MUST(qr_hash_init() == QR_OK && qr_stamp_init() == QR_OK);
     stamper_new(&admin, QR_SCHEME_P256);
     stamper_new(&client, QR_SCHEME_ED25519);
+    stamper_new(&other, QR_SCHEME_SECP256K1);
     doc_admins(admins, sizeof admins, 1, &admin, 1);
     doc_roster(text, sizeof text, 7, 3, admins, "fuzz");
     FUZZ_MUST(qr_roster_parse(qr_view_str(text), &roster, why, WHY) == QR_OK);
     (void)snprintf(text, sizeof text,
                    "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
                    "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\",\"scheme\":"
-                   "\"ed25519\",\"key\":\"%s\"}],\"rules\":[]}}",
-                   client.hex);
+                   "\"ed25519\",\"key\":\"%s\"},{\"name\":\"bot\",\"scheme\":\"secp256k1\",\"key\":"
+                   "\"%s\"}],\"rules\":[]}}",
+                   client.hex, other.hex);
     FUZZ_MUST(qr_policy_parse(qr_view_str(text), &policy, why, WHY) == QR_OK);
     memset(cluster, 0xc1, 32);
     fakekey_make(&key, 2, 3, 1, cluster, roster->admins.hash, roster->hash, QR_KEY_INSECURE_SIM);
@@ -70,7 +72,7 @@ own_stamp(struct fuzz_in *in, uint8_t how, char why[static WHY])
     }
     struct fuzz_in place = {in->p, in->len < 5 ? 0 : 5};
     qr_view doc = qr_view_of(in->p, in->len);
-    stamp = stamper_stamp(how & 8 ? &admin : &client, doc, text);
+    stamp = stamper_stamp(how & 8 ? &admin : how & 16 ? &other : &client, doc, text);
     if (!good) {
         fuzz_flip(&place, (uint8_t *)text, stamp.len);
     }

@@ -366,6 +366,75 @@ inject_request(struct fuzz_in *in, uint16_t from, uint8_t how)
     lied = 1;
 }
 
+/* Control messages in good form and bad faith, of an attested peer. */
+static void
+lie(struct fuzz_in *in, uint16_t from, uint8_t how)
+{
+    uint8_t mem[4096], sid[32] = {0}, shares[3 * QR_SIGN_SHARE_LEN] = {0};
+    const struct qr_key_pub *key = &victim()->key[0].key->pub;
+    struct qr_buf b = qr_buf_over(mem, sizeof mem);
+    enum qr_msg type = QR_MSG_KEY_SYNC;
+    unsigned k = how >> 3 & 3u;
+
+    lied = 1;
+    switch (how & 7) {
+    case 0: {
+        struct qr_ctl_key m = {.tell = k != 0, .n = key->n, .confirm = key->confirm[0]};
+        memcpy(m.key_id, key->key_id, 32);
+        qr_ctl_put_key(&b, &m);
+        break;
+    }
+    case 1: /* a true notice: it retires its pair with party 1, or with the other */
+        if (c.p[from].alive && c.p[from].party->net) {
+            qr_pairs_retire(c.p[from].party, k & 1 ? 1 : (uint16_t)(5 - from));
+        }
+        return;
+    case 2: {
+        struct qr_ctl_start m = {.set_mask = (uint16_t)(1u | 1u << (from - 1)),
+                                 .B = (uint16_t)(4 * (1 + k)),
+                                 .ctr = 1000 + fuzz_u8(in)};
+        memcpy(m.key_id, key->key_id, 32);
+        qr_ctl_put_start(&b, &m);
+        type = QR_MSG_PRESIGN_START;
+        break;
+    }
+    case 3: {
+        struct qr_ctl_store m = {.boot_counter = fuzz_u8(in), .serial = fuzz_u8(in)};
+        qr_ctl_put_store(&b, &m);
+        type = QR_MSG_STORE_STATE;
+        break;
+    }
+    case 4: {
+        struct qr_ctl_admin m = {.body = qr_view_str(command[k % 3]),
+                                 .stamp = {qr_view_str(command_stamp[k % 3])},
+                                 .n_stamps = 1};
+        qr_ctl_put_admin(&b, &m);
+        type = QR_MSG_ADMIN;
+        break;
+    }
+    case 5: {
+        unsigned r = fuzz_u8(in) % REQUESTS;
+        struct qr_ctl_share m = {.attempt = 1 + k,
+                                 .n = (uint16_t)request[r].n_items,
+                                 .shares = shares};
+        memcpy(sid, request[r].hash, 32);
+        qr_ctl_put_share(&b, &m);
+        type = QR_MSG_SIGN_SHARE;
+        break;
+    }
+    default:
+        memcpy(sid, sids[k], 32);
+        qr_buf_put16(&b, (uint16_t)(1 + (how >> 6)));
+        type = QR_MSG_ABORT;
+    }
+    FUZZ_MUST(b.err == QR_OK);
+    if (how & 0x40) {
+        fuzz_flip(in, mem, b.len);
+    }
+    size_t len = how & 0x80 ? fuzz_u8(in) % (b.len + 1) : b.len;
+    world_inject(from, 1, type, 0, sid, qr_view_of(mem, len));
+}
+
 /* The oldest message from `from` to party 1. */
 static void
 meddle(struct fuzz_in *in, uint16_t from, uint8_t how)
@@ -490,10 +559,9 @@ op(struct fuzz_in *in)
     case 28: /* the wall clock, either way */
         c.wall_ms = (uint64_t)((int64_t)c.wall_ms + (int64_t)(int8_t)fuzz_u8(in) * 5000);
         break;
-    case 29: /* the peer asks for a batch, or says that one is done */
+    case 29:
     case 30:
-        c.p[peer].party->pool_want = 1;
-        turns(1);
+        lie(in, peer, fuzz_u8(in));
         break;
     default:
         step_victim();

@@ -272,6 +272,12 @@ documents(void)
          "\"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"],\"kinds\":["
          "\"digest\"]}]}}");
 
+    static const char policy[] =
+        "\0{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
+        "\",\"serial\":3,\"peers\":{\"insecure_sim\":false},\"requests\":{\"clients\":[],"
+        "\"rules\":[]}}";
+    seed("ctl_file", "policy-check", 7, qr_view_of(policy, sizeof policy - 1));
+
     struct test_identity id;
     test_identity_make(&id, 1);
     struct qr_descriptor desc = {.party = {.platform = QR_PLATFORM_SIM}};
@@ -294,6 +300,7 @@ documents(void)
     answer(&k);
 
     bytes("document", "stamped-client", "07 02 00 7b7d");
+    bytes("document", "stamped-other", "07 12 00 7b7d");
     bytes("document", "stamped-admin", "07 0a 7b7d");
     bytes("document", "stamped-badly", "07 06 0000000001 7b7d");
     bytes("document", "stamped-otherwise", "07 01 0563335263 05633352633 07b7d0");
@@ -386,6 +393,14 @@ scripts(void)
     bytes("chan", "confirm", "04 10");
     bytes("chan", "frames", "05 34 08 0000000000000000");
     bytes("net", "data", "01 20 41 05 68656c6c6f 02 03 616263");
+    bytes("net", "packed", "01 00 41 40 6161616161616161616161616161616161616161616161616161616161616161"
+                           "6161616161616161616161616161616161616161616161616161616161616161");
+    bytes("net", "packed-badly", "01 00 c1 40 6161616161616161616161616161616161616161616161616161616161616161"
+                                 "6161616161616161616161616161616161616161616161616161616161616161"
+                                 "00000003 7f");
+    bytes("net", "pings", "01 35 05 25 07 15 01 4e 0b 0a");
+    bytes("net", "policy", "01 0d 1e 1e");
+    bytes("net", "close", "01 93 01 00");
     bytes("net", "resend", "01 07 03 616263 0a 06");
     bytes("net", "stranger", "00 08 05 1603010001 0b 64");
     bytes("net", "resume-twice", "00 06 06");
@@ -396,6 +411,14 @@ scripts(void)
     bytes("party", "keygen", "14 80 00 42 42");
     bytes("party", "documents", "14 80 03 14 80 04 14 80 05");
     bytes("party", "full-disk", "1a 14 80 00 42");
+    bytes("party", "retired", "1d 09 42 9d 01 42 18 42 0d 00 42 14 80 02 42");
+    bytes("party", "key-sync", "1d 00 00 1d 08 00 1d 48 00000010 01 00");
+    bytes("party", "batch", "1d 02 05 00 42");
+    bytes("party", "store-state", "1d 03 00 00 00 1d 03 ff ff 00");
+    bytes("party", "admin", "1d 04 00 1d 0c 00 1d 14 00 1d 44 00000020 01 00");
+    bytes("party", "bad-share", "0d 00 1d 05 00 00 1d 05 00 9d 05 00 02");
+    bytes("party", "abort", "1d 06 1d 0e 1d 16 9d 46 00");
+    bytes("party", "bad-presign", "02 05 07 00000200 01 00000300 01 42 42");
     bytes("party", "inject", "09 09 00 05 0000000100 0b 00 01 2b 01 02");
     bytes("hostsock", "questions", "01 00 03 07 00 20 00 07 05");
     bytes("hostsock", "pieces", "00 01 04 05 40 02 03 00 01 02 03");
@@ -408,6 +431,21 @@ scripts(void)
     bytes("store", "log", "02 377f0682 002de218 00001000 00000000");
     bytes("store", "edit", "03 0b 01 0c 00");
     bytes("store", "serial", "03 00 02");
+    bytes("store", "new", "00");
+    bytes("store", "not-a-store", "00 53514c69746520666f726d6174203300");
+    bytes("store", "cut", "01 07 01");
+    bytes("store", "no-head", "03 0d 00");
+    bytes("store", "added", "03 08 00");
+    bytes("store", "missing", "03 06 01");
+    bytes("store", "changed", "03 0a 01");
+    bytes("store", "renamed", "03 02 04");
+    bytes("store", "tables", "03 0f 00");
+    bytes("store", "trigger", "03 10 00");
+    bytes("store", "version", "03 12 01");
+    bytes("store", "program", "03 13 01");
+    bytes("store", "unknown-table", "03 05 00");
+    bytes("store", "peer-swapped", "03 07 04");
+    bytes("store", "head-version", "04 51525354 02");
     bytes("store", "head", "04 51525354 01 00000000000000000000000000000000 0000000000000001"
                            "0000000000000000000000000000000000000000000000000000000000000000"
                            "00000001 0001 04 626f6f74 0000000000000001"
