@@ -25,7 +25,7 @@ import threading
 import time
 
 from rig import documents
-from rig.faults import FILES, PHASES, Books, Control, FaultyQuorum, Load, Symbols, library
+from rig.faults import FILES, PHASES, Books, Control, FaultyQuorum, Load, Symbols, library, slowness
 from rig.quorum import Party, new_folder, until
 
 KEYS_A_QUORUM = 12  # then a new one: a party keeps 64
@@ -41,14 +41,15 @@ class Stage:
     """A quorum, what it has acknowledged, and the load on it."""
 
     def __init__(self, seed, wait):
-        self.q = FaultyQuorum(pool=(2, 4, 0)).start()
+        self.q = FaultyQuorum(pool=(2, 4, 0))
+        self.slow = slowness(self.q.start)
         self.keys, self.roster, self.policy, self.retired = set(), 1, 1, set()
         self.serial = collections.Counter()
         self.boots = collections.Counter()
         self.identity = {p.index: p.status()["identity"] for p in self.q.parties}
         self.keys.add(self.q.keygen()["key"])
         self.keygens = 1
-        self.load = Load(self.q, seed, wait).start()
+        self.load = Load(self.q, seed, wait, bound=15 * self.slow).start()
         self.books = Books(self.load)
         self.note()
 
@@ -91,10 +92,11 @@ class Stage:
         for p in self.q.parties:
             want = {o.index for o in self.q.parties if o is not p and
                     frozenset((p.index, o.index)) not in self.retired}
-            until(lambda p=p, want=want: p.pairs() >= want, f"all pairs of party {p.index}", SERVICE)
+            until(lambda p=p, want=want: p.pairs() >= want, f"all pairs of party {p.index}",
+                  self.slow * SERVICE)
         for p in self.q.parties:
             until(lambda p=p: self.load.last_good.get(p.index, 0) > since,
-                  f"a signature of party {p.index}", SERVICE)
+                  f"a signature of party {p.index}", self.slow * SERVICE)
 
     def end(self):
         self.load.stop()
@@ -243,7 +245,7 @@ class Keygen(Operation):
             active = [stage.active(x) for x in stage.q.parties]
             return active[0] == active[1] == active[2] >= stage.keys
         try:
-            until(agreed, "the parties to agree which keys there are", SERVICE)
+            until(agreed, "the parties to agree which keys there are", stage.slow * SERVICE)
         except AssertionError:
             raise Lost("keys differ: " + "; ".join(
                 f"party {x.index} " + ", ".join(f"{k['key'][:10]} {k['state']}"
@@ -252,7 +254,7 @@ class Keygen(Operation):
         if stage.made:
             def signs():
                 return stage.q.post(p.index, stage.q.body(key=stage.made)).status == 200
-            until(signs, "the new key to sign", SERVICE)
+            until(signs, "the new key to sign", stage.slow * SERVICE)
 
 
 class Retire(Operation):
@@ -508,7 +510,11 @@ class Run:
 
     def go(self, times, seconds):
         began = time.monotonic()
-        self.list_points()
+        try:
+            self.list_points()
+        except (Lost, AssertionError) as e:
+            self.failures.append(f"seed {self.seed}: without any death: {e}")
+            self.points.clear()
         ops = {op.name: op for op in OPERATIONS}
         ops[FirstStart.name] = FirstStart
         self.times, said = times, 0

@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 
-from rig.faults import Books, FaultyQuorum, Load
+from rig.faults import Books, FaultyQuorum, Load, slowness
 from rig.proxy import Proxy
 from rig.quorum import ADDRESS, LIBC, new_port, until, web
 
@@ -52,7 +52,7 @@ KINDS = {
     "wall clock": (3, lambda r: {"by": r.choice((-3600, -60, -20, -1, 1, 20, 60, 3600)), "for": 1.5}),
     "monotonic jump": (2, lambda r: {"by": r.choice((0.5, 5, 40, 700))}),
     "drift": (1, lambda r: {"rate": r.choice((-0.3, 0.3)), "for": 2.0}),
-    "sleep": (2, lambda r: {"for": 1.0, "by": r.choice((10, 300)), "counts": r.random() < 0.5}),
+    "sleep": (2, lambda r: {"for": 1.0, "by": r.choice((0, 10, 300))}),
 }
 
 # What some log must say within a few seconds of a fault: event, text.
@@ -95,7 +95,8 @@ class Mix:
                                      f"advertise = tcp://{ADDRESS}:{port}\n"))
             self.proxy.append(Proxy((ADDRESS, port), (ADDRESS, p.port)))
             self.mount(p)
-        self.q.start()
+        self.slow = slowness(self.q.start)
+        self.back = BACK * self.slow
         self.q.keygen()
         self.lock = [threading.Lock() for _ in range(4)]
         self.gateway_lock = [threading.Lock() for _ in range(4)]
@@ -104,7 +105,7 @@ class Mix:
         self.wall = [0.0] * 4
         self.late = set()  # parties that were started by a clock that is ahead
         self.count, self.named, self.rss = collections.Counter(), collections.Counter(), {}
-        self.load = Load(self.q, seed, wait=0.02, bound=BOUND, conflicts=False)
+        self.load = Load(self.q, seed, wait=0.02, bound=BOUND * self.slow, conflicts=False)
         self.books = Books(self.load)
 
     def mount(self, p):
@@ -177,7 +178,7 @@ class Mix:
     def broken(self, i, a, code, break_it, mend):
         """The device fails; a new policy must be written; the party stops signing until restarted."""
         p, c = self.q.party[i], self.q.control[i]
-        with self.lock[i], self.policy_lock:
+        with self.policy_lock, self.lock[i]:  # in this order, everywhere
             self.audit(p)
             break_it()
             self.policy += 1
@@ -212,7 +213,8 @@ class Mix:
             doc = self.q.make_policy(self.policy)
             for x in self.q.parties:
                 with self.lock[x.index]:
-                    until(lambda x=x: self.took(x, doc), f"party {x.index} to take the policy")
+                    until(lambda x=x: self.took(x, doc), f"party {x.index} to take the policy",
+                          self.back)
 
     def took(self, x, doc):
         try:
@@ -277,7 +279,18 @@ class Mix:
             self.start(i)
 
     def cut_link(self, i, a):
-        self.proxy[i].cut(a["after"])
+        """Also says so, if so many bytes passed at all."""
+        x = self.proxy[i]
+        before, marks = x.cuts, {p.index: p.mark() for p in self.q.parties}
+        x.cut(a["after"])
+        deadline = time.monotonic() + 5
+        while x.cuts == before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if x.cuts > before:
+            until(lambda: any(p.events(ev, marks[p.index]) for p in self.q.parties
+                              for ev in ("peer_down", "peer_refused")),
+                  "a log to say that a connection is lost", self.back)
+            self.named["cut link"] += 1
 
     def slow_link(self, i, a):
         self.proxy[i].delay = a["delay"]
@@ -285,9 +298,12 @@ class Mix:
         self.proxy[i].delay = 0.0
 
     def hold_link(self, i, a):
+        marks = {p.index: p.mark() for p in self.q.parties}
         self.proxy[i].hold |= {"in", "out"} if a["way"] == "both" else {a["way"]}
         time.sleep(a["for"])
         self.proxy[i].hold.clear()
+        self.named["hold link"] += any(p.events("peer_down", marks[p.index])
+                                       for p in self.q.parties)
 
     def set_wall(self, i, by):
         self.wall[i] = by
@@ -300,9 +316,13 @@ class Mix:
         self.q.gateway_control[i].clocks(mono=self.mono[i])
 
     def wall_clock(self, i, a):
+        p = self.q.party[i]
+        mark = p.mark()
         self.set_wall(i, a["by"])
         time.sleep(a["for"])
         self.set_wall(i, 0)
+        self.named["wall clock"] += any("by this party's clock" in e["msg"] for ev in
+                                        ("refused", "sign_refused") for e in p.events(ev, mark))
 
     def monotonic_jump(self, i, a):
         self.set_mono(i, a["by"])
@@ -313,14 +333,14 @@ class Mix:
             self.set_mono(i, 0.02 * a["rate"])
 
     def sleep(self, i, a):
-        """The machine is suspended: the wall clock goes on, the other one with some hypervisors."""
+        """The machine is suspended; with some hypervisors the monotonic clock has gone on meanwhile,
+        and further than anything the processes saw."""
         p = self.q.party[i]
         with self.lock[i], self.gateway_lock[i]:
             for d in (p, p.gateway):
                 d.process.send_signal(signal.SIGSTOP)
             time.sleep(a["for"])
-            if a["counts"]:
-                self.set_mono(i, a["by"])
+            self.set_mono(i, a["by"])
             for d in (p.gateway, p):
                 d.process.send_signal(signal.SIGCONT)
 
@@ -348,7 +368,7 @@ class Mix:
                 return any(text in e["msg"] and (who == "self" or e.get("peer") == i)
                            for p in logs for e in p.events(ev, marks[p.index]))
             try:
-                until(said, f"a log to say {ev} \"{text}\"", BACK)
+                until(said, f"a log to say {ev} \"{text}\"", self.back)
                 self.named[kind] += 1
             except AssertionError as e:
                 self.find(f"{kind} at {i}: {e}")
@@ -397,10 +417,10 @@ class Mix:
         start = time.monotonic()
         try:
             for p in self.q.parties:
-                until(lambda p=p: p.pairs() >= {1, 2, 3} - {p.index}, f"pairs of {p.index}", BACK)
+                until(lambda p=p: p.pairs() >= {1, 2, 3} - {p.index}, f"pairs of {p.index}", self.back)
             for p in self.q.parties:
                 until(lambda p=p: self.load.last_good.get(p.index, 0) > start,
-                      f"a signature of party {p.index}", BACK)
+                      f"a signature of party {p.index}", self.back)
         except AssertionError as e:
             self.find(f"{e}; the log of party 1 ends:\n{self.q.party[1].log()[-2000:]}")
         for p in self.q.parties:
@@ -431,7 +451,8 @@ class Mix:
         print(f"load: {self.load.summary()}")
         print(f"books: {self.books.summary()}")
         print("memory: " + ", ".join(f"{k} {v} MiB" for k, v in sorted(self.rss.items())))
-        print(f"service: every party signs {back:.2f} s after the last fault; {took:.0f} s in all")
+        print(f"service: every party signs {back:.2f} s after the last fault; {took:.0f} s in all; "
+              f"bounds stretched {self.slow:.1f} times")
         print(f"replay: python3 test/e2e/fault_mix.py --seed {self.seed} --seconds {self.seconds}")
         for f in self.load.found:
             print(f"failure: {f}")
