@@ -246,10 +246,13 @@ up(void *ctx, const struct qr_peer_info *info)
                       (unsigned long long)*boot);
     }
     s->rx[info->index].gone = 0;
-    *boot = info->boot_counter;
-    *serial = info->store_serial;
     sim_trace("up", s->index, "peer=%u resumed=%d", info->index, info->resumed);
     w.ev[host].on_up(w.ev[host].ctx, info);
+    /* A party that could not write it down stops signing, and may have forgotten it when it is back. */
+    if (!h->party->store_failed && !h->dying) {
+        *boot = info->boot_counter;
+        *serial = info->store_serial;
+    }
 }
 
 static void
