@@ -149,7 +149,9 @@ on_answer(void *ctx, uint64_t to, const struct qr_answer *a)
         r->is_signed = a->is_signed;
         r->n = a->is_signed ? a->sgn.n_sigs : 0;
         assert_true(r->n <= 4 && v.len < sizeof r->text);
-        memcpy(r->sig, a->sgn.sigs, r->n * sizeof r->sig[0]);
+        for (size_t i = 0; i < r->n; i++) {
+            r->sig[i] = a->sgn.sigs[i];
+        }
         (void)snprintf(r->text, sizeof r->text, "%.*s", (int)v.len, (const char *)v.p);
     }
     (void)anomaly_in(was);
@@ -201,7 +203,7 @@ boot(size_t i)
             fail_msg("party %zu did not start (%s) and said nothing: \"%s\"", i, qr_err_name(e),
                      err);
         }
-        (void)snprintf(life.said, sizeof life.said, "%s: %s", qr_err_name(e), err);
+        (void)snprintf(life.said, sizeof life.said, "%s: %.400s", qr_err_name(e), err);
     }
     return h->alive;
 }
