@@ -93,10 +93,10 @@ class Stage:
             want = {o.index for o in self.q.parties if o is not p and
                     frozenset((p.index, o.index)) not in self.retired}
             until(lambda p=p, want=want: p.pairs() >= want, f"all pairs of party {p.index}",
-                  self.slow * SERVICE)
+                  SERVICE)
         for p in self.q.parties:
             until(lambda p=p: self.load.last_good.get(p.index, 0) > since,
-                  f"a signature of party {p.index}", self.slow * SERVICE)
+                  f"a signature of party {p.index}", SERVICE)
 
     def end(self):
         self.load.stop()
@@ -245,7 +245,7 @@ class Keygen(Operation):
             active = [stage.active(x) for x in stage.q.parties]
             return active[0] == active[1] == active[2] >= stage.keys
         try:
-            until(agreed, "the parties to agree which keys there are", stage.slow * SERVICE)
+            until(agreed, "the parties to agree which keys there are", SERVICE)
         except AssertionError:
             raise Lost("keys differ: " + "; ".join(
                 f"party {x.index} " + ", ".join(f"{k['key'][:10]} {k['state']}"
@@ -254,7 +254,7 @@ class Keygen(Operation):
         if stage.made:
             def signs():
                 return stage.q.post(p.index, stage.q.body(key=stage.made)).status == 200
-            until(signs, "the new key to sign", stage.slow * SERVICE)
+            until(signs, "the new key to sign", SERVICE)
 
 
 class Retire(Operation):

@@ -62,7 +62,7 @@ NAMED = {
     "full disk": ("self", "store_failed", "free space on the device"),
     "read-only disk": ("self", "store_failed", "stops signing"),
     "failing disk": ("self", "store_failed", "stops signing"),
-    "read-only at start": ("self", "cannot_start", "make file and directory writable"),
+    "read-only at start": ("self", "cannot_start", "store.db"),
 }
 
 
@@ -96,7 +96,6 @@ class Mix:
             self.proxy.append(Proxy((ADDRESS, port), (ADDRESS, p.port)))
             self.mount(p)
         self.slow = slowness(self.q.start)
-        self.back = BACK * self.slow
         self.q.keygen()
         self.lock = [threading.Lock() for _ in range(4)]
         self.gateway_lock = [threading.Lock() for _ in range(4)]
@@ -213,8 +212,7 @@ class Mix:
             doc = self.q.make_policy(self.policy)
             for x in self.q.parties:
                 with self.lock[x.index]:
-                    until(lambda x=x: self.took(x, doc), f"party {x.index} to take the policy",
-                          self.back)
+                    until(lambda x=x: self.took(x, doc), f"party {x.index} to take the policy")
 
     def took(self, x, doc):
         try:
@@ -289,7 +287,7 @@ class Mix:
         if x.cuts > before:
             until(lambda: any(p.events(ev, marks[p.index]) for p in self.q.parties
                               for ev in ("peer_down", "peer_refused")),
-                  "a log to say that a connection is lost", self.back)
+                  "a log to say that a connection is lost", BACK)
             self.named["cut link"] += 1
 
     def slow_link(self, i, a):
@@ -368,7 +366,7 @@ class Mix:
                 return any(text in e["msg"] and (who == "self" or e.get("peer") == i)
                            for p in logs for e in p.events(ev, marks[p.index]))
             try:
-                until(said, f"a log to say {ev} \"{text}\"", self.back)
+                until(said, f"a log to say {ev} \"{text}\"", BACK)
                 self.named[kind] += 1
             except AssertionError as e:
                 self.find(f"{kind} at {i}: {e}")
@@ -417,10 +415,10 @@ class Mix:
         start = time.monotonic()
         try:
             for p in self.q.parties:
-                until(lambda p=p: p.pairs() >= {1, 2, 3} - {p.index}, f"pairs of {p.index}", self.back)
+                until(lambda p=p: p.pairs() >= {1, 2, 3} - {p.index}, f"pairs of {p.index}", BACK)
             for p in self.q.parties:
                 until(lambda p=p: self.load.last_good.get(p.index, 0) > start,
-                      f"a signature of party {p.index}", self.back)
+                      f"a signature of party {p.index}", BACK)
         except AssertionError as e:
             self.find(f"{e}; the log of party 1 ends:\n{self.q.party[1].log()[-2000:]}")
         for p in self.q.parties:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-from . import documents, ec
+from . import documents, ec, quorum
 from .quorum import Daemon, Quorum, digest_of, new_folder, program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -377,11 +377,13 @@ class Books:
 
 
 def slowness(start):
-    """How many times longer than a second the start of a quorum took, 1 to 10: bounds stretch by
-    that on a machine that is busy with other things."""
+    """How many times longer than a second the start of a quorum took, 1 to 10: from then on every
+    wait may last so many times longer, on a machine that is busy with other things."""
     began = time.monotonic()
+    quorum.patience = 10.0
     start()
-    return min(10.0, max(1.0, time.monotonic() - began))
+    quorum.patience = min(10.0, max(1.0, time.monotonic() - began))
+    return quorum.patience
 
 
 class Spawner:

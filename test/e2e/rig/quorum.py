@@ -37,6 +37,7 @@ def own_address():
 
 
 ADDRESS = own_address()
+patience = 1.0  # every wait may last so many times longer
 _next_port = 7000
 _folders = []
 
@@ -58,7 +59,7 @@ def until(condition, what, seconds=20.0):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"gave up after {seconds} s waiting for {what}")
+            raise AssertionError(f"gave up after {seconds:.0f} s waiting for {what}")
         time.sleep(0.005)
 
 
