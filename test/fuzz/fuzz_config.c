@@ -13,8 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct qr_config_gateway gateway;
     } cfg, again;
     char why[1024] = "";
-    enum qr_config_role role =
-        fuzz_choice(&data, &size, 2) ? QR_CONFIG_GATEWAY : QR_CONFIG_PARTY;
+    enum qr_config_role role = fuzz_choice(&data, &size, 2) ? QR_CONFIG_GATEWAY : QR_CONFIG_PARTY;
     size_t len = role == QR_CONFIG_PARTY ? sizeof cfg.party : sizeof cfg.gateway;
     const char *path = fuzz_file("config", 0, qr_view_of(data, size));
 

@@ -78,8 +78,7 @@ http(int post)
         return;
     }
     FUZZ_MUST(r.status >= 200 && r.status <= 599 && r.body.len <= said.len);
-    FUZZ_MUST(r.body.len == 0 ||
-              memcmp(r.body.p, said.p + said.len - r.body.len, r.body.len) == 0);
+    FUZZ_MUST(r.body.len == 0 || memcmp(r.body.p, said.p + said.len - r.body.len, r.body.len) == 0);
     qr_dbuf_free(&r.body);
 }
 

@@ -40,7 +40,8 @@ prepare(void)
     FUZZ_MUST(qr_roster_parse(qr_view_str(text), &roster, why, WHY) == QR_OK);
     (void)snprintf(text, sizeof text,
                    "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
-                   "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\",\"scheme\":"
+                   "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{"
+                   "\"name\":\"ops\",\"scheme\":"
                    "\"ed25519\",\"key\":\"%s\"},{\"name\":\"bot\",\"scheme\":\"secp256k1\",\"key\":"
                    "\"%s\"}],\"rules\":[]}}",
                    client.hex, other.hex);
@@ -113,8 +114,8 @@ read_stamped(struct fuzz_in in, char why[static WHY])
     qr_roster_free(next);
     struct qr_policy *p = NULL;
     if (qr_policy_parse(doc, &p, why, WHY) == QR_OK) {
-        FUZZ_MUST(qr_policy_accept(policy, p, roster->cluster, &roster->admins, doc, stamp, 2, &same,
-                                   why, WHY) != QR_OK);
+        FUZZ_MUST(qr_policy_accept(policy, p, roster->cluster, &roster->admins, doc, stamp, 2,
+                                   &same, why, WHY) != QR_OK);
     }
     qr_policy_free(p);
 }

@@ -156,7 +156,8 @@ request(struct fuzz_in *in, int fd, uint8_t op)
         "POST /v1/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nX-Stamp: c3Q\r\n"
         "Content-Length: 7\r\n\r\n{\"v\":1}",
         "GET /v1/keys HTTP/1.1\r\nHost: h\r\n\r\n",
-        "GET /v1/attestation?nonce=0000000000000000000000000000000000000000000000000000000000000001 "
+        "GET "
+        "/v1/attestation?nonce=0000000000000000000000000000000000000000000000000000000000000001 "
         "HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /v1/keys/020000000000000000000000000000000000000000000000000000000000000001 "
         "HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -190,7 +191,8 @@ read_replies(int fd)
     static char mem[1 << 20];
     size_t len = 0;
     ssize_t n;
-    while (len + 1 < sizeof mem && (n = recv(fd, mem + len, sizeof mem - 1 - len, MSG_DONTWAIT)) > 0) {
+    while (len + 1 < sizeof mem &&
+           (n = recv(fd, mem + len, sizeof mem - 1 - len, MSG_DONTWAIT)) > 0) {
         len += (size_t)n;
     }
     mem[len] = '\0';

@@ -212,8 +212,8 @@ static void
 prepare(void)
 {
     struct qr_net_params prm;
-    struct qr_net_events ev = {NULL, on_up, on_down, on_refused, on_message, store_state,
-                               check_store};
+    struct qr_net_events ev = {NULL,       on_up,       on_down,    on_refused,
+                               on_message, store_state, check_store};
     struct qr_link_events lev = {NULL, p1_accept, p1_open, p1_data, p1_room, p1_close};
     char err[256];
     size_t blocks;
@@ -244,15 +244,21 @@ prepare(void)
 static void
 item(struct fuzz_in *in, struct qr_buf *out, uint8_t how)
 {
-    static const enum qr_msg types[] = {QR_MSG_PAIR1, QR_MSG_SIGN_REQUEST, QR_MSG_ABORT,
-                                        QR_MSG_PRESIGN2, QR_MSG_ADMIN, QR_MSG_STORE_STATE};
-    uint8_t bytes[1024], packed[1024];
+    static const enum qr_msg types[] = {QR_MSG_PAIR1,    QR_MSG_SIGN_REQUEST, QR_MSG_ABORT,
+                                        QR_MSG_PRESIGN2, QR_MSG_ADMIN,        QR_MSG_STORE_STATE};
+    uint8_t bytes[1024], packed[1024], longer[600];
     struct qr_buf b = qr_buf_over(bytes, sizeof bytes);
     struct qr_envelope e = {.type = types[(how & 7) % 6], .from = 1, .to = 2, .seq = my_seq};
     size_t n = 0;
 
     e.payload = fuzz_bytes(in);
     e.payload.len = e.payload.len < 512 ? e.payload.len : 512;
+    if (how & 64) { /* long enough for packing */
+        for (size_t i = 0; i < sizeof longer; i++) {
+            longer[i] = e.payload.len ? e.payload.p[i % e.payload.len] : 'a';
+        }
+        e.payload = qr_view_of(longer, sizeof longer);
+    }
     if (how & 8) {
         e.seq = fuzz_u8(in);
     }

@@ -19,14 +19,16 @@
 #include <limits.h>
 #include <stdio.h>
 
-#define REQUESTS 12
+#define REQUESTS 12 /* that the policy allows, then some that it must refuse */
+#define REFUSED 5
 #define ASKS 512
 #define USED_MAX 4096
-#define HEAP_MORE (48u * 1024u * 1024u) /* queues, early messages, answers; a machine is locked memory */
+#define HEAP_MORE                                                                                  \
+    (48u * 1024u * 1024u) /* queues, early messages, answers; a machine is locked memory */
 
 static struct cluster c;
 static uint8_t pk[33], child[2][33]; /* the key; itself and its child 7 */
-static char body[REQUESTS][2048], stamp[REQUESTS][QR_STAMP_MAX];
+static char body[REQUESTS + REFUSED][2048], stamp[REQUESTS + REFUSED][QR_STAMP_MAX];
 static struct qr_request *request; /* parsed */
 static char command[3][512], command_stamp[3][QR_STAMP_MAX];
 static char roster_stamp[QR_STAMP_MAX], policy_stamp[QR_STAMP_MAX];
@@ -95,8 +97,7 @@ check_signed(const struct qr_answer_signed *s)
         FUZZ_MUST(memcmp(s->key, pk, 33) == 0 && s->n_sigs == r->n_items && s->n_signers == 2);
         for (size_t i = 0; i < s->n_sigs; i++) {
             FUZZ_MUST(memcmp(s->sigs[i].digest, r->items[i].digest, 32) == 0);
-            FUZZ_MUST(quorum_openssl_verify(child[r->depth > 0], s->sigs[i].digest,
-                                            s->sigs[i].rs));
+            FUZZ_MUST(quorum_openssl_verify(child[r->depth > 0], s->sigs[i].digest, s->sigs[i].rs));
         }
         known++;
     }
@@ -139,6 +140,30 @@ make_requests(void)
         (void)snprintf(stamp[k], sizeof stamp[k], "%s",
                        (const char *)cluster_stamp(c.client, body[k], 0).p);
         FUZZ_MUST(qr_request_parse(qr_view_str(body[k]), &request[k], why, sizeof why) == QR_OK);
+    }
+}
+
+/* Well stamped, and not to be signed: another cluster, key or kind, a used id, too long a life. */
+static void
+make_refused(void)
+{
+    static const char *const from[REFUSED] = {"\"cluster\":\"c", "\"key\":\"0", NULL,
+                                              "fuzzed-request-9003", "\"expires_ms\":1"};
+    static const char *const to[REFUSED] = {"\"cluster\":\"d", "\"key\":\"1", NULL,
+                                            "fuzzed-request-0000", "\"expires_ms\":2"};
+    char id[32];
+
+    for (unsigned k = 0; k < REFUSED; k++) {
+        char *b = body[REQUESTS + k];
+        (void)snprintf(id, sizeof id, "fuzzed-request-%04u", 9000 + k);
+        cluster_body(&c, pk, id, "", 1, k == 2 ? "digest" : "sha256", b, sizeof body[0]);
+        char *at = from[k] ? strstr(b, from[k]) : NULL;
+        FUZZ_MUST(at || !from[k]);
+        if (at) {
+            memcpy(at, to[k], strlen(to[k]));
+        }
+        (void)snprintf(stamp[REQUESTS + k], sizeof stamp[0], "%s",
+                       (const char *)cluster_stamp(c.client, b, 0).p);
     }
 }
 
@@ -189,6 +214,7 @@ prepare(void)
     memcpy(child[0], pk, 33);
     qr_pt_put(child[1], &p);
     make_requests();
+    make_refused();
     make_commands();
     victim()->env.answer = on_answer;
     world.on_commit = on_commit;
@@ -225,7 +251,7 @@ next_ask(void)
 static void
 ask_sign(struct fuzz_in *in, uint8_t how)
 {
-    unsigned k = fuzz_u8(in) % REQUESTS;
+    unsigned k = fuzz_u8(in) % (REQUESTS + REFUSED);
     char text[2048], st[QR_STAMP_MAX];
     struct qr_ask a = {.what = QR_ASK_SIGN, .n_stamps = 1};
 
@@ -239,7 +265,7 @@ ask_sign(struct fuzz_in *in, uint8_t how)
     a.body = qr_view_of(text, strlen(body[k]));
     a.stamps[0] = qr_view_of(st, strlen(stamp[k]));
     a.stamps[1] = a.stamps[0];
-    a.n_stamps += (how & 0x20) != 0;
+    a.n_stamps = (how & 0xe0) == 0xe0 ? 0 : 1 + ((how & 0x20) != 0);
     qr_party_ask(victim(), 0, next_ask(), &a);
 }
 
@@ -313,11 +339,10 @@ ask_admin(struct fuzz_in *in, uint8_t how)
 }
 
 static const enum qr_msg types[] = {
-    QR_MSG_PAIR1,        QR_MSG_PAIR2,        QR_MSG_PAIR3,        QR_MSG_DKG1,
-    QR_MSG_DKG2,         QR_MSG_DKG3,         QR_MSG_DKG4,         QR_MSG_PRESIGN1,
-    QR_MSG_PRESIGN2,     QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE,   QR_MSG_ADMIN,
-    QR_MSG_PRESIGN_START, QR_MSG_ABORT,       QR_MSG_RETIRE,       QR_MSG_STORE_STATE,
-    QR_MSG_KEY_SYNC,     QR_MSG_PRESIGN_DONE, (enum qr_msg)200};
+    QR_MSG_PAIR1,       QR_MSG_PAIR2,    QR_MSG_PAIR3,         QR_MSG_DKG1,     QR_MSG_DKG2,
+    QR_MSG_DKG3,        QR_MSG_DKG4,     QR_MSG_PRESIGN1,      QR_MSG_PRESIGN2, QR_MSG_SIGN_REQUEST,
+    QR_MSG_SIGN_SHARE,  QR_MSG_ADMIN,    QR_MSG_PRESIGN_START, QR_MSG_ABORT,    QR_MSG_RETIRE,
+    QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC, QR_MSG_PRESIGN_DONE,  (enum qr_msg)200};
 
 static void
 inject(struct fuzz_in *in, uint16_t from)
@@ -414,13 +439,28 @@ lie(struct fuzz_in *in, uint16_t from, uint8_t how)
     }
     case 5: {
         unsigned r = fuzz_u8(in) % REQUESTS;
-        struct qr_ctl_share m = {.attempt = 1 + k,
-                                 .n = (uint16_t)request[r].n_items,
-                                 .shares = shares};
+        struct qr_ctl_share m = {
+            .attempt = 1 + k, .n = (uint16_t)request[r].n_items, .shares = shares};
         memcpy(sid, request[r].hash, 32);
         qr_ctl_put_share(&b, &m);
         type = QR_MSG_SIGN_SHARE;
         break;
+    }
+    case 7: { /* a set-up that was not asked for */
+        struct qr_party *v = victim();
+        struct qr_pair_params prm = {.self = 1, .peer = from, .attempt = v->peer[from].attempt + k};
+        if (!v->net || !qr_net_info(v->net, from)) {
+            return;
+        }
+        memcpy(prm.id_self, v->id, 32);
+        memcpy(prm.id_peer, c.p[from].id, 32);
+        memcpy(prm.nonce_self, v->boot_nonce, 32);
+        memcpy(prm.nonce_peer, qr_net_info(v->net, from)->boot_nonce, 32);
+        qr_pair_make_sid(&prm, sid);
+        static uint8_t pair1[QR_PAIR1_LEN];
+        world_inject(from, 1, how & 0x20 ? QR_MSG_PAIR2 : QR_MSG_PAIR1, 0, sid,
+                     qr_view_of(pair1, sizeof pair1));
+        return;
     }
     default:
         memcpy(sid, sids[k], 32);

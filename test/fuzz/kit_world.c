@@ -1,8 +1,8 @@
 #include "test/fuzz/kit_world.h"
 
+#include "proto/wire.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
-#include "proto/wire.h"
 #include "test/common/testrng.h"
 #include "test/fuzz/kit.h"
 
@@ -217,8 +217,8 @@ links(struct qr_net *n)
         info.claims = (struct qr_claims){.platform = QR_PLATFORM_SIM, .insecure = 1};
         memcpy(info.claims.measurement, o->p.attester.measurement, 32);
         o->ev.store_state(o->ev.ctx, &info.store_serial, info.store_root);
-        qr_err e = n->ev.check_store(n->ev.ctx, j, info.boot_counter, info.store_serial,
-                                     info.store_root);
+        qr_err e =
+            n->ev.check_store(n->ev.ctx, j, info.boot_counter, info.store_serial, info.store_root);
         if (e != QR_OK) {
             n->ev.on_refused(n->ev.ctx, j, e, "its store was rolled back");
             continue;

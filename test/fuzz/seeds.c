@@ -84,8 +84,12 @@ messages(void)
     char name[32];
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        struct qr_envelope e = {.type = types[i], .from = 1, .to = 2, .epoch = (uint32_t)i,
-                                .seq = 1 + i * 200, .payload = qr_view_str("payload")};
+        struct qr_envelope e = {.type = types[i],
+                                .from = 1,
+                                .to = 2,
+                                .epoch = (uint32_t)i,
+                                .seq = 1 + i * 200,
+                                .payload = qr_view_str("payload")};
         struct qr_buf b = qr_buf_over(mem, sizeof mem);
         memset(e.sid, 7, 32);
         FUZZ_MUST(qr_wire_encode(&e, &b) == QR_OK);
@@ -136,11 +140,17 @@ control(void)
         FUZZ_MUST(b.err == QR_OK);                                                                 \
         seed("control", #name, number, qr_buf_view(&b));                                           \
     } while (0)
-    CTL(0, sign, {.attempt = 1, .set_mask = 3, .n = 2, .presig_ids = ids,
-                  .body = qr_view_str("{}"), .stamp = {qr_view_str("c3Q")}, .n_stamps = 1});
+    CTL(0, sign,
+        {.attempt = 1,
+         .set_mask = 3,
+         .n = 2,
+         .presig_ids = ids,
+         .body = qr_view_str("{}"),
+         .stamp = {qr_view_str("c3Q")},
+         .n_stamps = 1});
     CTL(1, share, {.attempt = 1, .n = 1, .shares = shares});
-    CTL(2, admin, {.body = qr_view_str("{}"), .stamp = {qr_view_str("a"), qr_view_str("b")},
-                   .n_stamps = 2});
+    CTL(2, admin,
+        {.body = qr_view_str("{}"), .stamp = {qr_view_str("a"), qr_view_str("b")}, .n_stamps = 2});
     CTL(3, start, {.set_mask = 3, .B = 4, .ctr = 1});
     CTL(4, retire, {.lo = 1, .hi = 2, .by = 1});
     CTL(5, store, {.boot_counter = 1, .serial = 2});
@@ -159,21 +169,42 @@ boundary(void)
 {
     struct qr_answer_sig sigs[2] = {{.rs = {1}, .recid = 1}, {.rs = {2}}};
     const struct qr_ask asks[] = {
-        {.id = 1, .what = QR_ASK_SIGN, .body = qr_view_str("{\"v\":1}"), .n_stamps = 2,
+        {.id = 1,
+         .what = QR_ASK_SIGN,
+         .body = qr_view_str("{\"v\":1}"),
+         .n_stamps = 2,
          .stamps = {qr_view_str("c3Q"), qr_view_str("c3R")},
          .traceparent = qr_view_str("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")},
-        {.id = 2, .what = QR_ASK_QUERY, .query = QR_QUERY_ATTESTATION,
+        {.id = 2,
+         .what = QR_ASK_QUERY,
+         .query = QR_QUERY_ATTESTATION,
          .body = qr_view_of(sigs[0].rs, 32)},
-        {.id = 300, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_COMMAND, .body = qr_view_str("{}"),
-         .n_stamps = 1, .stamps = {qr_view_str("c3Q")}},
+        {.id = 300,
+         .what = QR_ASK_ADMIN,
+         .admin = QR_ADMIN_COMMAND,
+         .body = qr_view_str("{}"),
+         .n_stamps = 1,
+         .stamps = {qr_view_str("c3Q")}},
         {.id = 4, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_DRAIN},
     };
     const struct qr_answer answers[] = {
-        {.id = 1, .is_signed = 1, .rule = qr_view_str("r1"),
-         .sgn = {.n_sigs = 2, .sigs = sigs, .n_signers = 2, .signers = {1, 3}, .insecure_sim = 1,
-                 .moves = 1, .move_reason = qr_view_str("party 2: slow"), .micros = 9, .bytes = 8}},
+        {.id = 1,
+         .is_signed = 1,
+         .rule = qr_view_str("r1"),
+         .sgn = {.n_sigs = 2,
+                 .sigs = sigs,
+                 .n_signers = 2,
+                 .signers = {1, 3},
+                 .insecure_sim = 1,
+                 .moves = 1,
+                 .move_reason = qr_view_str("party 2: slow"),
+                 .micros = 9,
+                 .bytes = 8}},
         {.id = 2, .json = qr_view_str("{}"), .text = qr_view_str("# text")},
-        {.id = 3, .error = QR_ERR_POLICY_DENIED, .party = 2, .detail = qr_view_str("no"),
+        {.id = 3,
+         .error = QR_ERR_POLICY_DENIED,
+         .party = 2,
+         .detail = qr_view_str("no"),
          .rule = qr_view_str("r2")},
     };
     struct qr_dbuf d, all;
@@ -233,12 +264,13 @@ answer(const struct fakekey *k)
         fakekey_sign(k, path, 1, digest[i], rs, &recid[i]);
         qr_hex_encode(qr_view_of(rs, 64), sig[i]);
     }
-    (void)snprintf(body, sizeof body,
-                   "{\"v\":1,\"request\":\"%s\",\"key\":\"%s\",\"signatures\":[{\"digest\":\"%064x\","
-                   "\"r\":\"%.64s\",\"s\":\"%s\",\"recid\":%u},{\"digest\":\"%064x\",\"r\":\"%.64s\","
-                   "\"s\":\"%s\",\"recid\":%u}],\"signers\":[1,2],\"insecure_sim\":true,\"moves\":0,"
-                   "\"micros\":5000,\"bytes\":300}",
-                   hash, pk, 1, sig[0], sig[0] + 64, recid[0], 2, sig[1], sig[1] + 64, recid[1]);
+    (void)snprintf(
+        body, sizeof body,
+        "{\"v\":1,\"request\":\"%s\",\"key\":\"%s\",\"signatures\":[{\"digest\":\"%064x\","
+        "\"r\":\"%.64s\",\"s\":\"%s\",\"recid\":%u},{\"digest\":\"%064x\",\"r\":\"%.64s\","
+        "\"s\":\"%s\",\"recid\":%u}],\"signers\":[1,2],\"insecure_sim\":true,\"moves\":0,"
+        "\"micros\":5000,\"bytes\":300}",
+        hash, pk, 1, sig[0], sig[0] + 64, recid[0], 2, sig[1], sig[1] + 64, recid[1]);
     text("document", "answer", 8, body);
 }
 
@@ -336,10 +368,30 @@ texts(void)
         {"scheme", 4, "secp256k1"},
         {"platform", 4, "sim"},
         {"route", 5, "/v1/keys/02"},
-        {"fields", 6, "\x0e" "Content-Length" "\x01" "7\x0c" "Content-Type" "\x10" "application/json"
-                      "\x07" "X-Stamp" "\x03" "c3Q" "\x04" "Host" "\x01" "h" "\x0b" "traceparent"
-                      "\x37" "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
-        {"render", 9, "\x06" "a\"\\\n\xc3\xa9" "rule"},
+        {"fields", 6,
+         "\x0e"
+         "Content-Length"
+         "\x01"
+         "7\x0c"
+         "Content-Type"
+         "\x10"
+         "application/json"
+         "\x07"
+         "X-Stamp"
+         "\x03"
+         "c3Q"
+         "\x04"
+         "Host"
+         "\x01"
+         "h"
+         "\x0b"
+         "traceparent"
+         "\x37"
+         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+        {"render", 9,
+         "\x06"
+         "a\"\\\n\xc3\xa9"
+         "rule"},
         {"manager", 10, "2"},
     };
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
@@ -353,7 +405,8 @@ texts(void)
          "; a comment\n[gateway]\nlisten = 127.0.0.1:8440\nparty_socket = /run/q.sock\n"
          "header_max = 8KiB\nidle_timeout = 5s\n");
     text("ctl_file", "arguments", 0, "--text=a\0");
-    seed("ctl_file", "arguments", 0, qr_view_of("--text\0a\0--many=b\0--flag\0--number=7\0x\0--\0-y", 43));
+    seed("ctl_file", "arguments", 0,
+         qr_view_of("--text\0a\0--many=b\0--flag\0--number=7\0x\0--\0-y", 43));
     text("ctl_file", "stamps", 1, "c3Q\n\nc3R\n");
     text("ctl_file", "named", 3,
          "alice:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798:secp256k1");
@@ -393,11 +446,15 @@ scripts(void)
     bytes("chan", "confirm", "04 10");
     bytes("chan", "frames", "05 34 08 0000000000000000");
     bytes("net", "data", "01 20 41 05 68656c6c6f 02 03 616263");
-    bytes("net", "packed", "01 00 41 40 6161616161616161616161616161616161616161616161616161616161616161"
-                           "6161616161616161616161616161616161616161616161616161616161616161");
-    bytes("net", "packed-badly", "01 00 c1 40 6161616161616161616161616161616161616161616161616161616161616161"
-                                 "6161616161616161616161616161616161616161616161616161616161616161"
-                                 "00000003 7f");
+    bytes("net", "packed",
+          "01 00 41 40 6161616161616161616161616161616161616161616161616161616161616161"
+          "6161616161616161616161616161616161616161616161616161616161616161");
+    bytes("net", "packed-badly",
+          "01 00 c1 40 6161616161616161616161616161616161616161616161616161616161616161"
+          "6161616161616161616161616161616161616161616161616161616161616161"
+          "00000003 7f");
+    bytes("net", "packed-twice", "01 20 41 01 61 49 01 62 01 00 40 01 61 0f 0f");
+    bytes("net", "duplicate", "01 00 01 03 616263 00 09 03 616263 01");
     bytes("net", "pings", "01 35 05 25 07 15 01 4e 0b 0a");
     bytes("net", "policy", "01 0d 1e 1e");
     bytes("net", "close", "01 93 01 00");
@@ -408,6 +465,15 @@ scripts(void)
     bytes("party", "restart", "18 42 0d 01 42");
     bytes("party", "peer-restart", "17 42 97 42 0d 02 42");
     bytes("party", "query", "12 00 12 02 12 03 12 04");
+    bytes("party", "queries",
+          "12 00 12 01 12 02 12 03 12 04 12 05 12 06 12 07 12 08 12 83 00000001 07");
+    bytes("party", "refused", "0d 0c 0d 0d 0d 0e 0d 00 0d 0f 0d 10 ed 00 2d 00 0d 01");
+    bytes("party", "again", "0d 00 0d 00 42 0d 00");
+    bytes("party", "expired", "1c 7f 0d 00 1c 81 1c 81 1c 81 0d 01");
+    bytes("party", "draining", "0d 02 14 80 05 0d 00 00");
+    bytes("party", "disk-full-sign", "1a 14 80 00 0d 00 10 01 02");
+    bytes("party", "set-up-again", "1d 07 00 1d 0f 00 1d 17 00 1d 1f 42 1d 27 00 1d 2f 42");
+    bytes("party", "key-sync-later", "14 80 00 18 17 97 42 42 42");
     bytes("party", "keygen", "14 80 00 42 42");
     bytes("party", "documents", "14 80 03 14 80 04 14 80 05");
     bytes("party", "full-disk", "1a 14 80 00 42");
@@ -446,10 +512,11 @@ scripts(void)
     bytes("store", "unknown-table", "03 05 00");
     bytes("store", "peer-swapped", "03 07 04");
     bytes("store", "head-version", "04 51525354 02");
-    bytes("store", "head", "04 51525354 01 00000000000000000000000000000000 0000000000000001"
-                           "0000000000000000000000000000000000000000000000000000000000000000"
-                           "00000001 0001 04 626f6f74 0000000000000001"
-                           "0000000000000000000000000000000000000000000000000000000000000000");
+    bytes("store", "head",
+          "04 51525354 01 00000000000000000000000000000000 0000000000000001"
+          "0000000000000000000000000000000000000000000000000000000000000000"
+          "00000001 0001 04 626f6f74 0000000000000001"
+          "0000000000000000000000000000000000000000000000000000000000000000");
 }
 
 int
