@@ -332,6 +332,7 @@ act(struct todo *t)
         sim_disk_restore(x.a, x.image);
         sim_disk_image_free(x.image);
         h->rolled_back = 0;
+        sim_watch_rolled_back(x.a); /* what it learned on the old disk is gone */
         h->boot_at = sim.now + SIM_MS;
         break;
     case UNCLONE:
