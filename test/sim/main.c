@@ -49,7 +49,7 @@ add(struct sum *s, const struct sim_result *r)
 }
 
 /* Every so many seeds, one is run twice: the same seed must be the same life. */
-#define REPLAY_EVERY 25u
+#define REPLAY_EVERY 50u
 
 static void
 work(uint64_t from, uint64_t to, unsigned step, const struct sim_options *o, int fd)
