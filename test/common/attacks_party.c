@@ -477,7 +477,7 @@ attack_delta_oracle(char *said, size_t cap)
     cluster_boot(&s->c, VICTIM);
     if (!cluster_until(&s->c, 20000, cluster_linked, NULL))
         return end(s, ATTACK_BROKEN, "a restarted party did not come back");
-    while (known < 16 && rolled < 3 && asked < 16 * 256 + 64) {
+    while (known < 16 && rolled < 2 && asked < 16 * 256 + 64) {
         size_t from = s->w.n;
         malice_open(&s->m, sid);
         malice_guess(&s->m, sid, known, guess);

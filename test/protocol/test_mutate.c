@@ -488,8 +488,10 @@ mutate_pair(int costly)
 
     mutant_make(&gen, &mut, type[k], 1, pr.m[k].p, pr.m[k].other, pr.m[k].len);
     put_back(&pr.wait[k]);
-    if (mut.from != 1)
-        mut.from = 1, mut.other_place = mut.type != type[k]; /* a machine has one peer */
+    if (mut.from != 1) { /* a machine has one peer */
+        mut.from = 1;
+        mut.other_place = mut.type != type[k];
+    }
     qr_err e = qr_pair_recv(two, mut.type, qr_view_of(mut.p, mut.len), &q->party[2].rng, &out);
     if (mut.other_length || mut.other_place) {
         expect_refused(&pr.wait[k], e);
