@@ -266,7 +266,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: sim help deps tests test check gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
+.PHONY: sim help deps proofs tests test check gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -368,6 +368,11 @@ mutants: $(BUILD)/test/sim/sim $(BUILD)/test/attacks/attack_demo ## protections 
 coverage: ## line and branch coverage of the quick set, by file
 	@$(MAKE) CONF=cov WERROR= check
 	@BUILD=build/cov test/coverage.sh
+
+PROOFS ?= cbmc spin
+proofs: $(GEN_H) $(BUILD)/test/sim/sim ## bounded proofs, the model, traces through it; PROOFS="cbmc spin", PROOFS_LONG=1
+	@deploy/deps.sh dev
+	@BUILD=$(BUILD) JOBS=$(JOBS) test/proof/run.sh $(if $(PROOFS_LONG),--long) $(PROOFS)
 
 nightly: ## what does not fit into .ci/run; up to eleven hours, with FUZZ_SECONDS=120 five
 	@test/nightly.sh

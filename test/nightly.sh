@@ -26,6 +26,7 @@ fi
 # 36 kinds of faults in all their pairs, 15 times over; a million signatures.
 step sim 14400 make sim SEEDS="${SIM_SEEDS:-10000}"
 step mutants 3600 env QR_TEST_LONG=1 make mutants
+step proofs 3600 make proofs PROOFS_LONG=1
 step sim-asan 3600 make CONF=asan sim SEEDS=300
 step asan 3600 env QR_TEST_LONG=1 TIME_LIMIT=3500 make CONF=asan check
 step tsan 3600 make tsan
