@@ -133,6 +133,46 @@ right(struct fuzz_in *in, struct ready *r, int at, uint8_t op)
     return (op & 0xe0) == 0;
 }
 
+/* A HELLO of party 1 with other fields, rightly signed. */
+static void
+signed_hello(struct fuzz_in *in, struct raw *w, uint8_t how)
+{
+    struct qr_id_signer signer = test_signer(&w->identity);
+    struct qr_hello h = w->own;
+    uint8_t out[QR_HELLO_LEN];
+
+    switch (how >> 3 & 7) {
+    case 0:
+        fuzz_flip(in, h.cluster, 32);
+        break;
+    case 1:
+        fuzz_flip(in, h.roster_hash, 32);
+        h.roster_serial = fuzz_u8(in);
+        break;
+    case 2:
+        fuzz_flip(in, h.policy_hash, 32);
+        h.policy_serial = fuzz_u8(in);
+        break;
+    case 3:
+        h.index = 1 + fuzz_u8(in) % 16;
+        break;
+    case 4:
+        h.role = QR_ROLE_SERVER;
+        break;
+    case 5:
+        h.platform = fuzz_u8(in);
+        break;
+    case 6:
+        h.boot_counter = fuzz_u8(in);
+        break;
+    default:
+        fuzz_flip(in, h.boot_nonce, 32);
+    }
+    if (qr_hello_make(&h, &w->binding, &signer, out) == QR_OK) {
+        raw_frame(w, QR_FRAME_HELLO, qr_view_of(out, sizeof out));
+    }
+}
+
 static void
 run(const uint8_t *data, size_t size)
 {
@@ -165,6 +205,9 @@ run(const uint8_t *data, size_t size)
         case 3: /* a long frame of one byte's repetition */
             memset(body, fuzz_u8(&in), sizeof body);
             raw_frame(&r->d->w, fuzz_u8(&in), qr_view_of(body, sizeof body));
+            break;
+        case 4:
+            signed_hello(&in, &r->d->w, fuzz_u8(&in));
             break;
         default:
             v = fuzz_bytes(&in);

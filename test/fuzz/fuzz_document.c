@@ -66,17 +66,25 @@ own_stamp(struct fuzz_in *in, uint8_t how, char why[static WHY])
     const struct qr_client *who = NULL;
     char text[QR_STAMP_MAX];
     qr_view stamp = qr_view_of(text, 0);
-    int good = (how & 4) == 0;
+    const struct stamper *by = how & 8 ? &admin : how & 16 ? &other : &client;
+    int flip = (how & 4) != 0, foreign = (how & 32) != 0, longer = (how & 64) != 0;
 
-    if (!good) {
+    if (flip) {
         in->len = in->len < 5 ? 0 : in->len; /* a place and a byte come first */
     }
     struct fuzz_in place = {in->p, in->len < 5 ? 0 : 5};
-    qr_view doc = qr_view_of(in->p, in->len);
-    stamp = stamper_stamp(how & 8 ? &admin : how & 16 ? &other : &client, doc, text);
-    if (!good) {
+    qr_view doc = qr_view_of(in->p, in->len), over = doc;
+    if (foreign) {
+        by = how & 8 ? &client : &admin; /* a good stamp of the wrong list */
+    }
+    if (longer && over.len > 0) {
+        over.len--; /* over other bytes */
+    }
+    stamp = stamper_stamp(by, over, text);
+    if (flip) {
         fuzz_flip(&place, (uint8_t *)text, stamp.len);
     }
+    int good = !flip && !foreign && over.len == doc.len;
     qr_err e = how & 8 ? qr_admins_verify(&roster->admins, doc, &stamp, 1, why, WHY)
                        : qr_policy_check_stamp(policy, stamp, doc, &who, why, WHY);
     FUZZ_MUST((e == QR_OK) == good);

@@ -274,6 +274,59 @@ answer(const struct fakekey *k)
     text("document", "answer", 8, body);
 }
 
+#define KEY_G "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+
+/* A policy, and each way of saying something twice or wrongly in it. */
+static void
+policies(void)
+{
+    static const char good[] =
+        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
+        "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":"
+        "\"ops\",\"scheme\":\"secp256k1\",\"key\":\"" KEY_G "\"},{\"name\":\"bot\",\"scheme\":"
+        "\"p256\",\"key\":\"036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\"}],"
+        "\"rules\":[{\"id\":\"r1\",\"effect\":\"allow\",\"clients\":[\"ops\",\"bot\"],\"keys\":["
+        "\"*\"],\"kinds\":[\"sha256\",\"eth_tx\"]},{\"id\":\"r2\",\"effect\":\"deny\",\"clients\":["
+        "\"*\"],\"keys\":[\"" KEY_G "\",\"03"
+        "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959"
+        "f2815b16f81798\"],\"kinds\":[\"digest\"]}]}}";
+    static const struct {
+        const char *name, *from, *to;
+    } change[] = {
+        {"policy-twin-name", "\"bot\",\"scheme", "\"ops\",\"scheme"},
+        {"policy-client-twice", "[\"ops\",\"bot\"]", "[\"ops\",\"ops\"]"},
+        {"policy-key-twice",
+         "\"03"
+         "79be",
+         "\"02"
+         "79be"},
+        {"policy-no-point",
+         "\"03"
+         "79be",
+         "\"04"
+         "79be"},
+        {"policy-kind-twice", "\"eth_tx\"", "\"sha256\""},
+        {"policy-rule-twice", "\"r2\"", "\"r1\""},
+        {"policy-other-cluster", "c1c1", "c1c2"},
+    };
+    char body[4096];
+
+    text("document", "policy-rules", 2, good);
+    for (size_t i = 0; i < sizeof change / sizeof change[0]; i++) {
+        (void)snprintf(body, sizeof body, "%s", good);
+        doc_replace(body, sizeof body, change[i].from, change[i].to);
+        text("document", change[i].name, 2, body);
+    }
+    /* as the next policy, with a stamp that is none */
+    (void)snprintf(body, sizeof body, "%s", good);
+    doc_replace(body, sizeof body, "c1c1", "c1c2");
+    text("document", "policy-accept", 7, "");
+    memmove(body + 2, body, strlen(body) + 1);
+    body[0] = body[1] = '\x01';
+    body[0] = 0;
+    seed("document", "policy-accept", 7, qr_view_of(body, strlen(body + 1) + 1));
+}
+
 static void
 documents(void)
 {
@@ -294,16 +347,7 @@ documents(void)
     seed("ctl_file", "roster-check", 5, qr_view_of(body, strlen(body + 1) + 1));
     seed("ctl_file", "roster-show", 6, qr_view_of(body, strlen(body + 1) + 1));
 
-    text("document", "policy-rules", 2,
-         "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
-         "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":"
-         "\"ops\",\"scheme\":\"secp256k1\",\"key\":"
-         "\"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"}],\"rules\":[{"
-         "\"id\":\"r1\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"*\"],\"kinds\":["
-         "\"sha256\"]},{\"id\":\"r2\",\"effect\":\"deny\",\"clients\":[\"*\"],\"keys\":["
-         "\"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\"],\"kinds\":["
-         "\"digest\"]}]}}");
-
+    policies();
     static const char policy[] =
         "\0{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
         "\",\"serial\":3,\"peers\":{\"insecure_sim\":false},\"requests\":{\"clients\":[],"
@@ -334,6 +378,11 @@ documents(void)
     bytes("document", "stamped-client", "07 02 00 7b7d");
     bytes("document", "stamped-other", "07 12 00 7b7d");
     bytes("document", "stamped-admin", "07 0a 7b7d");
+    bytes("document", "stamped-foreign", "07 22 7b7d");
+    bytes("document", "stamped-foreign-admin", "07 2a 7b7d");
+    bytes("document", "stamped-less", "07 42 7b7d");
+    bytes("document", "stamped-less-other", "07 52 7b7d");
+    bytes("document", "stamped-less-admin", "07 4a 7b7d");
     bytes("document", "stamped-badly", "07 06 0000000001 7b7d");
     bytes("document", "stamped-otherwise", "07 01 0563335263 05633352633 07b7d0");
 
@@ -442,6 +491,13 @@ scripts(void)
     bytes("chan", "server", "00 ff 16030100");
     bytes("chan", "client", "01 ff 160303");
     bytes("chan", "hello", "02 10");
+    bytes("chan", "hello-cluster", "02 14 00 00000001 01 10");
+    bytes("chan", "hello-roster", "02 14 08 00000001 01 03 10");
+    bytes("chan", "hello-policy", "02 14 10 00000001 01 03 10");
+    bytes("chan", "hello-index", "02 14 18 01 10");
+    bytes("chan", "hello-unknown", "02 14 18 07 10");
+    bytes("chan", "hello-role", "02 14 20 10");
+    bytes("chan", "hello-platform", "02 14 28 02 10");
     bytes("chan", "evidence", "03 10");
     bytes("chan", "confirm", "04 10");
     bytes("chan", "frames", "05 34 08 0000000000000000");
