@@ -55,8 +55,8 @@ qr_json_fail(const struct qr_json_at *at, qr_err e, const char *format, ...)
     for (const struct qr_json_at *a = at; a && n < CHAIN_MAX; a = a->up) {
         chain[n++] = a;
     }
-    while (n-- > 0) {
-        const struct qr_json_at *a = chain[n];
+    for (; n > 0; n--) {
+        const struct qr_json_at *a = chain[n - 1];
         int k = 0;
         if (a->name) {
             k = snprintf(where + len, sizeof where - len, "%s%s", len > 0 ? "." : "", a->name);

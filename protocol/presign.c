@@ -157,8 +157,8 @@ reserve_all(struct qr_presign *p, const struct qr_outbox *out, enum qr_msg type,
     for (uint16_t k = 0; k < p->n_peers; k++) {
         msg[k] = out->reserve(out->ctx, p->peer[k].party, type, p->epoch, p->batch_sid, len);
         if (msg[k] == NULL) {
-            while (k-- > 0)
-                out->cancel(out->ctx, p->peer[k].party, msg[k]);
+            for (; k > 0; k--)
+                out->cancel(out->ctx, p->peer[k - 1].party, msg[k - 1]);
             return QR_ERR_BACKPRESSURE;
         }
     }

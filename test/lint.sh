@@ -27,8 +27,8 @@ run_cppcheck() {
 tool_cppcheck() {
     # shellcheck disable=SC2086 # lists of words
     run_cppcheck --enable=warning,portability,performance $product &&
-        run_cppcheck --enable=warning,portability --suppress=nullPointerRedundantCheck --suppress='uninit*' \
-            --suppress=legacyUninitvar --suppress=autoVariables --suppress=arrayIndexOutOfBoundsCond \
+        run_cppcheck --enable=warning,portability --suppress=nullPointerRedundantCheck --suppress=uninitvar \
+            --suppress=uninitStructMember --suppress=uninitdata --suppress=legacyUninitvar --suppress=autoVariables --suppress=arrayIndexOutOfBoundsCond \
             --suppress=nullPointerArithmeticRedundantCheck $tests
 }
 # The checks are those of .clang-tidy and test/.clang-tidy. Warnings come once a file that includes a header.
