@@ -286,7 +286,9 @@ sim_fault_apply(const struct sim_event *e)
         done = stale(e->a, e->x & 1 ? SIM_ROSTER : SIM_POLICY);
         break;
     case SIM_FORGED:
-        sim_client_forge(e->a, (int)(e->x % 6));
+        for (int i = 0; i < 6; i++) {
+            sim_client_forge(e->a, (int)((e->x + (unsigned)i) % 6));
+        }
         break;
     case SIM_BURST:
         sim_client_burst(4 + (unsigned)(e->x % 12));
