@@ -135,7 +135,7 @@ test_heap(void **state)
 {
     (void)state;
     run("heap", ANOMALY_HEAP, 1, 5, UINT64_MAX);
-    run("heap, 40 in a row", ANOMALY_HEAP, 40, 2, UINT64_MAX);
+    run("heap, 40 in a row", ANOMALY_HEAP, 40, 2, 300);
 }
 
 static void
@@ -150,23 +150,23 @@ static void
 test_sqlite(void **state)
 {
     (void)state;
-    run("SQLite", ANOMALY_SQLITE, 1, 2, UINT64_MAX);
-    run("SQLite, 40 in a row", ANOMALY_SQLITE, 40, 1, 500);
+    run("SQLite", ANOMALY_SQLITE, 1, 2, 700);
+    run("SQLite, 40 in a row", ANOMALY_SQLITE, 40, 1, 100);
 }
 
 static void
 test_json(void **state)
 {
     (void)state;
-    run("jansson", ANOMALY_JSON, 1, 2, UINT64_MAX);
+    run("jansson", ANOMALY_JSON, 1, 2, 300);
 }
 
 static void
 test_openssl(void **state)
 {
     (void)state;
-    run("OpenSSL", ANOMALY_OPENSSL, 1, 2, 1000);
-    run("OpenSSL, 40 in a row", ANOMALY_OPENSSL, 40, 1, 200);
+    run("OpenSSL", ANOMALY_OPENSSL, 1, 2, 300);
+    run("OpenSSL, 40 in a row", ANOMALY_OPENSSL, 40, 1, 50);
 }
 
 int

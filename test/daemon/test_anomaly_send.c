@@ -202,28 +202,28 @@ static void
 test_refused(void **state)
 {
     (void)state;
-    run("nothing taken", REFUSE, 5);
+    run("nothing taken", REFUSE, 3);
 }
 
 static void
 test_one_byte(void **state)
 {
     (void)state;
-    run("one byte taken", ONE_BYTE, 5);
+    run("one byte taken", ONE_BYTE, 3);
 }
 
 static void
 test_cut(void **state)
 {
     (void)state;
-    run("cut behind the piece", CUT, 6);
+    run("cut behind the piece", CUT, 4);
 }
 
 static void
 test_cut_inside(void **state)
 {
     (void)state;
-    run("cut inside the piece", CUT_INSIDE, 6);
+    run("cut inside the piece", CUT_INSIDE, 4);
 }
 
 int

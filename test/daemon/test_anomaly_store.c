@@ -97,28 +97,28 @@ static void
 test_refused(void **state)
 {
     (void)state;
-    run("refused once", SIM_DISK_REFUSE, 4);
+    run("refused once", SIM_DISK_REFUSE, 3);
 }
 
 static void
 test_full(void **state)
 {
     (void)state;
-    run("no space", SIM_DISK_FULL, 3);
+    run("no space", SIM_DISK_FULL, 2);
 }
 
 static void
 test_readonly(void **state)
 {
     (void)state;
-    run("read-only", SIM_DISK_READONLY, 2);
+    run("read-only", SIM_DISK_READONLY, 1);
 }
 
 static void
 test_torn(void **state)
 {
     (void)state;
-    run("torn", SIM_DISK_TORN, 4);
+    run("torn", SIM_DISK_TORN, 2);
 }
 
 int
