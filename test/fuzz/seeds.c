@@ -348,6 +348,20 @@ documents(void)
     seed("ctl_file", "roster-show", 6, qr_view_of(body, strlen(body + 1) + 1));
 
     policies();
+    static const struct {
+        const char *name;
+        unsigned serial;
+        const char *from, *to;
+    } next[] = {{"roster-same-serial", 7, "demo", "emo"},
+                {"roster-lower-serial", 6, "demo", "emo"},
+                {"roster-other-cluster", 8, "c1c1", "c1c2"},
+                {"roster-unsigned", 8, "demo", "emo"}};
+    for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
+        doc_roster(body + 2, sizeof body - 2, next[i].serial, 3, admins, "seed");
+        doc_replace(body + 2, sizeof body - 2, next[i].from, next[i].to);
+        body[0] = body[1] = '\0'; /* one stamp, of no length */
+        seed("document", next[i].name, 7, qr_view_of(body, strlen(body + 2) + 2));
+    }
     static const char policy[] =
         "\0{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
         "\",\"serial\":3,\"peers\":{\"insecure_sim\":false},\"requests\":{\"clients\":[],"
@@ -530,6 +544,21 @@ scripts(void)
     bytes("party", "disk-full-sign", "1a 14 80 00 0d 00 10 01 02");
     bytes("party", "set-up-again", "1d 07 00 1d 0f 00 1d 17 00 1d 1f 42 1d 27 00 1d 2f 42");
     bytes("party", "key-sync-later", "14 80 00 18 17 97 42 42 42");
+    bytes("party", "retired-set-up", "1d 09 00 1d 0f 00 1d 0f 00");
+    bytes("party", "set-up-ahead", "18 03 03 1d 0f 24 24 24 42 42");
+    bytes("party", "set-up-bad", "18 03 03 05 06 00000040 01 24 24 42 42 42");
+    bytes("party", "keygen-restart-1", "14 80 00 00 18 42 42 42");
+    bytes("party", "keygen-restart-2", "14 80 00 40 18 42 42 42");
+    bytes("party", "keygen-restart-3", "14 80 00 60 18 42 42 42");
+    bytes("party", "retire-malformed", "09 0e 00 05 0102030405 00");
+    bytes(
+        "party", "retire-unsigned",
+        "09 0e 00 66 000100020001 0000000000000000000000000000000000000000000000000000000000000000"
+        "0000000000000000000000000000000000000000000000000000000000000000"
+        "0000000000000000000000000000000000000000000000000000000000000000 00");
+    bytes("party", "dkg-early",
+          "09 03 00 20 0000000000000000000000000000000000000000000000000000000000000000"
+          "14 80 00 05 07 00000001 01 02");
     bytes("party", "keygen", "14 80 00 42 42");
     bytes("party", "documents", "14 80 03 14 80 04 14 80 05");
     bytes("party", "full-disk", "1a 14 80 00 42");
