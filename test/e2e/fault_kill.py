@@ -344,7 +344,7 @@ class Run:
         self.seed, self.rng = seed, random.Random(seed)
         self.symbols, self.so = Symbols("quorated"), library()
         self.stage, self.stages = None, []
-        # (operation, point) -> list of ((call, file, length), k); and -> deaths by phase
+        # (operation, point) -> list of ((call, file, length, caller), k); and -> deaths by phase
         self.points, self.deaths = {}, collections.defaultdict(collections.Counter)
         self.failures, self.missed, self.restarts = [], 0, []
         self.times, self.tries = 1, collections.Counter()
@@ -382,7 +382,8 @@ class Run:
             name = self.symbols.name(call)
             if " of remember:" in name and op != Memory.name:
                 continue  # it happens beside any other
-            kind = call.op, call.file, call.length if call.op == 1 else 0
+            kind = (call.op, call.file, call.length if call.op == 1 else 0,
+                    self.symbols.user(call))
             seen[kind] += 1
             where = self.points.setdefault((op, name), [])
             if (kind, seen[kind]) not in where:

@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OPS = {1: "write", 2: "sync", 3: "truncate", 4: "create", 5: "rename", 6: "unlink", 7: "link",
        8: "mode"}
 FILES = {1: "store.db-journal", 2: "store.db", 3: "store.db-wal", 4: "sim-seal.key", 5: "folder"}
+OURS = re.compile(r"(\./)?(daemon|enclave-shim)/")
 STORE = re.compile(r"/store(_db)?\.c$")
 WRITES = {("store.db-wal", 24): "frame header", ("store.db-wal", 32): "log header",
           ("store.db-wal", 4096): "page", ("store.db", 4096): "page",
@@ -77,11 +78,11 @@ class Control:
     count = property(lambda self: self._get(8))
     failed = property(lambda self: self._get(24))
 
-    def arm(self, k, phase, call=0, file=0, length=0):
+    def arm(self, k, phase, call=0, file=0, length=0, caller=0):
         """Death at the k-th call from now of this kind (0: of any)."""
         self._put(12, 0)
         self._put(16, PHASES.index(phase))
-        struct.pack_into("<III", self.map, 48, call, file, length)
+        struct.pack_into("<IIII", self.map, 48, call, file, length, caller)
         self._put(28, 0)
         self._put(12, k)
 
@@ -139,15 +140,25 @@ class Symbols:
                     self.known[at].append((line, file, number))
         return [self.known[a] for a in addresses]
 
+    @staticmethod
+    def _is_user(function, file):
+        return not STORE.search(file) and function not in ("qr_state_put", "qr_state_save_key")
+
+    def user(self, call):
+        """The place in the program by which name() tells who used the store; 0 if there is none."""
+        for at, place in zip(call.callers, self.resolve(call.callers)):
+            if any(OURS.match(file) and self._is_user(f, file) for f, file, _ in place):
+                return at
+        return 0
+
     def name(self, call):
         """A point: what is written where, the store's function, and who used the store."""
         frames = [f for place in self.resolve(call.callers) for f in place
-                  if re.match(r"(\./)?(daemon|enclave-shim)/", f[1])]
+                  if OURS.match(f[1])]
         store = [f for f, file, _ in frames if STORE.search(file)]
         # The first says little: what it is used for comes next.
         store = [f for f in store if f not in ("execute", "pragma", "run")] or store
-        users = [f"{f}:{line}" for f, file, line in frames
-                 if not STORE.search(file) and f not in ("qr_state_put", "qr_state_save_key")]
+        users = [f"{f}:{line}" for f, file, line in frames if self._is_user(f, file)]
         what = WRITES.get((FILES[call.file], call.length), f"{call.length} bytes")
         chain = " of ".join(x[0] for x in (store, users) if x)
         return (f"{OPS[call.op]} {FILES[call.file]}{', ' + what if call.op == 1 else ''}"

@@ -61,7 +61,7 @@ struct control {
     uint32_t died_at;    /* ordinal of the last call of a process that was killed */
     int64_t wall_ns, mono_ns;
     uint32_t kill_op, kill_file, kill_len; /* which calls count for kill_at; 0: all */
-    uint32_t pad;
+    uint32_t kill_caller;                  /* and only for this one among a record's callers */
     struct record record[RECORDS];
 };
 
@@ -148,11 +148,15 @@ struct point {
 };
 
 static int
-matches(enum op op, uint8_t file, size_t len)
+matches(const struct record *r)
 {
-    return (!control->kill_op || control->kill_op == (uint32_t)op) &&
-           (!control->kill_file || control->kill_file == file) &&
-           (!control->kill_len || control->kill_len == len);
+    int called = !control->kill_caller;
+    for (unsigned i = 0; i < r->n_callers && !called; i++) {
+        called = r->caller[i] == control->kill_caller;
+    }
+    return called && (!control->kill_op || control->kill_op == r->op) &&
+           (!control->kill_file || control->kill_file == r->file) &&
+           (!control->kill_len || control->kill_len == r->len);
 }
 
 /* A call that is about to change what lies in the state folder. */
@@ -182,7 +186,7 @@ enter(enum op op, uint8_t file, size_t len)
     r->ordinal = ordinal;
     p.record = r;
     p.phase = control->phase;
-    if (control->kill_at && matches(op, file, len)) {
+    if (control->kill_at && matches(r)) {
         p.kill = --control->kill_at == 0;
     }
     if (p.kill && (p.phase == BEFORE || (p.phase == TORN && op != OP_WRITE))) {
