@@ -2,7 +2,8 @@
  * anomaly_run: one life after another, each with the next fault of a list.
  *
  * What: plays a life per case, says which case is on when one fails, and adds up what it took to get
- *       through. QR_TEST_LONG=1 asks for `full` of them, else `quick`, spread evenly, moved by QR_TEST_SEED.
+ *       through. QR_TEST_LONG=1 asks for `full` of them, else `quick` (half with
+ *       QR_TEST_QUICK=1), spread evenly, moved by QR_TEST_SEED.
  *       ANOMALY_FORK=1 gives each life a process of its own, so that all failing cases are listed and
  *       not only the first; ANOMALY_NAME=heap ANOMALY_ONLY=N plays one case alone, ANOMALY_CASES=N about so
  *       many; ANOMALY_SAY=1 tells what was noticed in each, LIFE_LOG=1 shows the parties' logs.
