@@ -25,6 +25,19 @@ struct sum {
     uint64_t injected[SIM_KINDS];
 };
 
+/* A decimal number, or A..B; 0 if it is neither. */
+static int
+range(const char *text, uint64_t *from, uint64_t *to)
+{
+    char *end;
+    *from = *to = strtoull(text, &end, 10);
+    if (end != text && end[0] == '.' && end[1] == '.') {
+        text = end + 2;
+        *to = strtoull(text, &end, 10);
+    }
+    return end != text && *end == '\0' && *from <= *to;
+}
+
 static double
 seconds(void)
 {
@@ -225,15 +238,15 @@ main(int argc, char **argv)
                                             {"quiet", no_argument, NULL, 'q'},
                                             {NULL, 0, NULL, 0}};
     struct sim_options o = {.seconds = 300};
-    unsigned long long from = 0, to = 0;
+    uint64_t from = 0, to = 0;
     const char *events = NULL;
     int c, plan = 0, stop = 0, whole = 0, quiet = 0, single = 0, many_seeds = 0;
     long jobs = sysconf(_SC_NPROCESSORS_ONLN);
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 's') {
-            many_seeds = sscanf(optarg, "%llu..%llu", &from, &to) == 2 && from <= to;
+            many_seeds = range(optarg, &from, &to);
         } else if (c == 'n') {
-            single = sscanf(optarg, "%llu", &from) == 1;
+            single = range(optarg, &from, &to) && from == to;
         } else if (c == 'j') {
             jobs = strtol(optarg, NULL, 10);
         } else if (c == 'e') {

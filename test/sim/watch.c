@@ -550,8 +550,12 @@ REAL(qr_err, qr_state_put, (struct qr_party * p, enum qr_table t, const char *na
     unsigned host = sim_self(), a = 0, b = 0;
     /* The table of retired pairs: durable inside, before it is told inside. */
     uint16_t blamed = w.failed_check[host];
-    if (t != QR_TABLE_PAIR || sscanf(name, "%u-%u", &a, &b) != 2 ||
-        (a != p->self && b != p->self)) {
+    if (t == QR_TABLE_PAIR) {
+        char *dash;
+        a = (unsigned)strtoul(name, &dash, 10);
+        b = *dash == '-' ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
+    }
+    if (a == 0 || b == 0 || (a != p->self && b != p->self)) {
         return __real_qr_state_put(p, t, name, v);
     }
     w.failed_check[host] = 0; /* qr_state_put announces the serial right after the write */
