@@ -203,7 +203,7 @@ read_replies(int fd)
     if (strncmp(mem, "HTTP/1.", 7) != 0) {
         return;
     }
-    int status = atoi(mem + 9); // NOLINT: three digits follow, or it fails here
+    unsigned long status = strtoul(mem + 9, NULL, 10);
     FUZZ_MUST((status >= 200 && status <= 505) || status == 100);
     char *body = strstr(mem, "\r\n\r\n");
     char *type = strstr(mem, "\r\nContent-Type: application/");
