@@ -48,11 +48,11 @@ pair(struct rig *r)
                       &r->delta) == QR_OK,
          "PPRF");
 
-    /* one point of the answer is none; one tree is not Bob's */
-    r->ot2[70] ^= 1;
+    /* one point of the answer is none, as bit 255 is never set; one tree is not Bob's */
+    r->ot2[64 + 31] ^= 0x80;
     must(qr_base_ot_finish(&r->st, sid, r->ot1, r->ot2, r->alice_key) == QR_ERR_SETUP,
          "a bad point");
-    r->ot2[70] ^= 1;
+    r->ot2[64 + 31] ^= 0x80;
     must(qr_base_ot_finish(&r->st, sid, r->ot1, r->ot2, r->alice_key) == QR_OK, "base OT again");
     r->pprf[300] ^= 1;
     must(qr_pprf_open(sid, &r->st.choice, r->alice_key, r->pprf, &r->work, r->alice_seed,
