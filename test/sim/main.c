@@ -182,6 +182,13 @@ many(uint64_t from, uint64_t to, unsigned jobs, const struct sim_options *o, int
         printf("only %llu seeds were run\n", (unsigned long long)s.seeds);
         s.failed++;
     }
+    /* A kind that never struck in so many lives is a test that tests nothing. */
+    for (int k = 0; k < SIM_KINDS && s.seeds >= 200; k++) {
+        if (s.injected[k] == 0) {
+            printf("violation: no seed injected \"%s\"\n", sim_kind_name[k]);
+            s.failed++;
+        }
+    }
     finish(&s, from, to, seconds() - began);
     return s.failed ? 1 : 0;
 }
