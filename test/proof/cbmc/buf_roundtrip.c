@@ -74,6 +74,8 @@ proof(void)
         PROVE(r.err != QR_OK || x == v[i], "values come back");
     }
     qr_err e = qr_buf_end(&r);
-    PROVE(e == (off < 0 ? QR_ERR_TRUNCATED : off > 0 ? QR_ERR_TRAILING : QR_OK),
+    PROVE(e == (off < 0   ? QR_ERR_TRUNCATED
+                : off > 0 ? QR_ERR_TRAILING
+                          : QR_OK),
           "the end is where the writer stopped");
 }

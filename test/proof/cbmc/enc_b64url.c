@@ -19,7 +19,8 @@ there_and_back(void)
     char *text = (char *)any_bytes(qr_b64url_len(n) + 1);
     qr_b64url_encode(qr_view_of(v, n), text);
     PROVE(strlen(text) == qr_b64url_len(n), "the text ends where it should");
-    PROVE(qr_b64url_decode(text, qr_b64url_len(n), back, n, &got) == QR_OK, "what we write we read");
+    PROVE(qr_b64url_decode(text, qr_b64url_len(n), back, n, &got) == QR_OK,
+          "what we write we read");
     PROVE(got == n && memcmp(v, back, n) == 0, "decode(encode(x)) = x");
 }
 

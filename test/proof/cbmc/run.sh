@@ -13,12 +13,12 @@
 # mmdebstrap. Exit 0 proved, 1 not, 77 skipped (with the reason).
 set -eu
 cd "$(dirname "$0")/../../.."
-export LC_ALL=C.UTF-8
+export LC_ALL=C
 here=test/proof/cbmc
 root=$PWD/build/proof/trixie
 : "${BUILD:=build/release}" "${JOBS:=2}"
 
-packages=bash,coreutils,sed,grep,findutils,diffutils,cbmc,gcc,libc6-dev,libsodium-dev
+packages=bash,dash,coreutils,sed,grep,findutils,diffutils,cbmc,gcc,libc6-dev,libsodium-dev
 packages=$packages,libsecp256k1-dev,libssl-dev,libjansson-dev,libprotobuf-c-dev
 
 # What every proof gets. Standard checks (bounds, pointers, signed overflow, division, shifts, memory
@@ -26,7 +26,7 @@ packages=$packages,libsecp256k1-dev,libssl-dev,libjansson-dev,libprotobuf-c-dev
 # a bound that is too small is a failure and not a silent cut.
 ALWAYS='--function proof --bounds-check --pointer-check --pointer-primitive-check
 --pointer-overflow-check --signed-overflow-check --undefined-shift-check --div-by-zero-check
---unwinding-assertions --no-malloc-may-fail --slice-formula --verbosity 4'
+--unwinding-assertions --no-malloc-may-fail --slice-formula --drop-unused-functions --verbosity 4'
 # A planted error is refuted by its first failure.
 
 # ---- inside: one proof, in the sources of the system it runs in ----------------------------------
@@ -135,8 +135,8 @@ tar -C "$BUILD/gen" -cf - --exclude='*.o' . | tar -xf - -C "$root/src/gen"
 
 start=$SECONDS rc=0
 printf '%s\n' "${names[@]}" |
-    chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/bin:/bin \
-        sh -c "cd /src && exec xargs -P $JOBS -n 1 bash $here/run.sh --inside" |
+    chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C PATH=/usr/bin:/bin \
+        bash -c "cd /src && exec xargs -P $JOBS -n 1 bash $here/run.sh --inside" |
     tee build/proof/cbmc.log || rc=1
 rm -rf build/proof/cbmc
 cp -r "$root/out" build/proof/cbmc
