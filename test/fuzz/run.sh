@@ -53,7 +53,12 @@ tmp=$(mktemp -d /dev/shm/qfz-XXXXXX 2>/dev/null || mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export TMPDIR=$tmp
 start=$(date +%s)
-out=$(xargs -n 1 <<<"$TARGETS" | xargs -P "$JOBS" -n 1 test/fuzz/run.sh --one | tee /dev/stderr)
+# Not tee /dev/stderr: that opens the file behind it anew and overwrites what else is written there.
+out=$(xargs -n 1 <<<"$TARGETS" | xargs -P "$JOBS" -n 1 test/fuzz/run.sh --one |
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >&2
+        printf '%s\n' "$line"
+    done)
 pass=$(grep -c '^ok   fuzz' <<<"$out")
 fail=$((n - pass))
 awk -v s="$(($(date +%s) - start))" -v each="$SECONDS_EACH" '
