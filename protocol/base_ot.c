@@ -39,6 +39,16 @@ derive_key(struct qr_sec16 *ret, const uint8_t sid[static 32], uint16_t j, uint8
     memcpy(ret->b, k.b, 16);
 }
 
+/*
+ * 1 if both points have bit 255 clear, as every canonical encoding has: libsodium 1.0.18 does not look
+ * at that bit. All that a peer sent is judged, so that no choice bit is in the verdict.
+ */
+static int
+top_bits_clear(const uint8_t points[static 64])
+{
+    return ((points[31] | points[63]) & 0x80) == 0;
+}
+
 static void
 draw_scalar(struct qr_sec32 *ret, const struct qr_rng *rng)
 {
@@ -108,6 +118,9 @@ qr_base_ot_answer(const uint8_t sid[static 32], const uint8_t ot1[static QR_OT1_
                   struct qr_sec16 key[static 2 * QR_OT_COUNT])
 {
     for (uint16_t j = 0; j < QR_OT_COUNT; j++)
+        if (!top_bits_clear(ot1 + 64u * j))
+            return QR_ERR_SETUP;
+    for (uint16_t j = 0; j < QR_OT_COUNT; j++)
         QR_TRY(answer_one(sid, j, ot1 + 64u * j, rng, ot2 + 64u * j, key + 2u * j));
     return QR_OK;
 }
@@ -131,6 +144,7 @@ qr_base_ot_finish(const struct qr_base_ot *st, const uint8_t sid[static 32],
          */
         qr_ct_select(y.b, ys, ys + 32, 32, qr_ct_mask(b));
         qr_ct_select(unused.b, ys + 32, ys, 32, qr_ct_mask(b));
+        bad |= !top_bits_clear(ys);
         bad |= crypto_core_ristretto255_is_valid_point(unused.b) != 1;
         bad |= sodium_is_zero(unused.b, 32);
         bad |= crypto_scalarmult_ristretto255(product.b, st->t[j].b, y.b);

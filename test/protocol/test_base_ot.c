@@ -308,6 +308,26 @@ attack_01_bad_encodings(void **state)
     }
 }
 
+/* A good point with bit 255 set, which libsodium 1.0.18 takes for the point itself. */
+static void
+test_an_encoding_with_its_top_bit_set(void **state)
+{
+    static struct run r;
+    static const size_t at[] = {0, 1, 77, 254, 255}; /* of 256 points */
+    uint8_t msg[QR_OT1_LEN];
+
+    (void)state;
+    for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
+        r = base;
+        memcpy(msg, base.ot1, sizeof msg);
+        msg[32 * at[k] + 31] ^= 0x80;
+        assert_int_equal(answer(&r, msg, bob_seed), QR_ERR_SETUP);
+        memcpy(msg, base.ot2, sizeof msg);
+        msg[32 * at[k] + 31] ^= 0x80;
+        assert_int_equal(finish(&r, msg), QR_ERR_SETUP);
+    }
+}
+
 /*
  * Selective failure: Bob spoils one of the two points of an instance, in any way that Alice might
  * notice only if she uses it. Her verdict is the same whichever it is.
@@ -408,6 +428,7 @@ main(void)
         cmocka_unit_test(attack_02_no_known_logarithm),
         cmocka_unit_test(attack_10_set_up_sids_are_unrelated),
         cmocka_unit_test(attack_01_bad_encodings),
+        cmocka_unit_test(test_an_encoding_with_its_top_bit_set),
         cmocka_unit_test(attack_03_set_up_verdict_hides_the_choice),
         cmocka_unit_test(test_identity_product),
         cmocka_unit_test(test_zero_scalars),
