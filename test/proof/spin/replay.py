@@ -62,7 +62,9 @@ class Trace:
         self.errors = []
         with open(name, encoding="ascii") as f:
             for number, line in enumerate(f, 1):
-                if not line.startswith("#") and line.strip():
+                if not line.endswith("\n"): # its writer was stopped: a line that is cut says nothing
+                    self.ignored["cut line"] = 1
+                elif not line.startswith("#") and line.strip():
                     self.read(number, line.split())
 
     def bad(self, number, why):
@@ -143,10 +145,6 @@ class Trace:
     @staticmethod
     def context(field):
         return (field["request"], field["digest"])
-
-    def owner_process(self, at, owner, mask):
-        """The owner's process in whose boot a batch is made: the newest one that runs."""
-        return at.get(owner)
 
     def parts(self):
         """Yields lists of (line number, op, a, b, c, d, is it a liar's)."""
