@@ -13,6 +13,7 @@ The schedule follows from seed and seconds alone and is printed. 25 seconds, 600
 """
 
 import argparse
+import atexit
 import collections
 import errno
 import os
@@ -95,6 +96,7 @@ class Mix:
                                      f"advertise = tcp://{ADDRESS}:{port}\n"))
             self.proxy.append(Proxy((ADDRESS, port), (ADDRESS, p.port)))
             self.mount(p)
+        atexit.register(self.close)
         self.slow = slowness(self.q.start)
         self.q.keygen()
         self.lock = [threading.Lock() for _ in range(4)]
@@ -472,11 +474,10 @@ def main():
     a.add_argument("--seconds", type=int, default=600 if long else 25)
     o = a.parse_args()
     print(f"seed {o.seed}", flush=True)
+    # Also when the time is up: what is mounted is taken down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     m = Mix(o.seed, o.seconds)
-    try:
-        m.go()
-    finally:
-        m.close()
+    m.go()
     sys.exit(len(m.load.found) != 0)
 
 
