@@ -50,7 +50,7 @@ edit() {
 
 check() { # DIR LOG MORE; the harness with DIR's files in front of the product's
     # shellcheck disable=SC2086 # lists of words
-    timeout 120 cbmc "$here/$name.c" $ALWAYS $options ${3-} -D_GNU_SOURCE -D__CPROVER -I "$1" -I . -I gen \
+    timeout 600 cbmc "$here/$name.c" $ALWAYS $options ${3-} -D_GNU_SOURCE -D__CPROVER -I "$1" -I . -I gen \
         >"$2" 2>&1
 }
 
