@@ -403,7 +403,7 @@ options(struct load *l, int argc, char **argv)
             gateway = optarg;
             break;
         case 'c':
-            f = fopen(optarg, "r");
+            f = fopen(optarg, "re");
             l->client = f ? PEM_read_PrivateKey(f, NULL, NULL, NULL) : NULL;
             if (f) {
                 (void)fclose(f);
