@@ -26,8 +26,10 @@ changed(struct quorum *q, struct fuzz_in *in, uint8_t op, const enum qr_msg *typ
         }
         break;
     case 6:
-        m->from = m->to;
-        m->to = from;
+        if (from >= 1 && from <= q->n) { /* an invented one may come from nobody */
+            m->from = m->to;
+            m->to = from;
+        }
         break;
     case 7:
         m->type = type_of(types, op >> 4);
