@@ -12,6 +12,7 @@
 #include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
+#include "test/common/ctlkit.h"
 #include "test/common/fakegate.h"
 #include "test/common/fakekey.h"
 #include "test/common/fakeparty.h"
@@ -33,122 +34,7 @@
 
 #include <cmocka.h>
 
-static char home[64];
 static struct fakekey key;
-static char out[65536], err[16384]; /* of the last command */
-
-/* ---- running a command ---- */
-
-static void
-slurp(const char *path, char *to, size_t cap)
-{
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    size_t n = fread(to, 1, cap - 1, f);
-    to[n] = '\0';
-    fclose(f);
-}
-
-static const struct qr_ctl_cmd *
-find(const char *name)
-{
-    const struct qr_ctl_cmd *const groups[] = {qr_ctl_key_cmds, qr_ctl_doc_cmds, qr_ctl_admin_cmds,
-                                               qr_ctl_sign_cmds};
-    for (size_t g = 0; g < 4; g++) {
-        for (const struct qr_ctl_cmd *c = groups[g]; c->name; c++) {
-            if (strcmp(c->name, name) == 0) {
-                return c;
-            }
-        }
-    }
-    fail_msg("no command %s", name);
-    return NULL;
-}
-
-/* Words are separated by blanks; "@" stands for the test's folder. Returns the exit code. */
-static int run(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int
-run(const char *name, const char *format, ...)
-{
-    static char words[16384], expanded[16384];
-    char *argv[64];
-    int argc = 0;
-    struct qr_ctl c = {0};
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(words, sizeof words, format, ap);
-    va_end(ap);
-    size_t n = 0;
-    for (const char *p = words; *p; p++) {
-        const char *piece = *p == '@' ? home : p;
-        size_t len = *p == '@' ? strlen(home) : 1;
-        assert_true(n + len < sizeof expanded);
-        memcpy(expanded + n, piece, len);
-        n += len;
-    }
-    expanded[n] = '\0';
-    for (char *p = expanded; *p && argc < 63;) {
-        argv[argc++] = p;
-        p += strcspn(p, " ");
-        if (*p) {
-            *p++ = '\0';
-        }
-    }
-    argv[argc] = NULL;
-
-    char o[128], e[128];
-    snprintf(o, sizeof o, "%s/stdout", home);
-    snprintf(e, sizeof e, "%s/stderr", home);
-    fflush(stdout);
-    fflush(stderr);
-    int keep1 = dup(1), keep2 = dup(2);
-    int f1 = open(o, O_WRONLY | O_CREAT | O_TRUNC, 0600),
-        f2 = open(e, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(keep1 >= 0 && keep2 >= 0 && f1 >= 0 && f2 >= 0);
-    dup2(f1, 1);
-    dup2(f2, 2);
-    const struct qr_ctl_cmd *cmd = find(name);
-    int code = cmd ? cmd->run(&c, cmd, argc, argv) : -1;
-    fflush(stdout);
-    fflush(stderr);
-    dup2(keep1, 1);
-    dup2(keep2, 2);
-    close(keep1);
-    close(keep2);
-    close(f1);
-    close(f2);
-    slurp(o, out, sizeof out);
-    slurp(e, err, sizeof err);
-    return code;
-}
-
-static void
-says(const char *text)
-{
-    if (!strstr(err, text)) {
-        fail_msg("stderr \"%s\" does not say \"%s\"", err, text);
-    }
-}
-
-static char *
-path_of(const char *name)
-{
-    static char paths[4][400];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(paths[next], sizeof paths[0], "%s/%s", home, name);
-    return paths[next];
-}
-
-static void
-write_file(const char *name, const void *p, size_t n)
-{
-    FILE *f = fopen(path_of(name), "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(p, 1, n, f), n);
-    fclose(f);
-}
 
 static int
 sign_as(void *ctx, const uint8_t msg[32], uint8_t sig[64])
@@ -162,8 +48,8 @@ setup(void **state)
     (void)state;
     static const uint8_t zero[32];
     struct qr_rng rng = qr_rng_system();
-    snprintf(home, sizeof home, "/tmp/test_ctl_XXXXXX");
-    assert_non_null(mkdtemp(home));
+    snprintf(ctl_home, sizeof ctl_home, "/tmp/test_ctl_XXXXXX");
+    assert_non_null(mkdtemp(ctl_home));
     assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     assert_true(sodium_init() >= 0);
     assert_int_equal(qr_hash_init(), QR_OK);
@@ -182,7 +68,7 @@ setup(void **state)
         qr_dbuf_init(&b, 8192);
         assert_int_equal(qr_descriptor_build(&d, &s, &b), QR_OK);
         snprintf(name, sizeof name, "d%d", i + 1);
-        write_file(name, b.p, b.len);
+        ctl_write(name, b.p, b.len);
         qr_dbuf_free(&b);
     }
     return 0;
@@ -192,13 +78,13 @@ static int
 teardown(void **state)
 {
     (void)state;
-    DIR *d = opendir(home);
+    DIR *d = opendir(ctl_home);
     assert_non_null(d);
     for (struct dirent *e = readdir(d); e; e = readdir(d)) {
-        unlink(path_of(e->d_name));
+        unlink(ctl_path(e->d_name));
     }
     closedir(d);
-    rmdir(home);
+    rmdir(ctl_home);
     return 0;
 }
 
@@ -207,15 +93,15 @@ static void
 make_documents(void)
 {
     char alice[80], bob[80];
-    assert_int_equal(run("key new", "--out @/alice"), 0);
-    snprintf(alice, sizeof alice, "%.66s", out);
-    assert_int_equal(run("key new", "--scheme ed25519 --out @/bob"), 0);
-    snprintf(bob, sizeof bob, "%.64s", out);
-    assert_int_equal(run("key new", "--scheme p256 --out @/client"), 0);
-    assert_int_equal(run("roster new",
-                         "--name prod --admin alice:%s --admin bob:%s:ed25519 --need 2 "
-                         "--out @/roster @/d1 @/d2 @/d3",
-                         alice, bob),
+    assert_int_equal(ctl_run("key new", "--out @/alice"), 0);
+    snprintf(alice, sizeof alice, "%.66s", ctl_out);
+    assert_int_equal(ctl_run("key new", "--scheme ed25519 --out @/bob"), 0);
+    snprintf(bob, sizeof bob, "%.64s", ctl_out);
+    assert_int_equal(ctl_run("key new", "--scheme p256 --out @/client"), 0);
+    assert_int_equal(ctl_run("roster new",
+                             "--name prod --admin alice:%s --admin bob:%s:ed25519 --need 2 "
+                             "--out @/roster @/d1 @/d2 @/d3",
+                             alice, bob),
                      0);
 }
 
@@ -229,38 +115,38 @@ test_keys(void **state)
     struct stat st;
     char made[128];
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(run("key new", "--scheme %s --out @/k%d", schemes[i], i), 0);
-        assert_int_equal(strspn(out, "0123456789abcdef"), i == 2 ? 64 : 66);
-        snprintf(made, sizeof made, "%.100s", out);
+        assert_int_equal(ctl_run("key new", "--scheme %s --out @/k%d", schemes[i], i), 0);
+        assert_int_equal(strspn(ctl_out, "0123456789abcdef"), i == 2 ? 64 : 66);
+        snprintf(made, sizeof made, "%.100s", ctl_out);
         char name[24];
         snprintf(name, sizeof name, "k%d", i);
-        assert_int_equal(stat(path_of(name), &st), 0);
+        assert_int_equal(stat(ctl_path(name), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
-        assert_int_equal(run("key show", "@/k%d", i), 0);
-        assert_string_equal(out, made);
-        assert_int_equal(run("key show", "--json @/k%d", i), 0);
-        assert_non_null(strstr(out, schemes[i]));
+        assert_int_equal(ctl_run("key show", "@/k%d", i), 0);
+        assert_string_equal(ctl_out, made);
+        assert_int_equal(ctl_run("key show", "--json @/k%d", i), 0);
+        assert_non_null(strstr(ctl_out, schemes[i]));
     }
-    assert_int_equal(run("key new", "--out @/k0"), QR_EXIT_CONFIG);
-    says("exists already");
-    assert_int_equal(run("key new", "--scheme rsa --out @/k9"), QR_EXIT_USAGE);
-    assert_int_equal(run("key new", " "), QR_EXIT_USAGE);
-    assert_int_equal(run("key new", "--out"), QR_EXIT_USAGE);
-    assert_int_equal(run("key new", "--out @/x --out @/y"), QR_EXIT_USAGE);
-    says("twice");
-    assert_int_equal(run("key new", "--out @/x --colour red"), QR_EXIT_USAGE);
-    says("--colour");
-    assert_int_equal(run("key new", "--out @/x extra"), QR_EXIT_USAGE);
-    assert_int_equal(run("key show", "@/nothing"), QR_EXIT_CONFIG);
-    assert_int_equal(chmod(path_of("k0"), 0644), 0);
-    assert_int_equal(run("key show", "@/k0"), QR_EXIT_CONFIG);
-    says("0644");
-    write_file("rubbish", "rubbish\n", 8);
-    assert_int_equal(chmod(path_of("rubbish"), 0600), 0);
-    assert_int_equal(run("key show", "@/rubbish"), QR_EXIT_CONFIG);
-    says("no unencrypted PEM private key");
-    assert_int_equal(run("key new", "--help"), 0);
-    assert_non_null(strstr(out, "Usage: quorate key new"));
+    assert_int_equal(ctl_run("key new", "--out @/k0"), QR_EXIT_CONFIG);
+    ctl_says("exists already");
+    assert_int_equal(ctl_run("key new", "--scheme rsa --out @/k9"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("key new", " "), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("key new", "--out"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("key new", "--out @/x --out @/y"), QR_EXIT_USAGE);
+    ctl_says("twice");
+    assert_int_equal(ctl_run("key new", "--out @/x --colour red"), QR_EXIT_USAGE);
+    ctl_says("--colour");
+    assert_int_equal(ctl_run("key new", "--out @/x extra"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("key show", "@/nothing"), QR_EXIT_CONFIG);
+    assert_int_equal(chmod(ctl_path("k0"), 0644), 0);
+    assert_int_equal(ctl_run("key show", "@/k0"), QR_EXIT_CONFIG);
+    ctl_says("0644");
+    ctl_write("rubbish", "rubbish\n", 8);
+    assert_int_equal(chmod(ctl_path("rubbish"), 0600), 0);
+    assert_int_equal(ctl_run("key show", "@/rubbish"), QR_EXIT_CONFIG);
+    ctl_says("no unencrypted PEM private key");
+    assert_int_equal(ctl_run("key new", "--help"), 0);
+    assert_non_null(strstr(ctl_out, "Usage: quorate key new"));
 }
 
 static void
@@ -271,35 +157,35 @@ test_stamp(void **state)
     struct qr_pubkey *pub = NULL;
     char why[256], stamps[4096];
     static const char doc[] = "exact bytes\n";
-    assert_int_equal(run("key new", "--out @/k"), 0);
-    write_file("doc", doc, sizeof doc - 1);
-    assert_int_equal(run("stamp", "--key @/k --print @/doc"), 0);
-    out[strcspn(out, "\n")] = '\0';
-    assert_int_equal(qr_stamp_parse(qr_view_str(out), &st, why, sizeof why), QR_OK);
+    assert_int_equal(ctl_run("key new", "--out @/k"), 0);
+    ctl_write("doc", doc, sizeof doc - 1);
+    assert_int_equal(ctl_run("stamp", "--key @/k --print @/doc"), 0);
+    ctl_out[strcspn(ctl_out, "\n")] = '\0';
+    assert_int_equal(qr_stamp_parse(qr_view_str(ctl_out), &st, why, sizeof why), QR_OK);
     assert_int_equal(qr_pubkey_new(&st.key, &pub), QR_OK);
     assert_int_equal(qr_stamp_verify(pub, &st, qr_view_of(doc, sizeof doc - 1)), QR_OK);
     qr_pubkey_free(pub);
-    assert_int_not_equal(access(path_of("doc.stamps"), F_OK), 0);
+    assert_int_not_equal(access(ctl_path("doc.stamps"), F_OK), 0);
 
-    assert_int_equal(run("stamp", "--key @/k @/doc"), 0);
-    assert_int_equal(run("stamp", "--key @/k @/doc"), 0); /* once is enough */
-    says("already");
-    assert_int_equal(run("key new", "--scheme secp256k1 --out @/k2"), 0);
-    assert_int_equal(run("stamp", "--key @/k2 @/doc"), 0);
-    slurp(path_of("doc.stamps"), stamps, sizeof stamps);
+    assert_int_equal(ctl_run("stamp", "--key @/k @/doc"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/k @/doc"), 0); /* once is enough */
+    ctl_says("already");
+    assert_int_equal(ctl_run("key new", "--scheme secp256k1 --out @/k2"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/k2 @/doc"), 0);
+    ctl_read(ctl_path("doc.stamps"), stamps, sizeof stamps);
     size_t lines = 0;
     for (const char *p = stamps; *p; p++) {
         lines += *p == '\n';
     }
     assert_int_equal(lines, 2);
     /* The document changes: nobody adds a stamp to the old ones. */
-    write_file("doc", "other bytes\n", 12);
-    assert_int_equal(run("key new", "--scheme ed25519 --out @/k3"), 0);
-    assert_int_equal(run("stamp", "--key @/k3 @/doc"), QR_EXIT_REFUSED);
-    says("changed");
-    write_file("doc.stamps", "nonsense\n", 9);
-    assert_int_equal(run("stamp", "--key @/k3 @/doc"), QR_EXIT_CONFIG);
-    assert_int_equal(run("stamp", "--key @/k3 -"), QR_EXIT_USAGE);
+    ctl_write("doc", "other bytes\n", 12);
+    assert_int_equal(ctl_run("key new", "--scheme ed25519 --out @/k3"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/k3 @/doc"), QR_EXIT_REFUSED);
+    ctl_says("changed");
+    ctl_write("doc.stamps", "nonsense\n", 9);
+    assert_int_equal(ctl_run("stamp", "--key @/k3 @/doc"), QR_EXIT_CONFIG);
+    assert_int_equal(ctl_run("stamp", "--key @/k3 -"), QR_EXIT_USAGE);
 }
 
 static size_t
@@ -320,22 +206,22 @@ test_stamp_disk_full(void **state)
     struct stat st;
 
     (void)state;
-    write_file("doc", "exact bytes\n", 12);
-    assert_int_equal(run("key new", "--scheme ed25519 --out @/k"), 0);
-    assert_int_equal(run("key new", "--scheme ed25519 --out @/k2"), 0);
-    assert_int_equal(run("stamp", "--key @/k @/doc"), 0);
-    assert_int_equal(stat(path_of("doc.stamps"), &st), 0);
+    ctl_write("doc", "exact bytes\n", 12);
+    assert_int_equal(ctl_run("key new", "--scheme ed25519 --out @/k"), 0);
+    assert_int_equal(ctl_run("key new", "--scheme ed25519 --out @/k2"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/k @/doc"), 0);
+    assert_int_equal(stat(ctl_path("doc.stamps"), &st), 0);
     size_t before = open_files();
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     full = (struct rlimit){.rlim_cur = (rlim_t)st.st_size, .rlim_max = old.rlim_max};
     assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &full) == 0);
-    int code = run("stamp", "--key @/k2 @/doc");
+    int code = ctl_run("stamp", "--key @/k2 @/doc");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(code, QR_EXIT_CONFIG);
-    says("doc.stamps: File too large");
+    ctl_says("doc.stamps: File too large");
     assert_int_equal(open_files(), before);
     /* there is room again */
-    assert_int_equal(run("stamp", "--key @/k2 @/doc"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/k2 @/doc"), 0);
 }
 
 /* ---- documents ---- */
@@ -345,60 +231,62 @@ test_roster(void **state)
 {
     (void)state;
     make_documents();
-    assert_int_equal(run("roster show", "@/roster"), 0);
-    assert_non_null(strstr(out, "roster    prod, serial 1"));
-    assert_non_null(strstr(out, "cloud-3, operator op, tee sim"));
-    assert_int_equal(run("roster check", "@/roster"), QR_EXIT_REFUSED);
-    assert_int_equal(run("stamp", "--key @/alice @/roster"), 0);
-    assert_int_equal(run("roster check", "@/roster"), QR_EXIT_REFUSED); /* one of two */
-    assert_int_equal(run("stamp", "--key @/client @/roster"), 0);       /* no administrator */
-    assert_int_equal(run("roster check", "@/roster"), QR_EXIT_REFUSED);
-    assert_int_equal(run("stamp", "--key @/bob @/roster"), 0);
-    assert_int_equal(run("roster check", "@/roster"), 0);
-    assert_non_null(strstr(out, "ok: serial 1, 3 parties"));
+    assert_int_equal(ctl_run("roster show", "@/roster"), 0);
+    assert_non_null(strstr(ctl_out, "roster    prod, serial 1"));
+    assert_non_null(strstr(ctl_out, "cloud-3, operator op, tee sim"));
+    assert_int_equal(ctl_run("roster check", "@/roster"), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("stamp", "--key @/alice @/roster"), 0);
+    assert_int_equal(ctl_run("roster check", "@/roster"), QR_EXIT_REFUSED); /* one of two */
+    assert_int_equal(ctl_run("stamp", "--key @/client @/roster"), 0);       /* no administrator */
+    assert_int_equal(ctl_run("roster check", "@/roster"), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("stamp", "--key @/bob @/roster"), 0);
+    assert_int_equal(ctl_run("roster check", "@/roster"), 0);
+    assert_non_null(strstr(ctl_out, "ok: serial 1, 3 parties"));
 
     /* A successor: same cluster, next serial, checked by the old administrators. */
     char alice[80];
-    assert_int_equal(run("key show", "@/alice"), 0);
-    snprintf(alice, sizeof alice, "%.66s", out);
-    assert_int_equal(run("roster new",
-                         "--name prod --after @/roster --admin alice:%s --need 1 "
-                         "--out @/roster2 @/d1 @/d2 @/d3",
-                         alice),
+    assert_int_equal(ctl_run("key show", "@/alice"), 0);
+    snprintf(alice, sizeof alice, "%.66s", ctl_out);
+    assert_int_equal(ctl_run("roster new",
+                             "--name prod --after @/roster --admin alice:%s --need 1 "
+                             "--out @/roster2 @/d1 @/d2 @/d3",
+                             alice),
                      0);
-    assert_int_equal(run("stamp", "--key @/alice @/roster2"), 0);
-    assert_int_equal(run("roster check", "@/roster2"), 0); /* by its own one administrator */
-    assert_int_equal(run("roster check", "--after @/roster @/roster2"), QR_EXIT_REFUSED);
-    assert_int_equal(run("stamp", "--key @/bob @/roster2"), 0);
-    assert_int_equal(run("roster check", "--after @/roster @/roster2"), 0);
-    assert_non_null(strstr(out, "serial 2"));
-    assert_int_equal(run("roster check", "--after @/roster2 @/roster"), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("stamp", "--key @/alice @/roster2"), 0);
+    assert_int_equal(ctl_run("roster check", "@/roster2"), 0); /* by its own one administrator */
+    assert_int_equal(ctl_run("roster check", "--after @/roster @/roster2"), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("stamp", "--key @/bob @/roster2"), 0);
+    assert_int_equal(ctl_run("roster check", "--after @/roster @/roster2"), 0);
+    assert_non_null(strstr(ctl_out, "serial 2"));
+    assert_int_equal(ctl_run("roster check", "--after @/roster2 @/roster"), QR_EXIT_REFUSED);
 
     /* What is no roster. */
-    assert_int_equal(run("roster new", "--name prod --admin a:%s --need 2 @/d1 @/d2", alice),
+    assert_int_equal(ctl_run("roster new", "--name prod --admin a:%s --need 2 @/d1 @/d2", alice),
                      QR_EXIT_USAGE);
-    assert_int_equal(run("roster new", "--name prod --admin a:%s --need 1 @/d1 @/d1", alice),
+    assert_int_equal(ctl_run("roster new", "--name prod --admin a:%s --need 1 @/d1 @/d1", alice),
                      QR_EXIT_USAGE);
-    says("same identity");
-    assert_int_equal(run("roster new", "--name prod --admin a:%s --need 1 @/d1", alice),
+    ctl_says("same identity");
+    assert_int_equal(ctl_run("roster new", "--name prod --admin a:%s --need 1 @/d1", alice),
                      QR_EXIT_USAGE);
-    assert_int_equal(run("roster new", "--name prod --admin a:02ff --need 1 @/d1 @/d2"),
+    assert_int_equal(ctl_run("roster new", "--name prod --admin a:02ff --need 1 @/d1 @/d2"),
                      QR_EXIT_USAGE);
-    assert_int_equal(run("roster new", "--name prod --admin %s --need 1 @/d1 @/d2", alice),
+    assert_int_equal(ctl_run("roster new", "--name prod --admin %s --need 1 @/d1 @/d2", alice),
                      QR_EXIT_USAGE);
-    assert_int_equal(run("roster new", "--name prod --admin a:%s:rsa --need 1 @/d1 @/d2", alice),
-                     QR_EXIT_USAGE);
-    write_file("roster", "{}", 2);
-    assert_int_equal(run("roster show", "@/roster"), QR_EXIT_CONFIG);
+    assert_int_equal(
+        ctl_run("roster new", "--name prod --admin a:%s:rsa --need 1 @/d1 @/d2", alice),
+        QR_EXIT_USAGE);
+    ctl_write("roster", "{}", 2);
+    assert_int_equal(ctl_run("roster show", "@/roster"), QR_EXIT_CONFIG);
 
     /* A descriptor that somebody edited. */
     char d[8192];
-    slurp(path_of("d1"), d, sizeof d);
+    ctl_read(ctl_path("d1"), d, sizeof d);
     memcpy(strstr(d, "7001"), "7009", 4);
-    write_file("forged", d, strlen(d));
-    assert_int_equal(run("roster new", "--name prod --admin a:%s --need 1 @/forged @/d2", alice),
-                     QR_EXIT_REFUSED);
-    says("forged");
+    ctl_write("forged", d, strlen(d));
+    assert_int_equal(
+        ctl_run("roster new", "--name prod --admin a:%s --need 1 @/forged @/d2", alice),
+        QR_EXIT_REFUSED);
+    ctl_says("forged");
 }
 
 static void
@@ -407,31 +295,31 @@ test_policy(void **state)
     (void)state;
     char client[80];
     make_documents();
-    assert_int_equal(run("key show", "@/client"), 0);
-    snprintf(client, sizeof client, "%.66s", out);
-    assert_int_equal(run("policy new", "--roster @/roster --client ops:%s --out @/policy", client),
-                     0);
-    assert_int_equal(run("policy check", "@/policy"), 0);
-    assert_non_null(strstr(out, "1 clients"));
+    assert_int_equal(ctl_run("key show", "@/client"), 0);
+    snprintf(client, sizeof client, "%.66s", ctl_out);
+    assert_int_equal(
+        ctl_run("policy new", "--roster @/roster --client ops:%s --out @/policy", client), 0);
+    assert_int_equal(ctl_run("policy check", "@/policy"), 0);
+    assert_non_null(strstr(ctl_out, "1 clients"));
     char text[8192];
-    slurp(path_of("policy"), text, sizeof text);
+    ctl_read(ctl_path("policy"), text, sizeof text);
     assert_null(strstr(text, "digest")); /* never by default */
     assert_null(strstr(text, "insecure_sim"));
-    assert_int_equal(run("policy check", "--roster @/roster @/policy"), QR_EXIT_REFUSED);
-    assert_int_equal(run("stamp", "--key @/alice @/policy"), 0);
-    assert_int_equal(run("stamp", "--key @/bob @/policy"), 0);
-    assert_int_equal(run("policy check", "--roster @/roster @/policy"), 0);
+    assert_int_equal(ctl_run("policy check", "--roster @/roster @/policy"), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("stamp", "--key @/alice @/policy"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/bob @/policy"), 0);
+    assert_int_equal(ctl_run("policy check", "--roster @/roster @/policy"), 0);
     assert_int_equal(
-        run("policy new",
-            "--roster @/roster --serial 7 --insecure-sim --client ops:%s "
-            "--rule hot:allow:ops:*:sha256,digest --rule no:deny:*:*:eip191 --out @/p2",
-            client),
+        ctl_run("policy new",
+                "--roster @/roster --serial 7 --insecure-sim --client ops:%s "
+                "--rule hot:allow:ops:*:sha256,digest --rule no:deny:*:*:eip191 --out @/p2",
+                client),
         0);
-    slurp(path_of("p2"), text, sizeof text);
+    ctl_read(ctl_path("p2"), text, sizeof text);
     assert_non_null(strstr(text, "\"serial\":7"));
     assert_non_null(strstr(text, "\"kinds\":[\"sha256\",\"digest\"]"));
-    assert_int_equal(run("policy check", "@/p2"), 0);
-    says("software TEE");
+    assert_int_equal(ctl_run("policy check", "@/p2"), 0);
+    ctl_says("software TEE");
     static const char *const bad_rules[] = {"x",
                                             "x:allow:*:*",
                                             "x:maybe:*:*:sha256",
@@ -440,16 +328,17 @@ test_policy(void **state)
                                             "x:allow:*:zz:sha256",
                                             ":allow:*:*:sha256"};
     for (size_t i = 0; i < sizeof bad_rules / sizeof bad_rules[0]; i++) {
-        if (run("policy new", "--roster @/roster --client ops:%s --rule %s", client,
-                bad_rules[i]) != QR_EXIT_USAGE) {
+        if (ctl_run("policy new", "--roster @/roster --client ops:%s --rule %s", client,
+                    bad_rules[i]) != QR_EXIT_USAGE) {
             fail_msg("rule %s was taken", bad_rules[i]);
         }
     }
     /* Of another cluster. */
     assert_int_equal(
-        run("roster new", "--name other --admin a:%s --need 1 --out @/r2 @/d1 @/d2", client), 0);
-    assert_int_equal(run("policy check", "--roster @/r2 @/policy"), QR_EXIT_REFUSED);
-    says("another cluster");
+        ctl_run("roster new", "--name other --admin a:%s --need 1 --out @/r2 @/d1 @/d2", client),
+        0);
+    assert_int_equal(ctl_run("policy check", "--roster @/r2 @/policy"), QR_EXIT_REFUSED);
+    ctl_says("another cluster");
 }
 
 /* ---- parties ---- */
@@ -498,7 +387,7 @@ rekey(struct fakekey *k)
 {
     struct qr_roster *r = NULL;
     char text[8192], why[256];
-    slurp(path_of("roster"), text, sizeof text);
+    ctl_read(ctl_path("roster"), text, sizeof text);
     assert_int_equal(qr_roster_parse(qr_view_str(text), &r, why, sizeof why), QR_OK);
     fakekey_make(k, 2, 3, 7, r->cluster, r->admins.hash, r->hash, 0);
     qr_roster_free(r);
@@ -513,69 +402,71 @@ test_party_commands(void **state)
     memset(&party, 0, sizeof party);
     make_documents();
     rekey(&genuine);
-    snprintf(sock, sizeof sock, "%s", path_of("sock"));
-    slurp(path_of("roster"), party.roster, sizeof party.roster);
+    snprintf(sock, sizeof sock, "%s", ctl_path("sock"));
+    ctl_read(ctl_path("roster"), party.roster, sizeof party.roster);
     struct fakeparty *f = fakeparty_start(sock, on_ask, NULL);
     party.show = &genuine.pub;
 
-    assert_int_equal(run("stamp", "--key @/alice @/roster"), 0);
-    assert_int_equal(run("roster load", "--socket @/sock @/roster"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/alice @/roster"), 0);
+    assert_int_equal(ctl_run("roster load", "--socket @/sock @/roster"), 0);
     assert_int_equal(party.admin, QR_ADMIN_LOAD_ROSTER);
     assert_int_equal(party.n_stamps, 1);
     assert_string_equal(party.body, party.roster);
-    assert_int_equal(run("roster load", "--socket @/sock --socket @/none @/roster"),
+    assert_int_equal(ctl_run("roster load", "--socket @/sock --socket @/none @/roster"),
                      QR_EXIT_TEMPORARY);
-    says("is quorated running?");
+    ctl_says("is quorated running?");
 
     assert_int_equal(
-        run("keygen", "--socket @/sock --roster @/roster --key @/alice --key @/bob --t 2"), 0);
+        ctl_run("keygen", "--socket @/sock --roster @/roster --key @/alice --key @/bob --t 2"), 0);
     qr_hex_encode(qr_view_of(genuine.pub.pk, 33), hex);
-    assert_int_equal(strncmp(out, hex, 66), 0);
+    assert_int_equal(strncmp(ctl_out, hex, 66), 0);
     assert_int_equal(party.n_stamps, 2);
-    assert_int_equal(run("keygen", "--socket @/sock --key @/alice --t 2"),
+    assert_int_equal(ctl_run("keygen", "--socket @/sock --key @/alice --t 2"),
                      0); /* the party's own roster */
     /* A party that shows another quorum's key. */
     fakekey_make(&forged, 2, 3, 8, genuine.pub.cluster, genuine.pub.admin_hash,
                  genuine.pub.roster_hash, 0);
     party.show = &forged.pub;
-    assert_int_equal(run("keygen", "--socket @/sock --roster @/roster --key @/alice --t 2"),
+    assert_int_equal(ctl_run("keygen", "--socket @/sock --roster @/roster --key @/alice --t 2"),
                      QR_EXIT_REFUSED);
-    says("is not party 1 of the roster");
-    assert_string_equal(out, "");
+    ctl_says("is not party 1 of the roster");
+    assert_string_equal(ctl_out, "");
     party.show = &genuine.pub;
 
-    assert_int_equal(run("retire", "--socket @/sock --roster @/roster --key @/alice 3 1"), 0);
+    assert_int_equal(ctl_run("retire", "--socket @/sock --roster @/roster --key @/alice 3 1"), 0);
     assert_non_null(strstr(party.body, "\"cmd\":\"retire\",\"pair\":[1,3]"));
-    assert_int_equal(run("readmit", "--socket @/sock --roster @/roster --key @/alice 1 3"), 0);
-    assert_int_equal(run("retire", "--socket @/sock --key @/alice 1 1"), QR_EXIT_USAGE);
-    assert_int_equal(run("retire", "--socket @/sock --key @/alice 1 17"), QR_EXIT_USAGE);
-    assert_int_equal(run("keygen", "--socket @/sock --key @/alice --t 1"), QR_EXIT_USAGE);
-    assert_int_equal(run("keygen", "--socket @/sock --t 2"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("readmit", "--socket @/sock --roster @/roster --key @/alice 1 3"), 0);
+    assert_int_equal(ctl_run("retire", "--socket @/sock --key @/alice 1 1"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("retire", "--socket @/sock --key @/alice 1 17"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("keygen", "--socket @/sock --key @/alice --t 1"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("keygen", "--socket @/sock --t 2"), QR_EXIT_USAGE);
 
     /* By administrators in two places. */
-    assert_int_equal(run("keygen", "--out @/cmd --roster @/roster --t 2"), 0);
-    assert_int_equal(run("send", "--socket @/sock @/cmd"), QR_EXIT_CONFIG); /* nobody stamped it */
-    assert_int_equal(run("stamp", "--key @/alice @/cmd"), 0);
-    assert_int_equal(run("stamp", "--key @/bob @/cmd"), 0);
-    assert_int_equal(run("send", "--socket @/sock --roster @/roster @/cmd"), 0);
-    assert_int_equal(strncmp(out, hex, 66), 0);
+    assert_int_equal(ctl_run("keygen", "--out @/cmd --roster @/roster --t 2"), 0);
+    assert_int_equal(ctl_run("send", "--socket @/sock @/cmd"),
+                     QR_EXIT_CONFIG); /* nobody stamped it */
+    assert_int_equal(ctl_run("stamp", "--key @/alice @/cmd"), 0);
+    assert_int_equal(ctl_run("stamp", "--key @/bob @/cmd"), 0);
+    assert_int_equal(ctl_run("send", "--socket @/sock --roster @/roster @/cmd"), 0);
+    assert_int_equal(strncmp(ctl_out, hex, 66), 0);
     assert_int_equal(party.n_stamps, 2);
-    write_file("nocmd", "{}", 2);
-    write_file("nocmd.stamps", "x\n", 2);
-    assert_int_equal(run("send", "--socket @/sock --roster @/roster @/nocmd"), QR_EXIT_CONFIG);
+    ctl_write("nocmd", "{}", 2);
+    ctl_write("nocmd.stamps", "x\n", 2);
+    assert_int_equal(ctl_run("send", "--socket @/sock --roster @/roster @/nocmd"), QR_EXIT_CONFIG);
 
     party.refuse = QR_ERR_ADMIN;
-    assert_int_equal(run("retire", "--socket @/sock --roster @/roster --key @/alice 1 3"),
+    assert_int_equal(ctl_run("retire", "--socket @/sock --roster @/roster --key @/alice 1 3"),
                      QR_EXIT_REFUSED);
-    says("alice has not signed");
+    ctl_says("alice has not signed");
     party.refuse = QR_ERR_NOT_READY;
-    assert_int_equal(run("keys", "--socket @/sock"), QR_EXIT_TEMPORARY);
+    assert_int_equal(ctl_run("keys", "--socket @/sock"), QR_EXIT_TEMPORARY);
     party.refuse = QR_OK;
-    assert_int_equal(run("keys", "--socket @/sock"), 0);
-    assert_non_null(strstr(out, "no keys yet"));
-    assert_int_equal(run("keys", "--socket @/sock --json"), 0);
-    assert_string_equal(out, "{\"v\":1,\"keys\":[]}\n");
-    assert_int_equal(run("keys", "--socket @/sock --gateway http://127.0.0.1:1"), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("keys", "--socket @/sock"), 0);
+    assert_non_null(strstr(ctl_out, "no keys yet"));
+    assert_int_equal(ctl_run("keys", "--socket @/sock --json"), 0);
+    assert_string_equal(ctl_out, "{\"v\":1,\"keys\":[]}\n");
+    assert_int_equal(ctl_run("keys", "--socket @/sock --gateway http://127.0.0.1:1"),
+                     QR_EXIT_USAGE);
     fakeparty_stop(f);
 }
 
@@ -685,34 +576,36 @@ test_sign(void **state)
     struct fakegate *a = fakegate_start(on_request, &liar, NULL, NULL);
     struct fakegate *b = fakegate_start(on_request, &honest, NULL, NULL);
     qr_hex_encode(qr_view_of(liar.key.pub.pk, 33), hex);
-    write_file("msg", "a message\n", 10);
+    ctl_write("msg", "a message\n", 10);
 #define SIGN "--gateway http://127.0.0.1:%u --roster @/roster --client @/client --key %s "
 
-    assert_int_equal(run("sign", SIGN "--der @/sig --pem @/pem @/msg", fakegate_port(a), hex), 0);
-    assert_non_null(strstr(out, "signers    1 2 (of 3, 2 needed)"));
-    assert_int_equal(run("verify", "--key %s --signature @/sig @/msg", hex), 0);
-    assert_string_equal(out, "verified\n");
-    write_file("msg2", "a messagf\n", 10);
-    assert_int_equal(run("verify", "--key %s --signature @/sig @/msg2", hex), QR_EXIT_REFUSED);
-    assert_int_equal(run("verify", "--key %s --signature @/pem @/msg", hex), QR_EXIT_CONFIG);
+    assert_int_equal(ctl_run("sign", SIGN "--der @/sig --pem @/pem @/msg", fakegate_port(a), hex),
+                     0);
+    assert_non_null(strstr(ctl_out, "signers    1 2 (of 3, 2 needed)"));
+    assert_int_equal(ctl_run("verify", "--key %s --signature @/sig @/msg", hex), 0);
+    assert_string_equal(ctl_out, "verified\n");
+    ctl_write("msg2", "a messagf\n", 10);
+    assert_int_equal(ctl_run("verify", "--key %s --signature @/sig @/msg2", hex), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("verify", "--key %s --signature @/pem @/msg", hex), QR_EXIT_CONFIG);
 
     /* A child: the PEM is the child's, and json names it. */
     assert_int_equal(
-        run("sign", SIGN "--path 0/5 --der @/sig2 --json @/msg", fakegate_port(a), hex), 0);
-    json_t *j = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+        ctl_run("sign", SIGN "--path 0/5 --der @/sig2 --json @/msg", fakegate_port(a), hex), 0);
+    json_t *j = json_loads(ctl_out, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(j);
     snprintf(pub, sizeof pub, "%s", json_string_value(json_object_get(j, "public_key")));
     json_decref(j);
     assert_string_not_equal(pub, hex);
-    assert_int_equal(run("verify", "--key %s --signature @/sig2 @/msg", pub), 0);
-    assert_int_equal(run("verify", "--key %s --signature @/sig2 @/msg", hex), QR_EXIT_REFUSED);
+    assert_int_equal(ctl_run("verify", "--key %s --signature @/sig2 @/msg", pub), 0);
+    assert_int_equal(ctl_run("verify", "--key %s --signature @/sig2 @/msg", hex), QR_EXIT_REFUSED);
 
     static const char *const kinds[] = {"sha256d", "eip191", "digest"};
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(run("sign", SIGN "--kind %s @/msg", fakegate_port(a), hex, kinds[i]), 0);
+        assert_int_equal(ctl_run("sign", SIGN "--kind %s @/msg", fakegate_port(a), hex, kinds[i]),
+                         0);
     }
-    write_file("hex", "0x616263\n", 9);
-    assert_int_equal(run("sign", SIGN "--hex @/hex", fakegate_port(a), hex), 0);
+    ctl_write("hex", "0x616263\n", 9);
+    assert_int_equal(ctl_run("sign", SIGN "--hex @/hex", fakegate_port(a), hex), 0);
 
     /* Every lie is found, nothing is shown, and an honest gateway behind it is used. */
     snprintf(urls, sizeof urls, "http://127.0.0.1:%u,http://127.0.0.1:%u", fakegate_port(a),
@@ -734,29 +627,31 @@ test_sign(void **state)
     };
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         liar.lie = lies[i].lie;
-        int code = run("sign", SIGN "--der @/never @/msg", fakegate_port(a), hex);
+        int code = ctl_run("sign", SIGN "--der @/never @/msg", fakegate_port(a), hex);
         if (code != lies[i].code) {
-            fail_msg("lie %d: exit %d, not %d: %s", lies[i].lie, code, lies[i].code, err);
+            fail_msg("lie %d: exit %d, not %d: %s", lies[i].lie, code, lies[i].code, ctl_err);
         }
-        says(lies[i].says);
-        assert_string_equal(out, "");
-        assert_null(strchr(err, 0x1b));
-        assert_int_not_equal(access(path_of("never"), F_OK), 0);
-        assert_int_equal(run("sign",
-                             "--gateway %s --roster @/roster --client @/client --key %s @/msg",
-                             urls, hex),
+        ctl_says(lies[i].says);
+        assert_string_equal(ctl_out, "");
+        assert_null(strchr(ctl_err, 0x1b));
+        assert_int_not_equal(access(ctl_path("never"), F_OK), 0);
+        assert_int_equal(ctl_run("sign",
+                                 "--gateway %s --roster @/roster --client @/client --key %s @/msg",
+                                 urls, hex),
                          0);
-        says("next gateway");
+        ctl_says("next gateway");
     }
     /* Nobody there; then somebody. */
     a = fakegate_stop(a);
     assert_int_equal(
-        run("sign",
-            "--gateway http://127.0.0.1:1 --roster @/roster --client @/client --key %s @/msg", hex),
+        ctl_run("sign",
+                "--gateway http://127.0.0.1:1 --roster @/roster --client @/client --key %s @/msg",
+                hex),
         QR_EXIT_TEMPORARY);
-    assert_int_equal(
-        run("sign", "--gateway %s --roster @/roster --client @/client --key %s @/msg", urls, hex),
-        0);
+    assert_int_equal(ctl_run("sign",
+                             "--gateway %s --roster @/roster --client @/client --key %s @/msg",
+                             urls, hex),
+                     0);
     fakegate_stop(b);
     qr_dbuf_free(&liar.old);
     qr_dbuf_free(&honest.old);
@@ -769,37 +664,40 @@ test_sign_usage(void **state)
     char hex[67];
     make_documents();
     qr_hex_encode(qr_view_of(key.pub.pk, 33), hex);
-    write_file("msg", "x", 1);
+    ctl_write("msg", "x", 1);
     static char big[QR_PREIMAGE_MAX * 2 + 100];
     memset(big, 'x', sizeof big);
-    write_file("big", big, sizeof big);
-    write_file("long", big, QR_PREIMAGE_MAX + 1);
-    write_file("hex", "0x61626\n", 8);
+    ctl_write("big", big, sizeof big);
+    ctl_write("long", big, QR_PREIMAGE_MAX + 1);
+    ctl_write("hex", "0x61626\n", 8);
 #define BASE "--gateway http://127.0.0.1:1 --roster @/roster --client @/client "
-    assert_int_equal(run("sign", BASE "--key %.64s @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --kind sha1 @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --path 0/x @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --path 0/ @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --path 2147483648 @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --path 1/2/3/4/5/6/7/8/9 @/msg", hex),
+    assert_int_equal(ctl_run("sign", BASE "--key %.64s @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --kind sha1 @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --path 0/x @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --path 0/ @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --path 2147483648 @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --path 1/2/3/4/5/6/7/8/9 @/msg", hex),
                      QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --id short @/msg", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s --hex @/hex", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s @/big", hex), QR_EXIT_CONFIG);
-    says("longer than");
-    assert_int_equal(run("sign", BASE "--key %s @/long", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s @/nofile", hex), QR_EXIT_USAGE);
-    assert_int_equal(run("sign", BASE "--key %s", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --id short @/msg", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s --hex @/hex", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s @/big", hex), QR_EXIT_CONFIG);
+    ctl_says("longer than");
+    assert_int_equal(ctl_run("sign", BASE "--key %s @/long", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s @/nofile", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign", BASE "--key %s", hex), QR_EXIT_USAGE);
+    assert_int_equal(ctl_run("sign",
+                             "--gateway ftp://x --roster @/roster --client @/client --key %s @/msg",
+                             hex),
+                     QR_EXIT_USAGE);
     assert_int_equal(
-        run("sign", "--gateway ftp://x --roster @/roster --client @/client --key %s @/msg", hex),
-        QR_EXIT_USAGE);
-    assert_int_equal(
-        run("sign", "--gateway http://127.0.0.1:1 --roster @/msg --client @/client --key %s @/msg",
-            hex),
+        ctl_run("sign",
+                "--gateway http://127.0.0.1:1 --roster @/msg --client @/client --key %s @/msg",
+                hex),
         QR_EXIT_CONFIG);
     assert_int_equal(
-        run("sign", "--gateway http://127.0.0.1:1 --roster @/roster --client @/msg --key %s @/msg",
-            hex),
+        ctl_run("sign",
+                "--gateway http://127.0.0.1:1 --roster @/roster --client @/msg --key %s @/msg",
+                hex),
         QR_EXIT_CONFIG);
 }
 
