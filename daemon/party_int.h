@@ -175,7 +175,7 @@ struct qr_party {
     uint32_t sign_free[QR_SIGN_RUNS], sign_bucket[QR_SIGN_RUNS]; /* bucket: by request hash */
     size_t n_sign_free, n_sign_wait, sign_bytes;
     uint32_t sign_attempts; /* over all requests: the same request asked again has new numbers */
-    uint64_t sign_sweep;          /* next look at timeouts */
+    uint64_t sign_sweep;    /* next look at timeouts */
     struct qr_presig *presig_tmp; /* locked, one */
     struct qr_verdict verdict;
     struct qr_replay *replay, *commands;

@@ -292,9 +292,9 @@ damaged_second_record(void **state)
     side_open(&b, QR_ROLE_SERVER, 0);
     side_pump(&a, &b, SIZE_MAX);
     assert_int_equal(a.ready + b.ready, 2);
-    assert_int_equal(qr_chan_frame(a.chan, QR_FRAME_DATA, QR_CLASSES_PRESIGN,
-                                   qr_view_of(body, sizeof body)),
-                     QR_OK);
+    assert_int_equal(
+        qr_chan_frame(a.chan, QR_FRAME_DATA, QR_CLASSES_PRESIGN, qr_view_of(body, sizeof body)),
+        QR_OK);
     assert_int_equal(qr_chan_push(a.chan), QR_OK);
     qr_view out = qr_chan_out(a.chan);
     assert_in_range(out.len, sizeof body, sizeof wire);
