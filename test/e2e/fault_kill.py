@@ -586,14 +586,20 @@ def merge(results):
 
 
 def say(r):
-    """The figures; ends with the line that test/run reads."""
-    poor = 0
+    """
+    The figures; ends with the line that test/run reads. A call that was listed under an operation
+    because what came before it was late is hardly met there: it counts where it belongs.
+    """
+    poor, anywhere = 0, collections.Counter()
+    for k, v in r["points"].items():
+        anywhere[k.split(": ", 1)[1]] += sum(v.values())
     for k, v in sorted(r["points"].items()):
         n = sum(v.values())
         mark = ""
         if k in r["listed"] and n < r["times"]:
-            poor += 1
-            mark = f"   wanted: {r['times']}"
+            all_of_it = anywhere[k.split(": ", 1)[1]]
+            poor += all_of_it < r["times"]
+            mark = f"   wanted: {r['times']}, met elsewhere: {all_of_it - n}"
         print(f"{n:5d}  {k}  ({', '.join(f'{a} {b}' for a, b in sorted(v.items()))}){mark}")
     kills = sum(sum(v.values()) for v in r["points"].values())
     times = sorted(r["restarts"]) or [0]
