@@ -48,17 +48,18 @@ pair(struct rig *r)
                       &r->delta) == QR_OK,
          "PPRF");
 
-    /* one point of the answer is none, as bit 255 is never set; one tree is not Bob's */
+    /* one point of the answer is none, as bit 255 is never set; one tree's t~ is not Bob's: of a
+     * correction Alice reads the half that her choice bit names, so that might go unseen */
     r->ot2[64 + 31] ^= 0x80;
     must(qr_base_ot_finish(&r->st, sid, r->ot1, r->ot2, r->alice_key) == QR_ERR_SETUP,
          "a bad point");
     r->ot2[64 + 31] ^= 0x80;
     must(qr_base_ot_finish(&r->st, sid, r->ot1, r->ot2, r->alice_key) == QR_OK, "base OT again");
-    r->pprf[300] ^= 1;
+    r->pprf[7 * 32 + 6] ^= 1;
     must(qr_pprf_open(sid, &r->st.choice, r->alice_key, r->pprf, &r->work, r->alice_seed,
                       &r->delta) == QR_ERR_SETUP,
          "a bad tree");
-    r->pprf[300] ^= 1;
+    r->pprf[7 * 32 + 6] ^= 1;
     must(qr_pprf_open(sid, &r->st.choice, r->alice_key, r->pprf, &r->work, r->alice_seed,
                       &r->delta) == QR_OK,
          "PPRF again");
