@@ -478,7 +478,11 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
     unsigned up = 0, keys = 0, t = 0;
     size_t ready = 0;
     if (!p->net) {
-        (void)snprintf(line, cap, "waiting for a %s", p->roster ? "policy" : "roster");
+        (void)snprintf(line, cap, "%s%s",
+                       p->store_failed ? "STORE FAILED: restart this party; " : "",
+                       !p->roster   ? "waiting for a roster"
+                       : !p->policy ? "waiting for a policy"
+                                    : "not linked");
         return 0;
     }
     for (uint16_t i = 1; i <= p->roster->n; i++) {

@@ -36,6 +36,10 @@ relink(struct qr_party *p, char *why, size_t cap)
         p->net = NULL;
         QR_TRY(qr_state_boot(p));
     }
+    if (p->store_failed) { /* also when it failed just there: the old boot nonce has had its net */
+        (void)snprintf(why, cap, "the store failed; restart this party with a working one");
+        return QR_ERR_STORE;
+    }
     return p->roster && p->policy && p->self ? qr_party_link(p, why, cap) : QR_OK;
 }
 

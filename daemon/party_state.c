@@ -21,19 +21,23 @@ store_text(const struct qr_party *p, qr_err e)
     return said[0] ? said : qr_err_text(e);
 }
 
+static qr_err
+put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
+{
+    qr_err e = p->store_failed ? QR_ERR_STORE : qr_store_put(p->env.store, t, name, v);
+    if (e != QR_OK && !p->store_failed) {
+        qr_party_log(QR_LOG_ERROR, "store_failed", 0,
+                     "this party stops signing until it is restarted with a working store: %s",
+                     store_text(p, e));
+    }
+    p->store_failed |= e != QR_OK;
+    return e;
+}
+
 qr_err
 qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
 {
-    qr_err e = p->store_failed ? QR_ERR_STORE : qr_store_put(p->env.store, t, name, v);
-    if (e != QR_OK) {
-        if (!p->store_failed) {
-            qr_party_log(QR_LOG_ERROR, "store_failed", 0,
-                         "this party stops signing until it is restarted with a working store: %s",
-                         store_text(p, e));
-        }
-        p->store_failed = 1;
-        return e;
-    }
+    QR_TRY(put(p, t, name, v));
     qr_state_announce(p);
     return QR_OK;
 }
@@ -407,7 +411,7 @@ qr_state_boot(struct qr_party *p)
     }
     p->boot_counter = qr_get64(rec) + 1;
     qr_put64(rec, p->boot_counter);
-    QR_TRY(qr_store_put(p->env.store, QR_TABLE_META, "boot", qr_view_of(rec, sizeof rec)));
+    QR_TRY(put(p, QR_TABLE_META, "boot", qr_view_of(rec, sizeof rec)));
     qr_rng_fill(&p->env.rng, p->boot_nonce, 32);
     return QR_OK;
 }

@@ -13,6 +13,18 @@
 
 static char body[65536];
 
+/* The store takes everything but the count of starts while this is set. */
+static int wrap_boot_fails;
+qr_err __real_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value);
+qr_err __wrap_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value);
+
+qr_err
+__wrap_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value)
+{
+    return wrap_boot_fails && strcmp(name, "boot") == 0 ? QR_ERR_STORE
+                                                        : __real_qr_store_put(s, t, name, value);
+}
+
 static const struct qr_answer *
 admin(struct cluster *c, size_t i, enum qr_admin what, const char *text, EVP_PKEY *key)
 {
@@ -327,6 +339,49 @@ test_store_fails(void **state)
 }
 
 /* A key made in software stays one: a policy that does not take the software TEE refuses it. */
+/*
+ * A new roster is a new start, and the store refuses to count it: the party stays without a network
+ * and says why. It used to wait "for a policy", and the next document linked it again under the boot
+ * nonce that had had its net.
+ */
+static void
+test_store_fails_under_a_new_roster(void **state)
+{
+    struct cluster c;
+    char line[160], doc[sizeof c.roster];
+    (void)state;
+    cluster_start(&c, 2, NULL);
+    struct qr_party *p = c.p[1].party;
+    uint8_t nonce[32];
+    memcpy(nonce, p->boot_nonce, 32);
+    memcpy(doc, c.roster, sizeof doc);
+    char *serial = strstr(doc, "\"serial\":1");
+    assert_non_null(serial);
+    serial[strlen("\"serial\":")] = '2';
+    struct qr_ask ask = {.what = QR_ASK_ADMIN,
+                         .admin = QR_ADMIN_LOAD_ROSTER,
+                         .body = qr_view_str(doc),
+                         .n_stamps = 1};
+    ask.stamps[0] = cluster_stamp(c.admin, doc, 0);
+    wrap_boot_fails = 1;
+    const struct qr_answer *a = cluster_answer(&c, cluster_ask(&c, 1, 1, &ask));
+    wrap_boot_fails = 0;
+    assert_int_equal(a->error, QR_ERR_STORE);
+    assert_int_equal(p->roster->serial, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_null(p->net);
+        assert_false(qr_party_ready(p, line, sizeof line));
+        assert_non_null(strstr(line, "STORE FAILED: restart this party"));
+        a = cluster_answer(&c, cluster_ask(&c, 1, 1, &ask)); /* the operator tries again */
+        assert_int_equal(a->error, QR_ERR_STORE);
+    }
+    cluster_kill(&c, 1);
+    cluster_boot(&c, 1);
+    assert_memory_not_equal(c.p[1].party->boot_nonce, nonce, 32);
+    assert_non_null(c.p[1].party->net);
+    cluster_stop(&c);
+}
+
 static void
 test_software_key_under_a_strict_policy(void **state)
 {
@@ -375,6 +430,7 @@ main(void)
         cmocka_unit_test(test_crash_in_keygen),
         cmocka_unit_test(test_peer_lost_in_keygen),
         cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_store_fails_under_a_new_roster),
         cmocka_unit_test(test_software_key_under_a_strict_policy),
     };
     if (sodium_init() < 0) {
