@@ -109,7 +109,10 @@ cipher(struct side *s, struct fuzz_in in)
     }
 }
 
-/* The right frame for the stage, with changes; 1 if it is unchanged. */
+/*
+ * The right frame for the stage, with changes; 1 if what is sent is right all the same: two changes may
+ * undo each other, and a cut may leave all of it.
+ */
 static int
 right(struct fuzz_in *in, struct ready *r, int at, uint8_t op)
 {
@@ -122,15 +125,17 @@ right(struct fuzz_in *in, struct ready *r, int at, uint8_t op)
                                      : QR_FRAME_CONFIRM;
     uint8_t copy[512];
 
+    size_t sent = len;
+
     memcpy(copy, p, len);
     for (unsigned k = op >> 5 & 3u; k > 0; k--) {
         fuzz_flip(in, copy, len);
     }
     if (op & 0x80) {
-        len = fuzz_u16(in) % (len + 1);
+        sent = fuzz_u16(in) % (len + 1);
     }
-    raw_frame(&r->d->w, kind, qr_view_of(copy, len));
-    return (op & 0xe0) == 0;
+    raw_frame(&r->d->w, kind, qr_view_of(copy, sent));
+    return sent == len && memcmp(copy, p, len) == 0;
 }
 
 /* A HELLO of party 1 with other fields, rightly signed. */
