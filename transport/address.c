@@ -1,5 +1,6 @@
 #include "transport/address.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -9,7 +10,7 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Characters of names and literals; the resolver sees nothing else. */
+/* Characters of names; the resolver sees nothing else. */
 static int
 is_host_char(char c)
 {
@@ -18,9 +19,56 @@ is_host_char(char c)
 }
 
 static int
-is_ipv6_char(char c)
+is_hex(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static int
+is_ipv6(const char *host)
+{
+    struct in6_addr a;
+    return inet_pton(AF_INET6, host, &a) == 1;
+}
+
+/*
+ * A host whose last label is a number: no name, but to a resolver one of the old forms of IPv4
+ * addresses. It would take "010.0.0.1" for 8.0.0.1, "127.1" for 127.0.0.1 and "2" for 0.0.0.2.
+ */
+static int
+ends_in_number(const char *host)
+{
+    size_t end = strlen(host), from;
+    int hex, digits = 1;
+
+    if (end > 0 && host[end - 1] == '.') {
+        end--; /* the root, which a name may end with */
+    }
+    for (from = end; from > 0 && host[from - 1] != '.';) {
+        from--;
+    }
+    hex = end - from >= 2 && host[from] == '0' && (host[from + 1] == 'x' || host[from + 1] == 'X');
+    for (size_t i = from + (hex ? 2 : 0); i < end; i++) {
+        digits = digits && (hex ? is_hex(host[i]) : is_digit(host[i]));
+    }
+    return digits;
+}
+
+/* Four decimal numbers, or a name of characters that the resolver should see. */
+static int
+is_ipv4_or_name(const char *host)
+{
+    struct in_addr a;
+
+    if (ends_in_number(host)) {
+        return inet_pton(AF_INET, host, &a) == 1;
+    }
+    for (; *host; host++) {
+        if (!is_host_char(*host)) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static qr_err
@@ -59,12 +107,10 @@ parse_tcp(const char *s, struct qr_address *a)
     if (n == 0 || n >= sizeof a->host) {
         return QR_ERR_ADDRESS;
     }
-    for (size_t i = 0; i < n; i++) {
-        if (!(v6 ? is_ipv6_char(s[i]) : is_host_char(s[i]))) {
-            return QR_ERR_ADDRESS;
-        }
+    memcpy(a->host, s, n); /* the rest is zero */
+    if (!(v6 ? is_ipv6(a->host) : is_ipv4_or_name(a->host))) {
+        return QR_ERR_ADDRESS;
     }
-    memcpy(a->host, s, n);
     a->kind = QR_ADDRESS_TCP;
     return parse_port(colon + 1, &a->port);
 }

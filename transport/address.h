@@ -2,7 +2,8 @@
  * qr_address: "tcp://HOST:PORT", "unix://PATH", "mem://NAME", parsed in one place.
  *
  * What: strict: no user, no path after the port, no leading zeros, no spaces. HOST is a literal IPv4
- *       address, an IPv6 one in brackets, or a name.
+ *       address of four decimal numbers, an IPv6 one in brackets, or a name whose last label is not a
+ *       number: a resolver reads "010.0.0.1", "127.1" and "[2]" as addresses that nobody meant.
  * Why: an address that is almost right should fail at start-up with a sentence, not at 3 a.m.
  * Thread rules: no state.
  */

@@ -216,6 +216,10 @@ addresses(void **state)
         {"tcp://[::1]:65535", "::1", QR_ADDRESS_TCP, 65535},
         {"tcp://party-2.example.org:1", "party-2.example.org", QR_ADDRESS_TCP, 1},
         {"tcp://0.0.0.0:0", "0.0.0.0", QR_ADDRESS_TCP, 0},
+        {"tcp://3com:1", "3com", QR_ADDRESS_TCP, 1},
+        {"tcp://10.example.:1", "10.example.", QR_ADDRESS_TCP, 1},
+        {"tcp://1.0xg:1", "1.0xg", QR_ADDRESS_TCP, 1},
+        {"tcp://[::ffff:127.0.0.1]:1", "::ffff:127.0.0.1", QR_ADDRESS_TCP, 1},
         {"unix:///run/quorate/1.sock", "/run/quorate/1.sock", QR_ADDRESS_UNIX, 0},
         {"mem://x", "x", QR_ADDRESS_MEM, 0},
     };
@@ -256,14 +260,40 @@ addresses(void **state)
     assert_memory_equal(text, "x: ", 3);
 }
 
+/* What inet_aton() and a resolver read as an address, but as another one than is written. */
+static void
+addresses_that_a_resolver_reads_otherwise(void **state)
+{
+    static const char *const bad[] = {
+        "tcp://[2]:7001",         "tcp://[127.0.0.1]:7001", "tcp://[face]:7001",
+        "tcp://[1:2]:7001",       "tcp://[::1%lo]:7001",    "tcp://[:::]:7001",
+        "tcp://2:7001",           "tcp://127.1:7001",       "tcp://127.0.1:7001",
+        "tcp://010.0.0.1:7001",   "tcp://10.0.0.01:7001",   "tcp://256.0.0.1:7001",
+        "tcp://0x7f000001:7001",  "tcp://0x7F.0.0.0X1:1",   "tcp://127.0.0.0x:7001",
+        "tcp://2130706433:7001",  "tcp://1.2.3.4.5:7001",   "tcp://127.0.0.1.:7001",
+        "tcp://example.org.1:80", "tcp://.:7001",           "tcp://..:7001"};
+    struct qr_address a;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (qr_address_parse(bad[i], &a) != QR_ERR_ADDRESS) {
+            fail_msg("\"%s\" was accepted", bad[i]);
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads),          cmocka_unit_test(items),
-        cmocka_unit_test(close_codes),    cmocka_unit_test(blocks),
-        cmocka_unit_test(zip_round_trip), cmocka_unit_test(zip_hostile),
+        cmocka_unit_test(heads),
+        cmocka_unit_test(items),
+        cmocka_unit_test(close_codes),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(zip_round_trip),
+        cmocka_unit_test(zip_hostile),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(addresses_that_a_resolver_reads_otherwise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
