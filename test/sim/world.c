@@ -12,9 +12,9 @@
 
 #define WALL0 1800000000000u /* ms; the year 2027 */
 #define SETUP_LIMIT (120 * SIM_S)
-#define RUN_LIMIT (120 * SIM_S) /* after the last fault */
+#define RUN_LIMIT (120 * SIM_S)  /* after the last fault */
 #define LAST_LIMIT (300 * SIM_S) /* a request's tries, each as long as a party may take */
-#define STEP_MIN (20 * SIM_US)  /* a step takes at least this long */
+#define STEP_MIN (20 * SIM_US)   /* a step takes at least this long */
 
 struct sim sim;
 static char tee_dir[64];
@@ -402,6 +402,12 @@ linked(void)
 static uint64_t asked;
 
 static int
+never(void)
+{
+    return 0;
+}
+
+static int
 answered(void)
 {
     return sim_answer(asked) != NULL || !sim.host[1].up;
@@ -467,6 +473,7 @@ make_key(unsigned k)
             memcpy(sim.pk[sim.n_keys++], pub.pk, 33);
             return 1;
         }
+        (void)until(never, 200 * SIM_MS); /* refused at once: a link has just gone */
     }
     return 0;
 }
