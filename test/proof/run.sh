@@ -16,7 +16,7 @@ pass=0 fail=0 skipped=0
 for part in "$@"; do
     rc=0
     case $part in
-        cbmc) test/proof/cbmc/run.sh ;;
+        cbmc) test/proof/cbmc/run.sh $long ;;
         spin) test/proof/spin/run.sh $long ;;
         *)
             echo "proofs: $part is neither cbmc nor spin" >&2

@@ -4,6 +4,7 @@
  *         trailing bits included); a result never passes `cap`.
  * BOUND:  values of exactly 0..4 bytes, texts of exactly 0..8 characters, all contents; cap 0..6.
  * CBMC:   --unwind 10
+ * SLOW:   nightly
  * BITE:   protocol/base/enc.c /^qr_b64_decode/,$s/text_len % 4 != 0/text_len % 4 == 1/
  * BITE:   protocol/base/enc.c s/if (n > cap)/if (n > cap + 1)/
  */

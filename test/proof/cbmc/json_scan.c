@@ -6,6 +6,7 @@
  * BOUND:  texts of exactly 1..6 bytes, all contents; any max_values.
  * SCALE:  proto/json_strict.h s/QR_JSON_DEPTH 8u/QR_JSON_DEPTH 3u/
  * CBMC:   --unwind 8
+ * SLOW:   nightly
  * BITE:   proto/json_strict.c s/s->at < s->text.len; s->at++/s->at <= s->text.len; s->at++/
  * BITE:   proto/json_strict.c s/if (++s.depth > QR_JSON_DEPTH)/if (s.depth++ > QR_JSON_DEPTH)/
  * BITE:   proto/json_strict.c s/if (s.at > 0 \&\& text/if (s.at > 1 \&\& text/
