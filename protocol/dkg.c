@@ -546,12 +546,12 @@ qr_dkg_key(const struct qr_dkg *d)
 qr_err
 qr_dkg_confirm(struct qr_dkg *d, const struct qr_id_signer *s, const struct qr_outbox *out)
 {
-    const uint16_t self = d->prm.self;
     uint16_t blame = 0;
-    uint8_t *mine = d->r4[self - 1u];
 
-    if (d->phase != READY)
+    if (d->phase != READY) /* a wiped machine has no index to look at, either */
         return QR_ERR_STATE;
+    const uint16_t self = d->prm.self;
+    uint8_t *mine = d->r4[self - 1u];
     /* A signature that the others would refuse is never sent: the caller's key is not the roster's. */
     if (s->sign(s->ctx, d->out, mine) != 0 ||
         crypto_sign_verify_detached(mine, d->out, 32, d->prm.id[self - 1u]) != 0)
