@@ -516,6 +516,8 @@ static void
 restart(uint16_t i)
 {
     cluster_kill(&c, i);
+    world.put_ok =
+        UINT_MAX; /* a start on a full device is refused, and then nobody is there to fuzz */
     cluster_boot(&c, i);
     if (i == 1) {
         victim()->env.answer = on_answer;
