@@ -371,6 +371,8 @@ test_confirm(void **state)
     void *mem = qr_locked_alloc(qr_dkg_size(), NULL);
     assert_int_equal(qr_dkg_init(mem, &p, &d), QR_OK);
     assert_int_equal(qr_dkg_confirm(d, &bad, &none), QR_ERR_STATE);
+    qr_dkg_wipe(d); /* its index is gone as well */
+    assert_int_equal(qr_dkg_confirm(d, &bad, &none), QR_ERR_STATE);
     assert_int_equal(quorum_dkg(q), QR_OK);
     assert_int_equal(dkg4_sent, N * (N - 1));
     assert_int_equal(qr_dkg_confirm(q->party[1].dkg, &bad, &none), QR_ERR_STATE);
