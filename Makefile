@@ -250,7 +250,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
     qr_link_sock_new,-Wl,--wrap=$(f))
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
-$(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put
+$(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
 
 # Put before libc in the daemons that test/e2e/fault_*.py torment; not of the sanitizers.
 INTERPOSE := $(BUILD)/test/e2e/rig/interpose.so

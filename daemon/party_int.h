@@ -197,6 +197,8 @@ void qr_state_close(struct qr_party *p);
 qr_err QR_MUST qr_state_boot(struct qr_party *p);
 /* Durable put that announces the new serial to the peers; a failure makes the party not ready. */
 qr_err QR_MUST qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v);
+/* The same for a record that goes; NOT_FOUND is a failure like any other. */
+qr_err QR_MUST qr_state_del(struct qr_party *p, enum qr_table t, const char *name);
 qr_err QR_MUST qr_state_save_key(struct qr_party *p, const struct qr_key *k);
 /* Adds to the table (or replaces the record of the same key_id) in memory. */
 qr_err QR_MUST qr_state_add_key(struct qr_party *p, const struct qr_key *k);

@@ -360,8 +360,7 @@ qr_pairs_set_retired(struct qr_party *p, uint16_t i, uint16_t j, int retired)
         return QR_OK;
     }
     pair_name(i, j, name);
-    QR_TRY(qr_store_del(p->env.store, QR_TABLE_PAIR, name));
-    qr_state_announce(p);
+    QR_TRY(qr_state_del(p, QR_TABLE_PAIR, name));
     p->peer[i].retired &= (uint16_t) ~(1u << (j - 1));
     p->peer[j].retired &= (uint16_t) ~(1u << (i - 1));
     uint16_t peer = i == p->self ? j : i;

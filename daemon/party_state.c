@@ -21,23 +21,41 @@ store_text(const struct qr_party *p, qr_err e)
     return said[0] ? said : qr_err_text(e);
 }
 
+/* Every change of the store ends here: one that failed leaves a store that takes no more. */
 static qr_err
-put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
+written(struct qr_party *p, qr_err e)
 {
-    qr_err e = p->store_failed ? QR_ERR_STORE : qr_store_put(p->env.store, t, name, v);
     if (e != QR_OK && !p->store_failed) {
+        p->store_failed = 1;
         qr_party_log(QR_LOG_ERROR, "store_failed", 0,
                      "this party stops signing until it is restarted with a working store: %s",
                      store_text(p, e));
     }
-    p->store_failed |= e != QR_OK;
     return e;
+}
+
+/* Without a word to the peers: for what does not raise our serial, or before there is a network. */
+static qr_err
+put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
+{
+    return p->store_failed ? QR_ERR_STORE : written(p, qr_store_put(p->env.store, t, name, v));
 }
 
 qr_err
 qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v)
 {
     QR_TRY(put(p, t, name, v));
+    qr_state_announce(p);
+    return QR_OK;
+}
+
+qr_err
+qr_state_del(struct qr_party *p, enum qr_table t, const char *name)
+{
+    if (p->store_failed) {
+        return QR_ERR_STORE;
+    }
+    QR_TRY(written(p, qr_store_del(p->env.store, t, name)));
     qr_state_announce(p);
     return QR_OK;
 }
@@ -81,14 +99,8 @@ remember(struct qr_party *p, uint16_t peer, uint64_t boot, uint64_t serial, cons
     memcpy(rec + 16, root, 32);
     (void)snprintf(name, sizeof name, "%u", peer);
     /* Outside the hash chain: what we know of others must not raise our own serial. */
-    qr_err e = qr_store_put(p->env.store, QR_TABLE_PEER, name, qr_view_of(rec, sizeof rec));
-    if (e != QR_OK) {
-        p->store_failed = 1;
-        qr_party_log(QR_LOG_ERROR, "store_failed", peer,
-                     "this party stops signing until it is restarted with a working store: the "
-                     "peer's store serial cannot be recorded: %s",
-                     store_text(p, e));
-    }
+    qr_err e = put(p, QR_TABLE_PEER, name, qr_view_of(rec, sizeof rec));
+    (void)e; /* the party has stopped signing and said so */
 }
 
 void

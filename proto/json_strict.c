@@ -9,6 +9,7 @@
 #include "protocol/base/mem.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -183,6 +184,14 @@ take(size_t n)
     return p;
 }
 
+static void
+hook(void)
+{
+    json_set_alloc_funcs(take, qr_lib_free);
+}
+
+static pthread_once_t hooked = PTHREAD_ONCE_INIT;
+
 qr_err
 qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text, size_t err_cap)
 {
@@ -196,7 +205,7 @@ qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_te
         return fail_text(&j, QR_ERR_MALFORMED, "empty where JSON was expected");
     }
     QR_TRY(scan_text(&j, text, max_values));
-    json_set_alloc_funcs(take, qr_lib_free);
+    (void)pthread_once(&hooked, hook);
     no_memory = 0;
     j.root = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &e);
     if (no_memory) {

@@ -13,8 +13,17 @@
 
 static char body[65536];
 
-/* The store takes everything but the count of starts while this is set. */
-static int wrap_boot_fails;
+/* The store takes everything but the count of starts, or no removals, while these are set. */
+static int wrap_boot_fails, wrap_del_fails;
+qr_err __real_qr_store_del(struct qr_store *s, enum qr_table t, const char *name);
+qr_err __wrap_qr_store_del(struct qr_store *s, enum qr_table t, const char *name);
+
+qr_err
+__wrap_qr_store_del(struct qr_store *s, enum qr_table t, const char *name)
+{
+    return wrap_del_fails ? QR_ERR_STORE : __real_qr_store_del(s, t, name);
+}
+
 qr_err __real_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value);
 qr_err __wrap_qr_store_put(struct qr_store *s, enum qr_table t, const char *name, qr_view value);
 
@@ -382,6 +391,26 @@ test_store_fails_under_a_new_roster(void **state)
     cluster_stop(&c);
 }
 
+/* A removal that fails stops the party as a failed write does, and the pair stays retired. */
+static void
+test_store_fails_under_a_readmission(void **state)
+{
+    struct cluster c;
+    char line[160];
+    (void)state;
+    cluster_start(&c, 2, NULL);
+    struct qr_party *p = c.p[1].party;
+    assert_int_equal(qr_pairs_set_retired(p, 1, 2, 1), QR_OK);
+    wrap_del_fails = 1;
+    assert_int_equal(qr_pairs_set_retired(p, 1, 2, 0), QR_ERR_STORE);
+    wrap_del_fails = 0;
+    assert_true(qr_pairs_retired(p, 1, 2));
+    assert_false(qr_party_ready(p, line, sizeof line));
+    assert_non_null(strstr(line, "STORE FAILED"));
+    assert_int_equal(qr_pairs_set_retired(p, 1, 2, 0), QR_ERR_STORE);
+    cluster_stop(&c);
+}
+
 static void
 test_software_key_under_a_strict_policy(void **state)
 {
@@ -431,6 +460,7 @@ main(void)
         cmocka_unit_test(test_peer_lost_in_keygen),
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_store_fails_under_a_new_roster),
+        cmocka_unit_test(test_store_fails_under_a_readmission),
         cmocka_unit_test(test_software_key_under_a_strict_policy),
     };
     if (sodium_init() < 0) {
