@@ -14,7 +14,7 @@
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
 #include "test/common/liar.h"
-#include "test/common/quorum.h"
+#include "test/common/stage.h"
 
 #include <string.h>
 
@@ -23,32 +23,13 @@
 
 static const uint16_t S12[] = {1, 2}, S123[] = {1, 2, 3};
 static struct quorum *q;
-static struct qr_key key_t2[4], key_t3[4];
-
-static void
-use_threshold(uint16_t t)
-{
-    q->t = t;
-    q->tap = NULL;
-    for (uint16_t i = 1; i <= 3; i++)
-        q->party[i].key = t == 2 ? key_t2[i] : key_t3[i];
-}
 
 static int
 set_up(void **state)
 {
     (void)state;
-    q = quorum_new(3, 2, "adaptive");
-    if (quorum_pairs_all(q) != QR_OK)
-        return -1;
-    for (uint16_t t = 2; t <= 3; t++) {
-        q->dkg.t = t;
-        if (quorum_dkg(q) != QR_OK)
-            return -1;
-        for (uint16_t i = 1; i <= 3; i++)
-            *(t == 2 ? &key_t2[i] : &key_t3[i]) = q->party[i].key;
-    }
-    return 0;
+    q = stage_new("adaptive");
+    return q ? 0 : -1;
 }
 
 static int
@@ -77,7 +58,7 @@ test_two_equal_stories_are_honest(void **state)
     struct liars l;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     quorum_batch_id(q, S123, 3, BATCH, &id);
     liars_start(&l, q, &id, 0);
     liars_run(&l);
@@ -99,7 +80,7 @@ attack_25_another_share_for_each_peer(void **state)
     qr_fq five;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     quorum_batch_id(q, S123, 3, BATCH, &id);
     liars_start(&l, q, &id, 0);
     qr_fq_set_u64(&five, 5);
@@ -118,7 +99,7 @@ attack_25_another_nonce_for_each_peer(void **state)
     struct liars l;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     quorum_batch_id(q, S123, 3, BATCH, &id);
     liars_start(&l, q, &id, 1);
     liars_run(&l);
@@ -179,7 +160,7 @@ attack_16_rushing_sees_no_openings(void **state)
     struct qr_batch_id id;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     quorum_batch_id(q, S123, 3, BATCH, &id);
     memset(&rush, 0, sizeof rush);
     rush.first = QR_MSG_PRESIGN1;
@@ -255,7 +236,7 @@ static void
 attack_19_others_messages_are_not_ones_own(void **state)
 {
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     /* the commitment and the opening of another: they name their party */
     memset(&parrot, 0, sizeof parrot);
     q->tap = parrot_tap;
@@ -298,7 +279,7 @@ attack_17_wrong_psi_shows_nothing(void **state)
     struct quorum_input in = {.digest = {5}, .rq = {1}};
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     q->tap = psi_tap;
     for (unsigned run = 0; run < 64; run++) {
         assert_int_equal(quorum_presign(q, S12, 2, BATCH), QR_OK);

@@ -15,37 +15,18 @@
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
 #include "protocol/presign_int.h"
-#include "test/common/quorum.h"
+#include "test/common/stage.h"
 
 #define B 4
 static const uint16_t S12[] = {1, 2}, S123[] = {1, 2, 3};
 static struct quorum *q;
-static struct qr_key key_t2[4], key_t3[4];
-
-static void
-use_threshold(uint16_t t)
-{
-    q->t = t;
-    q->tap = NULL;
-    for (uint16_t i = 1; i <= 3; i++)
-        q->party[i].key = t == 2 ? key_t2[i] : key_t3[i];
-}
 
 static int
 set_up(void **state)
 {
     (void)state;
-    q = quorum_new(3, 2, "attacks");
-    if (quorum_pairs_all(q) != QR_OK)
-        return -1;
-    for (uint16_t t = 2; t <= 3; t++) {
-        q->dkg.t = t;
-        if (quorum_dkg(q) != QR_OK)
-            return -1;
-        for (uint16_t i = 1; i <= 3; i++)
-            *(t == 2 ? &key_t2[i] : &key_t3[i]) = q->party[i].key;
-    }
-    return 0;
+    q = stage_new("attacks");
+    return q ? 0 : -1;
 }
 
 static int
@@ -195,7 +176,7 @@ static void
 attack_17_each_place_of_presigning(void **state)
 {
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     for (size_t k = 0; k < sizeof table / sizeof table[0]; k++) {
         struct change c = table[k];
 
@@ -216,7 +197,7 @@ attack_25_one_of_two_victims(void **state)
     struct change c = {QR_MSG_PRESIGN2, SLOT(0) + AT_MU, FLIP, 1, QR_ERR_CHECK};
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     q->tap = change_tap;
     q->tap_ctx = &c;
     (void)!quorum_presign(q, S123, 3, B);
@@ -253,7 +234,7 @@ static void
 attack_33_check_is_never_hidden(void **state)
 {
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     for (uint16_t second = 1; second <= 3; second += 2) {
         q->tap = two_faults_tap;
         q->tap_ctx = &second;
@@ -278,7 +259,7 @@ attack_33_same_work_whatever_fails(void **state)
     size_t first = 0;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
         struct change c = {QR_MSG_PRESIGN2, at[k], FLIP, 1, QR_ERR_CHECK};
         q->tap = change_tap;
@@ -335,7 +316,7 @@ attack_17_other_r_than_committed(void **state)
     struct consistent c = {0};
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     for (uint64_t k = 0; k < B; k++) {
         qr_fq r;
         qr_pt R;
@@ -372,7 +353,7 @@ static void
 attack_17_compensated_key_shares(void **state)
 {
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     q->tap = compensated_tap;
     (void)!quorum_presign(q, S123, 3, B);
     expect(2, QR_ERR_CHECK, 1);
@@ -383,7 +364,7 @@ static void
 attack_17_wrong_share_throughout(void **state)
 {
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     qr_fq_add(&q->party[1].key.share, &q->party[1].key.share, &qr_fq_one);
     (void)!quorum_presign(q, S123, 3, B);
     for (uint16_t i = 2; i <= 3; i++) {
@@ -402,7 +383,7 @@ attack_17_colluding_shares_cancel(void **state)
     int recid;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     /* lambda_1*d1 + lambda_3*d3 = 0 for S = {1,2,3}: lambda_1 = 3, lambda_3 = 1 */
     qr_fq d;
     qr_fq_set_u64(&d, 5);
@@ -411,7 +392,7 @@ attack_17_colluding_shares_cancel(void **state)
     qr_fq_sub(&q->party[3].key.share, &q->party[3].key.share, &d);
     assert_int_equal(quorum_presign(q, S123, 3, B), QR_OK);
     assert_int_equal(quorum_sign(q, S123, 3, 0, &in, NULL, NULL, sig, &recid, &blame), QR_OK);
-    assert_true(quorum_openssl_verify(key_t3[2].pub.pk, in.digest, sig));
+    assert_true(quorum_openssl_verify(stage_key(3, 2)->pub.pk, in.digest, sig));
 }
 
 /* psi is checked by nothing in presigning: the signature fails, is not released, and burns. */
@@ -424,7 +405,7 @@ attack_17_wrong_psi_burns(void **state)
     int recid;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     for (size_t slot = 0; slot < 2; slot++) {
         struct change c = {QR_MSG_PRESIGN2, SLOT(slot) + AT_PSI + 31, FLIP, 1, QR_OK};
         q->tap = change_tap;
@@ -469,7 +450,7 @@ attack_07_replay_of_another_batch(void **state)
     struct replay r = {p1, p2, QR_MSG_PRESIGN1, 1};
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     q->tap = replay_tap;
     q->tap_ctx = &r;
     assert_int_equal(quorum_presign(q, S12, 2, B), QR_OK);
@@ -515,7 +496,7 @@ attack_19_mirrored_messages(void **state)
     static struct mirror r;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     memset(&r, 0, sizeof r);
     q->tap = mirror_tap;
     q->tap_ctx = &r;
@@ -533,10 +514,10 @@ test_honest_afterwards(void **state)
     int recid;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     assert_int_equal(quorum_presign(q, S12, 2, B), QR_OK);
     assert_int_equal(quorum_sign(q, S12, 2, 1, &in, NULL, NULL, sig, &recid, &blame), QR_OK);
-    use_threshold(3);
+    stage_use(q, 3);
     assert_int_equal(quorum_presign(q, S123, 3, B), QR_OK);
     assert_int_equal(quorum_sign(q, S123, 3, 1, &in, NULL, NULL, sig, &recid, &blame), QR_OK);
 }

@@ -12,38 +12,17 @@
 #include "protocol/base/mem.h"
 #include "protocol/presign_int.h"
 #include "protocol/zero.h"
-#include "test/common/quorum.h"
+#include "test/common/stage.h"
 
 static const uint16_t S12[] = {1, 2}, S123[] = {1, 2, 3};
 static struct quorum *q;
-static struct qr_key key_t2[4], key_t3[4];
-
-static void
-use_threshold(uint16_t t)
-{
-    q->t = t;
-    q->tap = NULL;
-    q->shuffle = 0;
-    q->reserve_fails_after = SIZE_MAX;
-    for (uint16_t i = 1; i <= 3; i++)
-        q->party[i].key = t == 2 ? key_t2[i] : key_t3[i];
-}
 
 static int
 set_up(void **state)
 {
     (void)state;
-    q = quorum_new(3, 2, "presign");
-    if (quorum_pairs_all(q) != QR_OK)
-        return -1;
-    for (uint16_t t = 2; t <= 3; t++) {
-        q->dkg.t = t;
-        if (quorum_dkg(q) != QR_OK)
-            return -1;
-        for (uint16_t i = 1; i <= 3; i++)
-            *(t == 2 ? &key_t2[i] : &key_t3[i]) = q->party[i].key;
-    }
-    return 0;
+    q = stage_new("presign");
+    return q ? 0 : -1;
 }
 
 static int
@@ -75,10 +54,10 @@ attack_14_signing_sets(void **state)
     const struct qr_pair *pairs[4] = {NULL, q->party[1].pair[2], q->party[1].pair[3], NULL};
     struct qr_presign *p = NULL;
     void *mem = qr_locked_alloc(qr_presign_size(3, 16), NULL);
-    struct qr_key key = key_t2[1];
+    struct qr_key key = *stage_key(2, 1);
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     quorum_batch_id(q, S12, 2, 4, &good);
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         id = good;
@@ -134,7 +113,7 @@ test_benign_messages(void **state)
     int kept;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     quorum_batch_id(q, S12, 2, 4, &id);
     assert_int_equal(quorum_presign_init(q, &id), QR_OK);
     quorum_presign_start(q, 1);
@@ -207,7 +186,7 @@ test_second_word(void **state)
     unsigned left = 2;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     q->tap = second_word_tap;
     q->tap_ctx = &left;
     assert_int_equal(quorum_presign(q, S12, 2, 4), QR_OK);
@@ -232,7 +211,7 @@ test_duplicates(void **state)
     unsigned left = 12;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     q->tap = double_tap;
     q->tap_ctx = &left;
     assert_int_equal(quorum_presign(q, S123, 3, 4), QR_OK);
@@ -267,7 +246,7 @@ test_early_round2(void **state)
     struct hold h = {0};
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     q->tap = hold_tap;
     q->tap_ctx = &h;
     assert_int_equal(quorum_presign(q, S123, 3, 4), QR_OK);
@@ -284,7 +263,7 @@ test_heard_before_start(void **state)
     int more = 5;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     quorum_batch_id(q, S12, 2, 4, &id);
     assert_int_equal(quorum_presign_init(q, &id), QR_OK);
     quorum_presign_start(q, 1);
@@ -334,7 +313,7 @@ test_quanta(void **state)
     struct qr_batch_id id;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     quorum_batch_id(q, S123, 3, B, &id);
     assert_int_equal(quorum_presign_init(q, &id), QR_OK);
     for (uint16_t i = 1; i <= 3; i++)
@@ -367,7 +346,7 @@ test_results(void **state)
     size_t n;
 
     (void)state;
-    use_threshold(3);
+    stage_use(q, 3);
     memset(q->sent_bytes, 0, sizeof q->sent_bytes);
     quorum_batch_id(q, S123, 3, 12, &id);
     qr_batch_sid(&id, sid);
@@ -413,7 +392,7 @@ attack_07_names_bind(void **state)
     uint8_t sid[32], other[32];
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     quorum_batch_id(q, S12, 2, 4, &good);
     qr_batch_sid(&good, sid);
     for (unsigned k = 0; k < 9; k++) {
@@ -492,7 +471,7 @@ test_additive_shares_are_fresh(void **state)
     struct pk_list l = {.n = {0}};
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     q->tap = pk_tap;
     q->tap_ctx = &l;
     for (unsigned batch = 0; batch < 2; batch++)
@@ -535,7 +514,7 @@ test_payload_is_uniform(void **state)
     double chi2 = 0;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     q->tap = histogram_tap;
     q->tap_ctx = &h;
     assert_int_equal(quorum_presign(q, S12, 2, 16), QR_OK);
@@ -568,7 +547,7 @@ test_backpressure(void **state)
     for (uint16_t t = 2; t <= 3; t++) {
         const size_t all = 2u * t * (t - 1u);
         for (size_t after = 0; after <= all; after++) {
-            use_threshold(t);
+            stage_use(q, t);
             q->reserve_fails_after = after;
             assert_int_equal(quorum_presign(q, S123, t, 4),
                              after < all ? QR_ERR_BACKPRESSURE : QR_OK);
@@ -578,7 +557,7 @@ test_backpressure(void **state)
                     assert_wiped(q->party[i].ps);
         }
     }
-    use_threshold(2);
+    stage_use(q, 2);
 }
 
 /* Wiped from outside at any moment: reserved messages come back, nothing stays. */
@@ -591,7 +570,7 @@ test_wipe_anywhere(void **state)
     uint8_t msg[QR_PRESIGN1_LEN(4)] = {0};
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     for (unsigned stop = 0; stop <= 10; stop++) {
         struct qr_outbox out = quorum_outbox(&q->party[1]);
         unsigned quanta = 0;
@@ -628,7 +607,7 @@ test_done_keeps_only_results(void **state)
     struct qr_batch_id id;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     quorum_batch_id(q, S12, 2, 4, &id);
     assert_int_equal(quorum_presign_init(q, &id), QR_OK);
     quorum_presign_start(q, 1);
@@ -654,7 +633,7 @@ test_pair_goes_away(void **state)
     int more;
 
     (void)state;
-    use_threshold(2);
+    stage_use(q, 2);
     /* before the start, after PRESIGN1, in round 2, at the parse, in C2/C3 */
     static const unsigned stops[] = {0, 0, 2, 5, 8};
     for (size_t k = 0; k < 5; k++) {

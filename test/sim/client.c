@@ -89,7 +89,7 @@ sim_answer(uint64_t to)
 static uint64_t
 wall_ms(void)
 {
-    return 1800000000000u + (sim.now - SIM_EPOCH) / SIM_MS;
+    return SIM_WALL0 + (sim.now - SIM_EPOCH) / SIM_MS;
 }
 
 uint64_t

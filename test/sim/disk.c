@@ -486,12 +486,6 @@ sim_disk_reset(void)
     disk_vfs_unregister();
 }
 
-void
-sim_disk_time(uint64_t unix_ms)
-{
-    disk_vfs_time(unix_ms);
-}
-
 const char *
 sim_disk_path(unsigned host)
 {

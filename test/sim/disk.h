@@ -50,8 +50,6 @@ struct sim_disk_image;
 void sim_disk_init(uint64_t seed);
 /* Empties all disks, forgets faults and callback. SQLite has its own file system again. */
 void sim_disk_reset(void);
-/* What SQLite is told to be the time; it stands still. */
-void sim_disk_time(uint64_t unix_ms);
 
 /* For qr_store_open; static. host < SIM_DISKS, here and everywhere. */
 const char *sim_disk_path(unsigned host);

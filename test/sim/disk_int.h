@@ -60,7 +60,6 @@ void disk_sync_names(struct disk_host *h);
 /* disk_vfs.c */
 void disk_vfs_register(uint64_t seed);
 void disk_vfs_unregister(void);
-void disk_vfs_time(uint64_t unix_ms);
 /* Handles open in any life; a run may not end with one. */
 unsigned disk_vfs_handles(void);
 

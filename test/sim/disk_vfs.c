@@ -47,7 +47,6 @@ struct handle {
 static struct handle *handles;
 static sqlite3_vfs vfs, *system_vfs;
 static uint64_t random_state;
-static uint64_t time_ms;
 static int last_errno; /* of any host: what SQLite asks the file system for */
 
 /* 1 if the path is ours; *ret_name is "" for the directory. */
@@ -411,7 +410,7 @@ static int
 v_time64(sqlite3_vfs *v, sqlite3_int64 *ret)
 {
     (void)v;
-    *ret = UNIX_EPOCH_JULIAN_MS + (sqlite3_int64)time_ms;
+    *ret = UNIX_EPOCH_JULIAN_MS; /* it stands still */
     return SQLITE_OK;
 }
 
@@ -467,12 +466,6 @@ disk_vfs_unregister(void)
         (void)sqlite3_vfs_unregister(&vfs);
         sqlite3_randomness(0, NULL);
     }
-}
-
-void
-disk_vfs_time(uint64_t unix_ms)
-{
-    time_ms = unix_ms;
 }
 
 unsigned

@@ -5,8 +5,7 @@
 
 enum later {
     NOTHING,
-    ONCE, /* a fault of the wire again; x: which */
-    BOOT,
+    ONCE,      /* a fault of the wire again; x: which */
     KILL_BOOT, /* an ordinary crash, then a start */
     ROLL,      /* the old image goes in */
     UNROLL,    /* the true one comes back */
@@ -17,22 +16,22 @@ enum later {
     STOP, /* a drain that takes too long */
 };
 
-static struct todo {
+static struct deed {
     uint64_t at, x;
     enum later what;
     unsigned a, b;
     struct sim_disk_image *image;
-} todo[128];
+} agenda[128];
 static unsigned next_event;
 static uint64_t crash_change[SIM_HOSTS + 1], next_operator;
 
-static struct todo *
+static struct deed *
 later(uint64_t in, enum later what, unsigned a, unsigned b, uint64_t x)
 {
-    for (size_t i = 0; i < sizeof todo / sizeof todo[0]; i++) {
-        if (todo[i].what == NOTHING) {
-            todo[i] = (struct todo){.at = sim.now + in, .x = x, .what = what, .a = a, .b = b};
-            return &todo[i];
+    for (size_t i = 0; i < sizeof agenda / sizeof agenda[0]; i++) {
+        if (agenda[i].what == NOTHING) {
+            agenda[i] = (struct deed){.at = sim.now + in, .x = x, .what = what, .a = a, .b = b};
+            return &agenda[i];
         }
     }
     return NULL;
@@ -239,7 +238,7 @@ sim_fault_apply(const struct sim_event *e)
         h->mono_skew += e->x % (120 * SIM_S);
         break;
     case SIM_ROLLBACK: {
-        struct todo *t = later(e->length, ROLL, e->a, 0, 0);
+        struct deed *t = later(e->length, ROLL, e->a, 0, 0);
         if (t) {
             t->image = sim_disk_snapshot(e->a);
         }
@@ -301,23 +300,20 @@ sim_fault_apply(const struct sim_event *e)
 }
 
 static void
-act(struct todo *t)
+act(struct deed *t)
 {
-    struct todo x = *t;
+    struct deed x = *t;
     struct sim_host *h = &sim.host[x.a];
     t->what = NOTHING;
     switch (x.what) {
     case ONCE:
         sim_wire_once(x.a, x.b, (enum sim_wire_fault)x.x);
         break;
-    case BOOT:
-        sim_boot(x.a);
-        break;
     case KILL_BOOT:
         crash(x.a, SIM_DISK_KEEP, 1, SIM_MS);
         break;
     case ROLL: {
-        struct todo *back = later(2 * SIM_S, UNROLL, x.a, 0, 0);
+        struct deed *back = later(2 * SIM_S, UNROLL, x.a, 0, 0);
         sim_kill(x.a, SIM_DISK_KEEP, 1);
         if (back) {
             back->image = sim_disk_snapshot(x.a);
@@ -375,9 +371,9 @@ sim_fault_tick(void)
             sim_fault_apply(e);
         }
     }
-    for (size_t i = 0; i < sizeof todo / sizeof todo[0]; i++) {
-        if (todo[i].what != NOTHING && todo[i].at <= sim.now) {
-            act(&todo[i]);
+    for (size_t i = 0; i < sizeof agenda / sizeof agenda[0]; i++) {
+        if (agenda[i].what != NOTHING && agenda[i].at <= sim.now) {
+            act(&agenda[i]);
         }
     }
     for (unsigned h = 1; h <= SIM_HOSTS; h++) {
@@ -416,9 +412,9 @@ sim_fault_next(void)
     if (!sim.healing && begin && next_event < sim.plan->n_events) {
         next = begin + sim.plan->event[next_event].at;
     }
-    for (size_t i = 0; i < sizeof todo / sizeof todo[0]; i++) {
-        if (todo[i].what != NOTHING && todo[i].at < next) {
-            next = todo[i].at;
+    for (size_t i = 0; i < sizeof agenda / sizeof agenda[0]; i++) {
+        if (agenda[i].what != NOTHING && agenda[i].at < next) {
+            next = agenda[i].at;
         }
     }
     return next;
@@ -428,12 +424,12 @@ void
 sim_fault_heal(void)
 {
     sim_wire_heal();
-    for (size_t i = 0; i < sizeof todo / sizeof todo[0]; i++) {
-        if (todo[i].what == ROLL) {
-            sim_disk_image_free(todo[i].image);
-            todo[i].what = NOTHING;
-        } else if (todo[i].what != NOTHING) {
-            act(&todo[i]);
+    for (size_t i = 0; i < sizeof agenda / sizeof agenda[0]; i++) {
+        if (agenda[i].what == ROLL) {
+            sim_disk_image_free(agenda[i].image);
+            agenda[i].what = NOTHING;
+        } else if (agenda[i].what != NOTHING) {
+            act(&agenda[i]);
         }
     }
     for (unsigned h = 1; h <= sim.n; h++) {

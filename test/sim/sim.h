@@ -31,6 +31,7 @@
 #define SIM_MS 1000000ull
 #define SIM_S 1000000000ull
 #define SIM_EPOCH (1000 * SIM_S) /* sim.now at the beginning */
+#define SIM_WALL0 1800000000000u /* and the world's wall clock then, ms: the year 2027 */
 
 /* Faults by kind; the order is the recorded plans' and new ones go to the end. */
 enum sim_kind {
@@ -77,7 +78,7 @@ struct sim_host {
     struct qr_tee tee;    /* the machine's: outlives the process */
     struct qr_store *store;
     struct qr_party *party;
-    char listen[24], cloud[16], name[24];
+    char listen[24], cloud[16];
     unsigned boots;
     struct qr_rng rng;
     uint8_t id[32];

@@ -62,14 +62,12 @@ static struct {
     size_t n_inst;
     struct instance *now[SIM_HOSTS + 1]; /* the one on this host */
     struct qr_net_events ev[SIM_HOSTS + 1];
-    const struct qr_net *net[SIM_HOSTS + 1];
     struct reserved res[256];
     struct set presigs, rsids, deltas, coms, computed, made;
     uint16_t failed_check[SIM_HOSTS + 1]; /* the peer blamed, until RETIRED is durable */
     uint16_t retired[SIM_HOSTS + 1][SIM_PARTIES + 1]; /* durable on this host's disk */
     uint64_t told_boot[SIM_HOSTS + 1][SIM_PARTIES + 1], told_serial[SIM_HOSTS + 1][SIM_PARTIES + 1];
     uint64_t next_tick;
-    size_t rs_n;
 } w;
 
 /* ---- sets -------------------------------------------------------------------------------- */
@@ -367,9 +365,7 @@ REAL(qr_err, qr_net_new,
     }
     w.inst[w.n_inst++] = w.now[host] = s;
     w.ev[host] = *ev;
-    qr_err e = __real_qr_net_new(p, &mine, ret, err_text, err_cap);
-    w.net[host] = e == QR_OK ? *ret : NULL;
-    return e;
+    return __real_qr_net_new(p, &mine, ret, err_text, err_cap);
 }
 
 REAL(uint8_t *, qr_net_reserve,
@@ -698,7 +694,6 @@ void
 sim_watch_gone(unsigned host)
 {
     w.now[host] = NULL;
-    w.net[host] = NULL;
     w.failed_check[host] = 0;
     for (size_t i = 0; i < sizeof w.res / sizeof w.res[0]; i++) {
         if (w.res[i].p && w.res[i].host == host) {

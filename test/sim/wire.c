@@ -42,7 +42,6 @@ static struct {
         uint64_t blocked_until, lag, lag_until;
         unsigned once; /* bit mask of sim_wire_fault */
     } dir[SIM_HOSTS + 1][SIM_HOSTS + 1];
-    uint64_t hits;
 } wire;
 
 static struct wire_link *
@@ -207,7 +206,6 @@ wire_send(struct qr_conn *base, qr_view data)
     uint64_t due = arrival(l->host, e->peer);
     unsigned once = dir->once;
     dir->once = 0;
-    wire.hits += once != 0;
     if (once & 1u << SIM_WIRE_DROP) {
         return n;
     }
@@ -477,22 +475,4 @@ sim_wire_next(unsigned host)
         }
     }
     return next;
-}
-
-uint64_t
-sim_wire_hits(void)
-{
-    return wire.hits;
-}
-
-size_t
-sim_wire_bytes(void)
-{
-    size_t n = 0;
-    for (const struct wire_link *l = wire.links; l; l = l->next) {
-        for (const struct end *e = l->ends; e; e = e->next) {
-            n += e->inbound;
-        }
-    }
-    return n;
 }

@@ -40,9 +40,5 @@ void sim_wire_lag(unsigned a, unsigned b, uint64_t extra, uint64_t until);
 void sim_wire_heal(void);
 /* The earliest time at which a host's link has work; UINT64_MAX: none. */
 uint64_t sim_wire_next(unsigned host);
-/* Faults of sim_wire_once that met a piece, since the start. */
-uint64_t sim_wire_hits(void);
-/* Bytes on their way in all connections. */
-size_t sim_wire_bytes(void);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WALL0 1800000000000u /* ms; the year 2027 */
 #define SETUP_LIMIT (120 * SIM_S)
 #define RUN_LIMIT (120 * SIM_S)  /* after the last fault */
 #define LAST_LIMIT (300 * SIM_S) /* a request's tries, each as long as a party may take */
@@ -220,7 +219,7 @@ sim_boot(unsigned host)
         sim_wire_route(h->index, host);
         e = qr_party_new(
             &cfg, &env, sim.now + h->mono_skew,
-            WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms),
+            SIM_WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms),
             &h->party, err, sizeof err);
         if (e != QR_OK) {
             h->store = qr_store_close(h->store);
@@ -324,7 +323,7 @@ step(unsigned host)
         sim_cheat_tick(h);
         int more = qr_party_step(
             h->party, sim.now + h->mono_skew,
-            WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms));
+            SIM_WALL0 + (uint64_t)((int64_t)((sim.now - SIM_EPOCH) / SIM_MS) + h->wall_skew_ms));
         sim.running = NULL;
         h->busy_until = sim.now + (more ? sim.plan->quantum : STEP_MIN) * h->slow;
         if (h->draining && !h->dying && qr_party_drained(h->party)) {

@@ -4,7 +4,7 @@
  * What: nondet_*() has every value of its type; ASSUME() narrows, PROVE() is a proof obligation. Any
  *       function without a body returns every value, too.
  * How a proof is described: the head comment of each file has lines that run.sh reads.
- *       CBMC:   options beside the ones every proof gets (see run.sh)
+ *       CBMC:   options beside those of every proof, which run.sh has
  *       SCALE:  FILE s/././  a constant made smaller in a copy of a product file, so that every
  *               reachable state fits the bound. Said in the proof's BOUND.
  *       BITE:   FILE s/././  an error planted in a copy; the proof must then be refuted. One line
