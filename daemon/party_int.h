@@ -121,7 +121,7 @@ struct qr_keyslot {
     uint16_t filled;    /* low mark 0: the set that was filled once */
 };
 
-struct qr_verdict {
+struct qr_judgement {
     struct qr_request req; /* some 15 KiB: a party keeps one verdict and reuses it */
     struct qr_stamp_key client;
     size_t key;
@@ -177,7 +177,7 @@ struct qr_party {
     uint32_t sign_attempts; /* over all requests: the same request asked again has new numbers */
     uint64_t sign_sweep;    /* next look at timeouts */
     struct qr_presig *presig_tmp; /* locked, one */
-    struct qr_verdict verdict;
+    struct qr_judgement verdict;
     struct qr_replay *replay, *commands;
 
     uint64_t next_tick;
@@ -266,7 +266,7 @@ void qr_keygen_on_sync(struct qr_party *p, struct qr_msg_in *m);
 /* On OK the request stands in the replay table and *v says what it is. */
 /* coordinator: 1 keeps room for the answer. */
 qr_err QR_MUST qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps,
-                        size_t n, struct qr_verdict *v);
+                        size_t n, struct qr_judgement *v);
 
 /* party_sign.c */
 void qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size_t n);

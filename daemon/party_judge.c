@@ -9,7 +9,7 @@
 
 static qr_err
 judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
-      struct qr_verdict *v)
+      struct qr_judgement *v)
 {
     const struct qr_client *client;
     const char *rule = "";
@@ -62,7 +62,7 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
 
 qr_err
 qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
-         struct qr_verdict *v)
+         struct qr_judgement *v)
 {
     v->detail[0] = v->rule[0] = '\0';
     qr_err e = judge(p, coordinator, body, stamps, n, v);

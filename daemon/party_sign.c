@@ -98,7 +98,7 @@ refuse(struct qr_party *p, struct qr_signrun *r, qr_err e, uint16_t party, const
 static qr_err
 begin(struct qr_party *p, uint64_t to, qr_view body, qr_view stamp, struct qr_signrun **ret)
 {
-    const struct qr_verdict *v = &p->verdict;
+    const struct qr_judgement *v = &p->verdict;
     const struct qr_key *k = p->key[v->key].key;
     size_t n = v->req.n_items, items = QR_ARENA_ROUND(n * sizeof(struct qr_sign_item));
     size_t len = items + n * 32 + n * k->pub.t * QR_SIGN_SHARE_LEN + body.len + stamp.len;
@@ -353,7 +353,7 @@ remember(struct qr_party *p, const struct qr_signrun *r, const struct qr_answer_
 static void
 answer_again(struct qr_party *p, uint64_t to)
 {
-    const struct qr_verdict *v = &p->verdict;
+    const struct qr_judgement *v = &p->verdict;
     struct qr_answer_sig sig[QR_ITEMS_MAX];
     struct qr_answer a;
     struct qr_buf b = qr_buf_read(qr_replay_answer(p->replay, v->slot));
@@ -454,7 +454,7 @@ qr_sign_on_share(struct qr_party *p, struct qr_msg_in *m)
 void
 qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size_t n)
 {
-    struct qr_verdict *v = &p->verdict;
+    struct qr_judgement *v = &p->verdict;
     struct qr_signrun *r;
     if (!p->policy || !p->roster || !p->net) {
         qr_party_answer_error(p, to, QR_ERR_NOT_READY, 0,
@@ -501,7 +501,7 @@ static qr_err
 sign_as_member(struct qr_party *p, uint16_t from, const struct qr_ctl_sign *m, const uint8_t *sid,
                uint32_t epoch, uint8_t *shares)
 {
-    struct qr_verdict *v = &p->verdict;
+    struct qr_judgement *v = &p->verdict;
     struct qr_pool_id pool = {.set_mask = m->set_mask, .owner = from};
     struct qr_sign_common common;
     uint16_t S[QR_MAX_PARTIES], t = 0;

@@ -60,6 +60,7 @@ need libssl 3.0.0
 need libprotobuf-c 1.4.0
 need libzstd 1.5.0
 need jansson 2.14
+need libcbor 0.8.0
 need inih 55
 need sqlite3 3.40
 need libseccomp 2.5.4
@@ -74,8 +75,8 @@ pc() {
 }
 # Debian's nng has no .pc file on 12; its header and library stand in the default paths.
 pc PKG_CFLAGS --cflags libsecp256k1 libsodium libcrypto libssl libprotobuf-c libzstd jansson inih \
-    sqlite3 libseccomp libmicrohttpd
+    sqlite3 libseccomp libcbor libmicrohttpd
 pc PKG_LIBS --libs libsecp256k1 libsodium libssl libcrypto libprotobuf-c libzstd jansson inih \
-    sqlite3 libseccomp
+    sqlite3 libseccomp libcbor
 pc PKG_LIBS_HTTP --libs libmicrohttpd
 pc PKG_LIBS_TEST --libs cmocka

@@ -3,6 +3,7 @@
 #   protocol/base < proto < protocol < transport < enclave-shim < daemon
 # and a file includes its own layer and lower ones, by paths from the repository's root. Stricter:
 #   protocol/        knows nothing of proto/, and nothing that does I/O: no heap, clock, files, sockets
+#   enclave-shim/verify  goes into a library for wallets: base files without libsodium, proto/json_strict.h
 #   gateway files    reach no protocol/ (but protocol/base) and no enclave-shim/, even indirectly
 #   some libraries   are included by one file only
 # Prints each violation as FILE:LINE; exit 1 if there is one.
@@ -26,6 +27,7 @@ function bad(why) { printf "%s:%s: %s: %s\n", file, $2, inc, why; n++ }
 function gateway(p) { return p ~ /^daemon\/(gw_|main_gateway)/ }
 # library header -> the only product files that may include it
 BEGIN {
+    verifier = "^(enclave-shim/verify/.*|proto/json_strict\\.h|protocol/base/(err|view|buf|mem|check|enc|limits)\\.(h|def)|build_info\\.h)$"
     only["^nng/"] = "^transport/link_nng\\.c$"
     only["^sqlite3\\.h$"] = "^daemon/store[a-z_]*\\.c$"
     only["^microhttpd\\.h$"] = "^daemon/gw_[a-z0-9_]*\\.[ch]$"
@@ -33,6 +35,7 @@ BEGIN {
     only["^secp256k1"] = "^(protocol/[a-z0-9_]*\\.[ch]|daemon/stamp\\.c)$"
     only["^zstd\\.h$"] = "^transport/"
     only["^ini\\.h$"] = "^daemon/config\\.c$"
+    only["^cbor"] = "^enclave-shim/"
     only["^seccomp\\.h$"] = "^enclave-shim/sandbox\\.c$"
     only["^jansson\\.h$"] = "^(proto|enclave-shim|daemon)/"
     only["^protobuf-c/"] = "^(proto|daemon|transport)/"
@@ -47,6 +50,7 @@ BEGIN {
         if (to == 0 && inc != "build_info.h" && from) bad("not a path from the repository root")
         if (from && to > from) bad("an upper layer")
         if (from == 3 && to == 2) bad("protocol/ knows nothing of the wire schema")
+        if (file ~ /^enclave-shim\/verify\// && inc !~ verifier) bad("the verifier library has none of it")
         if (from && inc ~ /^(test|bench)\//) bad("tests are no part of the product")
     } else if (from) {
         for (lib in only) if (inc ~ lib && file !~ only[lib]) bad("only " only[lib] " may include it")

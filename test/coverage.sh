@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 : "${BUILD:=build/cov}"
-for layer in protocol/base proto protocol transport enclave-shim daemon; do
+for layer in protocol/base proto protocol transport enclave-shim/verify enclave-shim daemon; do
     find "$BUILD/$layer" -maxdepth 1 -name '*.gcda' -print0 2>/dev/null |
         xargs -0 -r gcov -n -b -r 2>/dev/null |
         awk -v layer="$layer" '
