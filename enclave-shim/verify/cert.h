@@ -6,7 +6,7 @@
  * Why: vendors break the general rules (serial 0, no basicConstraints on AMD's leaves), and each
  *      platform knows exactly which certificates it expects, in which order.
  * Invariants: bytes after a DER certificate are an error; at most QR_CERTS_MAX certificates of at
- *             most 8 KiB; the root is believed by fingerprint only and is self-signed.
+ *             most 8 KiB; the root is believed by fingerprint only.
  * Library: OpenSSL. Thread rules: one thread at a time.
  */
 #ifndef QR_CERT_H
@@ -25,6 +25,7 @@ struct qr_certs {
     X509 *x[QR_CERTS_MAX];     /* leaf first, root last */
     qr_view der[QR_CERTS_MAX]; /* as it came; for PEM: into `decoded` */
     uint8_t *decoded;          /* heap, PEM only */
+    size_t decoded_len;
 };
 
 /* Appends one DER certificate. Fails `v` at `c` with MALFORMED, TRAILING_DATA or RESOURCE_LIMIT. */
@@ -45,7 +46,7 @@ struct qr_chain_rules {
 };
 
 /*
- * Root pinned and self-signed; each certificate signed by the next, issuer and subject names match;
+ * Root pinned and self-issued (its own signature proves nothing that the fingerprint does not); each certificate signed by the next, issuer and subject names match;
  * CAs have CA:TRUE and keyCertSign where those extensions exist, and path lengths hold; dates.
  * Records ROOT, CHAIN, VALIDITY. Reasons: UNTRUSTED_ROOT, CHAIN, EXPIRED, NOT_YET_VALID.
  * Order of failures: root, chain, dates.
@@ -53,13 +54,22 @@ struct qr_chain_rules {
 qr_err QR_MUST qr_chain_verify(const struct qr_certs *s, const struct qr_roots *roots,
                                const struct qr_chain_rules *rules, struct qr_verdict *v);
 
+/* What a list says of itself. */
+struct qr_crl_facts {
+    uint64_t number; /* 0 when it has none, or one of more than 8 bytes */
+    int64_t this_ms, next_ms;
+};
+
 /*
- * A CRL of issuer `ca` against `cert`: parsed whole, issued and signed by that CA, in date. reasons:
- * MALFORMED, TRAILING_DATA, COLLATERAL_MISMATCH (other issuer), SIGNATURE, COLLATERAL_EXPIRED,
- * NOT_YET_VALID, REVOKED. Records CRL only on failure: the caller passes it when all lists are done.
+ * A CRL of issuer `ca` against `cert`: parsed whole, issued and signed by that CA, in date, complete
+ * for that kind of certificate. Reasons: MALFORMED, TRAILING_DATA, COLLATERAL_MISMATCH (other issuer,
+ * other scope), UNSUPPORTED (delta, indirect, by reason, unknown critical extension), SIGNATURE,
+ * COLLATERAL_EXPIRED, NOT_YET_VALID, REVOKED. Records CRL only on failure: the caller passes it when
+ * all lists are done. cert may be NULL: the list alone. ret may be NULL. qr_run_crl (verify_int.h)
+ * also sees to rollback.
  */
 qr_err QR_MUST qr_crl_check(qr_view der, X509 *ca, X509 *cert, int64_t now_ms,
-                            struct qr_verdict *v, const char *what, int64_t *ret_this_update_ms);
+                            struct qr_verdict *v, const char *what, struct qr_crl_facts *ret);
 
 void qr_cert_sha256(qr_view der, uint8_t out[static 32]);
 /* Common name, or an empty string; at most cap - 1 bytes, '?' for what does not print. */

@@ -29,6 +29,12 @@ void qr_run_issued(struct qr_verify_run *r, int64_t issue_ms);
 /* COLLATERAL_ROLLBACK against o->seen; else remembered in out. */
 qr_err QR_MUST qr_run_mark(struct qr_verify_run *r, const struct qr_collateral_mark *m,
                            const char *what);
+/* qr_chain_verify with the run's roots, time and verdict; the chain's last day bounds the verdict. */
+qr_err QR_MUST qr_run_chain(struct qr_verify_run *r, const struct qr_certs *s,
+                            const struct qr_chain_rules *rules);
+/* qr_crl_check at the run's time, its mark (subject: the CA's key), and its nextUpdate. */
+qr_err QR_MUST qr_run_crl(struct qr_verify_run *r, qr_view der, X509 *ca, X509 *cert,
+                          const char *what);
 /*
  * The 32-byte (or longer) binder against a user field: `field` must be o->binder, followed by zeros
  * only when it is longer. Constant time in the compared bytes. Not called for: BINDER stays
