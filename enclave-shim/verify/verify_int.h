@@ -61,6 +61,8 @@ qr_err QR_MUST qr_verify_confidential_space(struct qr_verify_run *r);
  */
 qr_err QR_MUST qr_snp_part(struct qr_verify_run *r, qr_view report, qr_view *ret_report_data);
 qr_err QR_MUST qr_tdx_part(struct qr_verify_run *r, qr_view quote, qr_view *ret_report_data);
+/* The CC_LOG item replayed to a TD's four RTMRs of 48 bytes; records EVENT_LOG. */
+qr_err QR_MUST qr_cc_log_part(struct qr_verify_run *r, const qr_view rtmr[4]);
 
 /* An AK that is believed, and how. */
 struct qr_ak {
