@@ -5,22 +5,18 @@
  *       extensions, ASK or ASVK, ARK and CRL, signed as the vendor signs (RSASSA-PSS SHA-384 for
  *       certificates, ECDSA P-384 over bytes 0x000..0x29F with little-endian R and S).
  * Why: a rule is tested by breaking it alone: change a field, build again, and nothing else is wrong.
- * How: evsnp_init (a genuine case), changes to `report` and `vek`, evsnp_build (makes certificates
- *      from `vek` and signs the report), changes to what was built, evsnp_evidence.
- * Keys: one RSA key and one of a stranger, one P-384 key, made once a process. RSA-2048: the
- *       vendor's 4096 bits take seconds to make and the verifier does not ask for them.
+ * How: evsnp_init makes a genuine case; change `report`, the three specs and `ext`; evsnp_build makes
+ *      the certificates and signs the report; change what was built, if that is the test;
+ *      evsnp_evidence. RSA keys have 2048 bits: the verifier does not ask for the vendor's 4096.
  * Offsets are written down here a second time, on purpose: a wrong one in the product shows.
  */
-#ifndef EVGEN_SNP_H
-#define EVGEN_SNP_H
+#ifndef TEST_EVGEN_SNP_H
+#define TEST_EVGEN_SNP_H
 
 #include "enclave-shim/verify/evidence.h"
-#include "enclave-shim/verify/roots.h"
+#include "test/common/evgen_ca.h"
 
 #define EVSNP_REPORT_LEN 1184u
-#define EVSNP_NOW INT64_C(1790000000000)  /* ms: a time at which everything is in date */
-#define EVSNP_FROM INT64_C(1780000000)    /* s: notBefore of what is built */
-#define EVSNP_TO INT64_C(1800000000)      /* s: notAfter */
 
 enum evsnp_line { EVSNP_MILAN, EVSNP_GENOA, EVSNP_TURIN, EVSNP_LINES };
 
@@ -54,18 +50,18 @@ enum evsnp_at {
     EVSNP_LAUNCH_MIT = 0x1f8,
     EVSNP_CURRENT_MIT = 0x200,
     EVSNP_RESERVED_208 = 0x208,
-    EVSNP_SIGNED_END = 0x2a0,
+    EVSNP_SIGNED_LEN = 0x2a0,
     EVSNP_R = 0x2a0,
     EVSNP_S = 0x2e8,
     EVSNP_RESERVED_330 = 0x330,
 };
 
-/* The firmware versions, in the order of no product. fmc counts on Turin only. */
+/* Firmware versions, in the order of no product. fmc counts on Turin only. */
 struct evsnp_tcb {
     uint8_t bootloader, tee, snp, microcode, fmc;
 };
 
-/* Private extensions of the leaf, in the order they are written. */
+/* Private extensions of the leaf, in the order in which the vendor writes them. */
 enum evsnp_ext {
     EVSNP_EXT_STRUCT_VERSION, /* .1.1 */
     EVSNP_EXT_PRODUCT,        /* .1.2 */
@@ -87,76 +83,52 @@ struct evsnp_ext_value {
     uint8_t bytes[80]; /* what the OCTET STRING holds */
     size_t len;        /* 0: the extension is left out */
     int critical;
-    int twice; /* written two times */
-};
-
-enum evsnp_key { EVSNP_KEY_P384, EVSNP_KEY_P384_OTHER, EVSNP_KEY_P256, EVSNP_KEY_RSA };
-enum evsnp_signer {
-    EVSNP_BY_ISSUER,   /* PSS SHA-384, salt 48, by the right CA's key */
-    EVSNP_BY_STRANGER, /* the same by another RSA key */
-    EVSNP_BY_PKCS1,    /* right key, PKCS#1 v1.5 SHA-384 */
-    EVSNP_BY_SHA256,   /* right key, PSS SHA-256 */
-};
-
-/* One certificate before it is made. */
-struct evsnp_cert {
-    char subject[48], issuer[48]; /* common names; the other attributes are the vendor's */
-    uint64_t serial;
-    int64_t from_s, to_s;
-    enum evsnp_key key;
-    enum evsnp_signer by;
-    int ca;          /* -1: no basicConstraints; 0, 1: with that value (keyUsage follows) */
-    int path_len;    /* -1: none */
-    int cert_sign;   /* keyUsage of a CA has keyCertSign */
-    uint8_t der[2048];
-    size_t der_len;  /* after evsnp_build */
+    int times; /* how often it is written: 1 */
 };
 
 struct evsnp {
     enum evsnp_line line;
     uint8_t report[EVSNP_REPORT_LEN + 64];
-    size_t report_len; /* EVSNP_REPORT_LEN; more with a container's header */
-    struct evsnp_cert vek, ask, ark;
-    struct evsnp_ext_value ext[EVSNP_EXTS]; /* of vek */
-    /* What evsnp_crl makes; 0: there is none. */
-    uint8_t crl[2048];
-    size_t crl_len;
-    /* Bound data of a container; 0: none. */
-    const char *runtime_data;
+    size_t report_len; /* EVSNP_REPORT_LEN; 20 more with the header of runtime data */
+    struct evgen_cert_spec vek_spec, ask_spec, ark_spec; /* without extensions of `ext` */
+    struct evsnp_ext_value ext[EVSNP_EXTS];
+    EVP_PKEY *report_key;           /* vek_spec.key, or another */
+    struct evgen_der vek, ask, ark; /* after evsnp_build; len 0: not part of the evidence */
+    struct evgen_der crl;           /* len 0: none; made by evsnp_crl */
+    const char *runtime_data;       /* NULL: none */
+    char names[4][96];              /* what the specs point to */
 };
 
-/* A genuine report with its VCEK: debug off, VMPL 0, versions 2..5. */
+/* A genuine report with its VCEK: debug off, VMPL 0; version 2 to 5; Turin from 3 on. */
 void evsnp_init(struct evsnp *s, enum evsnp_line line, unsigned version);
 /* Turns it into what a cloud's VLEK endorses: ASVK, cspID, no hwID, chip id all zero. */
 void evsnp_vlek(struct evsnp *s);
-/* Little-endian, n bytes. */
+
+/* Little-endian, n bytes, at an offset of the report. */
 void evsnp_put(struct evsnp *s, size_t at, uint64_t v, size_t n);
-/* In the order of the line's bytes; the certificate is not touched. */
+/* In the order of the line's bytes. */
 void evsnp_put_tcb(struct evsnp *s, size_t at, const struct evsnp_tcb *t);
-/* The SPL extensions, minimal DER INTEGERs. */
+/* The SPL extensions, as minimal DER INTEGERs. */
 void evsnp_ext_tcb(struct evsnp *s, const struct evsnp_tcb *t);
-void evsnp_ext_int(struct evsnp *s, enum evsnp_ext e, uint64_t v);
+void evsnp_ext_uint(struct evsnp *s, enum evsnp_ext e, uint64_t v);
 void evsnp_ext_text(struct evsnp *s, enum evsnp_ext e, const char *text); /* IA5String */
 void evsnp_ext_raw(struct evsnp *s, enum evsnp_ext e, const void *bytes, size_t len);
+/* "CN=cn" and the vendor's other attributes; slot 0..3 of `names`. */
+const char *evsnp_name(struct evsnp *s, unsigned slot, const char *cn);
 
-/* Makes vek, ask, ark and signs the report with the key of `vek`. */
-void evsnp_build(struct evsnp *s);
-/* Signs the report again, with this key. */
-void evsnp_sign(struct evsnp *s, enum evsnp_key key);
 /* Appends the 20-byte header of `json` and puts its SHA-256 into report_data; before evsnp_build. */
-void evsnp_bind_runtime(struct evsnp *s, const char *json);
-/*
- * A CRL of the issuer named `issuer_cn`, signed by `by`, with these serial numbers; number < 0: no
- * cRLNumber; dates in seconds.
- */
-void evsnp_crl(struct evsnp *s, const char *issuer_cn, enum evsnp_signer by, const uint64_t *serials,
-               size_t n, int64_t number, int64_t from_s, int64_t next_s);
+void evsnp_runtime_data(struct evsnp *s, const char *json);
+/* Makes vek, ask and ark, and signs the report. */
+void evsnp_build(struct evsnp *s);
+/* Signs the report again with s->report_key. */
+void evsnp_sign(struct evsnp *s);
+/* The ARK's list (in date, number 1) with these serial numbers, n <= EVGEN_REVOKED. */
+void evsnp_crl(struct evsnp *s, const uint64_t *serials, size_t n);
 
-/* All that was built, as evidence of `kind` (views into *s). */
+/* All that was built, as evidence of `kind`: views into *s. */
 void evsnp_evidence(const struct evsnp *s, enum qr_evidence_kind kind, struct qr_evidence *e);
-/* Pins the throwaway ARKs of all lines; other vendors' pins stay as they are. */
+/* Pins the throwaway ARK of each line; pins of other vendors stay as they are. */
 void evsnp_roots(struct qr_roots *r);
-/* Names: "Milan", "SEV-Milan", ... */
-const char *evsnp_line_name(enum evsnp_line line);
+const char *evsnp_line_name(enum evsnp_line line); /* "Milan" */
 
 #endif
