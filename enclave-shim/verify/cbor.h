@@ -42,10 +42,10 @@ enum qr_cbor_type {
 
 struct qr_cbor_item {
     enum qr_cbor_type type;
-    int indefinite;  /* of ARRAY and MAP */
-    uint64_t u;      /* value, count, tag; NEGINT: -1 - u; BOOL: 0 or 1 */
-    qr_view v;       /* of BYTES and TEXT */
-    int minimal;     /* 1: the head is in its shortest form */
+    int indefinite; /* of ARRAY and MAP */
+    uint64_t u;     /* value, count, tag; NEGINT: -1 - u; BOOL: 0 or 1 */
+    qr_view v;      /* of BYTES and TEXT */
+    int minimal;    /* 1: the head is in its shortest form */
 };
 
 void qr_cbor_init(struct qr_cbor *c, qr_view in);

@@ -39,7 +39,7 @@ void qr_certs_free(struct qr_certs *s);
 /* How strict a chain is looked at; zero is the plain case. */
 struct qr_chain_rules {
     enum qr_vendor_root root;
-    int64_t now_ms;       /* < 0: dates are not looked at, and VALIDITY stays unrecorded */
+    int64_t now_ms; /* < 0: dates are not looked at, and VALIDITY stays unrecorded */
     int64_t not_before_skew_ms;
     int ca_unmarked_leaf; /* 1: the leaf needs no basicConstraints or keyUsage (AMD) */
     int key_type;         /* EVP_PKEY_EC or EVP_PKEY_RSA of the CAs; 0: either */
@@ -68,8 +68,8 @@ struct qr_crl_facts {
  * all lists are done. cert may be NULL: the list alone. ret may be NULL. qr_run_crl (verify_int.h)
  * also sees to rollback.
  */
-qr_err QR_MUST qr_crl_check(qr_view der, X509 *ca, X509 *cert, int64_t now_ms,
-                            struct qr_verdict *v, const char *what, struct qr_crl_facts *ret);
+qr_err QR_MUST qr_crl_check(qr_view der, X509 *ca, X509 *cert, int64_t now_ms, struct qr_verdict *v,
+                            const char *what, struct qr_crl_facts *ret);
 
 void qr_cert_sha256(qr_view der, uint8_t out[static 32]);
 /* Common name, or an empty string; at most cap - 1 bytes, '?' for what does not print. */

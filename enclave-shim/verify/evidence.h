@@ -54,7 +54,7 @@ void qr_evidence_encode(const struct qr_evidence *e, struct qr_buf *out);
 /* Views into `wire`. MALFORMED, TRAILING, TOO_LARGE, VERSION. */
 qr_err QR_MUST qr_evidence_decode(qr_view wire, struct qr_evidence *ret);
 
-const char *qr_evidence_kind_name(enum qr_evidence_kind k); /* "aws-nitro"; "unknown" */
+const char *qr_evidence_kind_name(enum qr_evidence_kind k);   /* "aws-nitro"; "unknown" */
 enum qr_evidence_kind qr_evidence_kind_by_name(qr_view name); /* QR_EV_NONE: there is none */
 const char *qr_part_name(enum qr_part r);
 size_t qr_part_max(enum qr_part r);

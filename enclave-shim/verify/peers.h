@@ -36,13 +36,13 @@ int qr_peers_insecure_sim(const struct qr_peers *p);
 
 /* Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0. */
 struct qr_peers_times {
-    uint64_t max_age_ms;        /* of evidence when it is judged */
-    uint64_t reattest_ms;       /* a channel asks for new evidence after so long */
-    uint64_t warn_ms;           /* since the last success: warn, */
-    uint64_t no_peers_ms;       /* then accept no new peers, */
-    uint64_t no_keys_ms;        /* then make no new keys, */
-    uint64_t stop_ms;           /* then stop signing */
-    uint64_t clock_spread_ms;   /* the parties' clocks may disagree by so much */
+    uint64_t max_age_ms;          /* of evidence when it is judged */
+    uint64_t reattest_ms;         /* a channel asks for new evidence after so long */
+    uint64_t warn_ms;             /* since the last success: warn, */
+    uint64_t no_peers_ms;         /* then accept no new peers, */
+    uint64_t no_keys_ms;          /* then make no new keys, */
+    uint64_t stop_ms;             /* then stop signing */
+    uint64_t clock_spread_ms;     /* the parties' clocks may disagree by so much */
     uint64_t collateral_grace_ms; /* after nextUpdate; default 0 */
 };
 const struct qr_peers_times *qr_peers_times(const struct qr_peers *p);
@@ -57,17 +57,17 @@ qr_err QR_MUST qr_peers_add_manifest(struct qr_peers *p, const struct qr_manifes
 
 /* Who is judged: the roster's words, signed by the administrators. */
 struct qr_peers_who {
-    uint16_t index;      /* 1..n; 0: not a member (a client checks one evidence) */
-    const char *cloud;   /* "" or NULL: not declared */
+    uint16_t index;    /* 1..n; 0: not a member (a client checks one evidence) */
+    const char *cloud; /* "" or NULL: not declared */
     const char *operator_name;
 };
 
 /* Where a member stands, from verified claims; text is static or empty. */
 struct qr_peers_domain {
-    char cloud[16];           /* from evidence where it shows it, else as declared */
+    char cloud[16]; /* from evidence where it shows it, else as declared */
     char operator_name[QR_NAME_MAX];
-    char vendor[16];          /* "aws", "amd", "intel" */
-    char product[32];         /* "nitro", "milan", "genoa", "turin", "tdx-90c06f000000" ... */
+    char vendor[16];  /* "aws", "amd", "intel" */
+    char product[32]; /* "nitro", "milan", "genoa", "turin", "tdx-90c06f000000" ... */
 };
 
 /*
@@ -77,8 +77,8 @@ struct qr_peers_domain {
  * INSECURE_SIM. now_ms as in qr_verify_opts.
  */
 qr_err QR_MUST qr_peers_judge(const struct qr_peers *p, enum qr_evidence_kind kind, int sim,
-                              const struct qr_peers_who *who, int64_t now_ms,
-                              struct qr_verdict *v, struct qr_peers_domain *ret_domain);
+                              const struct qr_peers_who *who, int64_t now_ms, struct qr_verdict *v,
+                              struct qr_peers_domain *ret_domain);
 
 /*
  * Do these members together keep the quorum constraints? Errors: ATTESTATION, and err_text names

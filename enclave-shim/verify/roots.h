@@ -34,6 +34,7 @@ struct qr_roots {
 };
 
 const struct qr_roots *qr_roots_builtin(void);
-int qr_root_pinned(const struct qr_roots *r, enum qr_vendor_root v, const uint8_t sha256[static 32]);
+int qr_root_pinned(const struct qr_roots *r, enum qr_vendor_root v,
+                   const uint8_t sha256[static 32]);
 
 #endif

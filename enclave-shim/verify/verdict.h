@@ -54,8 +54,8 @@ void qr_pass(struct qr_verdict *v, enum qr_check c);
 qr_err qr_fail(struct qr_verdict *v, enum qr_check c, enum qr_reason r, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-const char *qr_reason_word(enum qr_reason r);        /* "trailing-data" */
-const char *qr_check_name(enum qr_check c);          /* "tcb-binding" */
+const char *qr_reason_word(enum qr_reason r); /* "trailing-data" */
+const char *qr_check_name(enum qr_check c);   /* "tcb-binding" */
 const char *qr_check_meaning(enum qr_check c);
 /* QR_CHECK_COUNT when there is none of that name. */
 enum qr_check qr_check_by_name(qr_view name);
