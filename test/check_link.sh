@@ -12,7 +12,7 @@ party="$base|libprotobuf-c\.so\.1|libnng\.so\.1|libzstd\.so\.1|libjansson\.so\.4
 party="$party|libsqlite3\.so\.0|libseccomp\.so\.2|libcbor\.so\.0\.[0-9]+"
 declare -A allow=(
     [quorated]=$party
-    [quorate-gateway]="$party|libmicrohttpd\.so\.12"
+    [quorate-gateway]="$party|libmicrohttpd\.so\.12|libcurl\.so\.4"
     [quorate]=$party
     [quorate-load]=$party
 )

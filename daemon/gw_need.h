@@ -1,0 +1,59 @@
+/*
+ * qr_need: what a party's platform wants from the vendors, and the addresses where it is.
+ *
+ * What: the party's answer to the query NEEDS,
+ *        {"v":1,"needs":[{"source":"amd-kds","product":"Milan","chip":"<hex>",
+ *                         "spl":{"bl":4,"tee":0,"snp":24,"ucode":219}},
+ *                        {"source":"intel-pcs","tee":"tdx","ca":"platform","fmspc":"00806f050000"},
+ *                        {"source":"azure-thim"},
+ *                        {"source":"jwks","issuer":"https://sharedweu.weu.attest.azure.net"}]}
+ *       read strictly, each need turned into one to four documents with their URLs.
+ * Why: a party speaks no HTTP; its host fetches public documents for it and is believed in nothing.
+ * Invariants: at most QR_NEEDS_MAX needs; a URL is made of the configured base and characters checked
+ *      here, never of free text; key sets come from hosts of a closed list only.
+ * Source: AMD 57230 (VCEK interface), Intel PCS API v4, Azure THIM and MAA, RFC 7517.
+ */
+#ifndef QR_GW_NEED_H
+#define QR_GW_NEED_H
+
+#include "daemon/gw_doc.h"
+
+#define QR_NEEDS_MAX 8u
+#define QR_NEED_DOCS 4u
+#define QR_URL_MAX 512u
+
+/* Where documents come from; a mirror of one's own may stand in for any of them. */
+struct qr_need_bases {
+    char amd_kds[QR_URL_MAX / 2];   /* "https://kdsintf.amd.com" */
+    char intel_pcs[QR_URL_MAX / 2]; /* "https://api.trustedservices.intel.com" */
+    char intel_crl[QR_URL_MAX / 2]; /* "https://certificates.trustedservices.intel.com" */
+    char azure_thim[QR_URL_MAX / 2]; /* "http://169.254.169.254" */
+    char jwks[QR_URL_MAX / 2];      /* empty: the issuer itself; else BASE/HOST/certs */
+};
+
+struct qr_need_doc {
+    enum qr_doc_kind kind;
+    char url[QR_URL_MAX];
+    int metadata; /* 1: the request carries "Metadata: true" */
+    int optional; /* 1: the rest is handed over without it */
+};
+
+struct qr_need {
+    const char *source; /* static: "amd-kds" … */
+    size_t n;
+    struct qr_need_doc doc[QR_NEED_DOCS];
+};
+
+struct qr_needs {
+    size_t n;
+    struct qr_need need[QR_NEEDS_MAX];
+};
+
+/* Errors as qr_json_parse and qr_json_fields; err_text names the member. */
+qr_err QR_MUST qr_needs_read(qr_view json, const struct qr_need_bases *bases, struct qr_needs *ret,
+                             char *err_text, size_t err_cap);
+
+/* 1: an http(s) URL of a host and perhaps a port and a path, without user, query and fragment. */
+int qr_need_base_ok(const char *url);
+
+#endif
