@@ -208,6 +208,13 @@ $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(
 $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
+# The published cases go the way of `quorate verify`.
+CASE_OBJ := $(addprefix $(BUILD)/daemon/,ctl_case.o ctl_report.o ctl_out.o)
+$(BUILD)/test/verify/test_cases: $(BUILD)/test/verify/test_cases.o $(CASE_OBJ) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+$(BUILD)/bench/bench_verify: $(BUILD)/bench/bench_verify.o $(CASE_OBJ) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
 # What reaches the disks in memory of test/sim/disk.h instead of the system.
 SIM_DISK      := $(BUILD)/test/sim/disk.o $(BUILD)/test/sim/disk_vfs.o
 SIM_DISK_WRAP := $(addprefix -Wl$(comma)--wrap=,stat lstat open fchmod close fsync)
@@ -279,7 +286,8 @@ help: ## show this list
 	  '  WERROR=          warnings do not stop the build' \
 	  '  TESTS="a b"      for test and check: only those whose path holds one of these words' \
 	  '  KEEP=1           for demo: leave the quorum running' \
-	  '  QUORATE_VECTORS  folder of the Wycheproof vectors (default ../shared/vectors)'
+	  '  QUORATE_VECTORS  folder of the Wycheproof vectors (default ../shared/vectors)' \
+	  '  QUORATE_EVIDENCE folder of real evidence (default ../shared/evidence)'
 
 deps: ## install the Debian packages that are missing (needs root or sudo)
 	@deploy/deps.sh build
