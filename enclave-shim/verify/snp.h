@@ -93,7 +93,6 @@ struct qr_snp_vek {
     } spl[QR_SNP_SPLS];
     qr_view hwid, csp_id;
     const char *problem; /* NULL, or what is wrong with an extension: refused after the chain */
-    enum qr_reason problem_reason;
 };
 
 /* Reads every extension once; never fails: what cannot be read is told by `problem`. */

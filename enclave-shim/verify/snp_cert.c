@@ -9,8 +9,6 @@
 #include "proto/json_strict.h"
 #include "protocol/base/check.h"
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #define DER_INTEGER 0x02
 #define DER_IA5STRING 0x16
@@ -21,11 +19,10 @@ static const uint8_t amd_arc[] = {0x2b, 0x06, 0x01, 0x04, 0x01, 0x9c, 0x78, 0x01
 
 /* What is wrong with an extension is told once: the first. */
 static void
-complain(struct qr_snp_vek *k, enum qr_reason why, const char *text)
+complain(struct qr_snp_vek *k, const char *text)
 {
     if (!k->problem) {
         k->problem = text;
-        k->problem_reason = why;
     }
 }
 
@@ -63,62 +60,60 @@ static const enum qr_snp_spl spl_of_arc[10] = {
     [6] = QR_SNP_SPL6, [7] = QR_SNP_SPL7, [8] = QR_SNP_UCODE, [9] = QR_SNP_FMC,
 };
 
-/* 1: known, and read or complained about. */
-static int
+static void
 read_spl(uint8_t arc, qr_view value, struct qr_snp_vek *k)
 {
     if (arc < 1 || arc >= sizeof spl_of_arc / sizeof spl_of_arc[0]) {
-        return 0;
+        return;
     }
     enum qr_snp_spl which = spl_of_arc[arc];
     uint64_t u = 0;
     if (k->spl[which].present) {
-        complain(k, QR_REASON_MALFORMED, "an SPL extension twice");
+        complain(k, "an SPL extension twice");
     } else if (!read_uint(value, &u) || u > UINT8_MAX) {
-        complain(k, QR_REASON_MALFORMED, "an SPL extension that is no INTEGER of 0 to 255");
+        complain(k, "an SPL extension that is no INTEGER of 0 to 255");
     } else {
         k->spl[which].present = 1;
         k->spl[which].value = (uint8_t)u;
     }
-    return 1;
 }
 
-/* One extension whose object identifier is the vendor's arc and `rest`. 1: known. */
-static int
+/* One extension whose object identifier is the vendor's arc and `rest`. */
+static void
 read_own(qr_view rest, qr_view value, struct qr_snp_vek *k)
 {
     if (rest.len == 2 && rest.p[0] == 3) {
-        return read_spl(rest.p[1], value, k);
+        read_spl(rest.p[1], value, k);
+        return;
     }
     switch (rest.len == 1 ? rest.p[0] : 0) {
     case 1:
         if (k->has_struct_version || !read_uint(value, &k->struct_version)) {
-            complain(k, QR_REASON_MALFORMED, "a structVersion twice, or one that is no number");
+            complain(k, "a structVersion twice, or one that is no number");
         } else {
             k->has_struct_version = 1;
         }
         break;
     case 2:
         if (k->product_name.p || !read_text(value, &k->product_name)) {
-            complain(k, QR_REASON_MALFORMED, "a productName twice, or one that is no text");
+            complain(k, "a productName twice, or one that is no text");
         }
         break;
     case 4:
         if (k->hwid.p || value.len == 0) {
-            complain(k, QR_REASON_MALFORMED, "a hwID twice, or an empty one");
+            complain(k, "a hwID twice, or an empty one");
         } else {
             k->hwid = value; /* raw, without a type of its own */
         }
         break;
     case 5:
         if (k->csp_id.p || !read_text(value, &k->csp_id)) {
-            complain(k, QR_REASON_MALFORMED, "a cspID twice, or one that is no text");
+            complain(k, "a cspID twice, or one that is no text");
         }
         break;
     default:
-        return 0;
+        break;
     }
-    return 1;
 }
 
 void
@@ -132,10 +127,9 @@ qr_snp_vek_read(X509 *x, struct qr_snp_vek *ret)
         const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data(ext);
         qr_view o = qr_view_of(OBJ_get0_data(oid), OBJ_length(oid));
         qr_view value = qr_view_of(ASN1_STRING_get0_data(data), (size_t)ASN1_STRING_length(data));
-        int own = o.len > sizeof amd_arc && memcmp(o.p, amd_arc, sizeof amd_arc) == 0 &&
-                  read_own(qr_view_of(o.p + sizeof amd_arc, o.len - sizeof amd_arc), value, &k);
-        if (!own && X509_EXTENSION_get_critical(ext) && !X509_supported_extension(ext)) {
-            complain(&k, QR_REASON_UNSUPPORTED, "an unknown critical extension");
+        /* An unknown one is no matter, unless it is critical: qr_chain_verify refuses that. */
+        if (o.len > sizeof amd_arc && memcmp(o.p, amd_arc, sizeof amd_arc) == 0) {
+            read_own(qr_view_of(o.p + sizeof amd_arc, o.len - sizeof amd_arc), value, &k);
         }
     }
     if (k.hwid.p && !k.csp_id.p) {
@@ -306,7 +300,7 @@ check_vek(const struct qr_snp_chain *c, struct qr_verdict *v)
                                              QR_SNP_FMC};
     const struct qr_snp_vek *k = &c->vek;
     if (k->problem) {
-        return qr_fail(v, QR_CHECK_CHAIN, k->problem_reason, "leaf certificate: found %s",
+        return qr_fail(v, QR_CHECK_CHAIN, QR_REASON_MALFORMED, "leaf certificate: found %s",
                        k->problem);
     }
     if (!k->product_name.p) {
@@ -326,10 +320,6 @@ check_vek(const struct qr_snp_chain *c, struct qr_verdict *v)
         return qr_fail(v, QR_CHECK_CHAIN, QR_REASON_MALFORMED,
                        "leaf certificate: expected a hwID of %zu bytes, found %zu", id_len,
                        k->hwid.len);
-    }
-    if ((X509_get_extension_flags(c->certs.x[0]) & EXFLAG_CA) != 0) {
-        return qr_fail(v, QR_CHECK_CHAIN, QR_REASON_CHAIN,
-                       "leaf certificate: expected an endorsement key, found a CA");
     }
     return QR_OK;
 }
@@ -383,7 +373,6 @@ check_crl(struct qr_verify_run *r, const struct qr_snp_chain *c, qr_view der)
     if (crl && X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(c->certs.x[1])) == 0) {
         issuer = 1;
     }
-    ERR_clear_error();
     e = qr_run_crl(r, der, c->certs.x[issuer], c->certs.x[issuer - 1], "revocation list");
     if (e == QR_OK) {
         int zero = crl ? names_serial_zero(crl) : -1;

@@ -96,7 +96,7 @@ struct evsnp {
     struct evgen_der vek, ask, ark; /* after evsnp_build; len 0: not part of the evidence */
     struct evgen_der crl;           /* len 0: none; made by evsnp_crl */
     const char *runtime_data;       /* NULL: none */
-    char names[4][96];              /* what the specs point to */
+    char names[4][128];             /* what the specs point to: a struct evsnp does not move */
 };
 
 /* A genuine report with its VCEK: debug off, VMPL 0; version 2 to 5; Turin from 3 on. */
