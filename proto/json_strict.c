@@ -50,17 +50,24 @@ qr_err
 qr_json_fail(const struct qr_json_at *at, qr_err e, const char *format, ...)
 {
     const struct qr_json_at *chain[CHAIN_MAX];
-    char where[160] = "";
+    char where[192] = "";
     size_t n = 0, len = 0;
 
+    if (at->doc->lines) {
+        len = (size_t)snprintf(where, sizeof where, "line %u%s", qr_json_line(at),
+                               at->up ? ": " : "");
+    }
+    size_t first = len;
     for (const struct qr_json_at *a = at; a && n < CHAIN_MAX; a = a->up) {
         chain[n++] = a;
     }
     for (; n > 0; n--) {
         const struct qr_json_at *a = chain[n - 1];
+        char q[QR_QUOTE_MAX];
         int k = 0;
         if (a->name) {
-            k = snprintf(where + len, sizeof where - len, "%s%s", len > 0 ? "." : "", a->name);
+            k = snprintf(where + len, sizeof where - len, "%s%s", len > first ? "." : "",
+                         qr_quote(q, qr_view_str(a->name)));
         } else if (a->up) {
             k = snprintf(where + len, sizeof where - len, "[%zu]", a->index);
         }
@@ -119,7 +126,7 @@ scan_string(struct qr_json *j, struct scan *s)
 }
 
 static qr_err
-scan_text(struct qr_json *j, qr_view text, size_t max_values)
+scan_text(struct qr_json *j, qr_view text, size_t max_values, int any_number)
 {
     struct scan s = {.text = text, .line = 1, .values = 1};
 
@@ -150,10 +157,13 @@ scan_text(struct qr_json *j, qr_view text, size_t max_values)
         case '-':
         case '+':
         case '.':
+            if (any_number) {
+                break; /* where none belongs, the parser finds it */
+            }
             return scan_fail(j, &s, QR_ERR_MALFORMED, "only integers from 0 up are numbers here");
         case 'e':
         case 'E':
-            if (s.at > 0 && text.p[s.at - 1] >= '0' && text.p[s.at - 1] <= '9') {
+            if (s.at > 0 && text.p[s.at - 1] >= '0' && text.p[s.at - 1] <= '9' && !any_number) {
                 return scan_fail(j, &s, QR_ERR_MALFORMED,
                                  "only integers from 0 up are numbers here");
             }
@@ -192,8 +202,10 @@ hook(void)
 
 static pthread_once_t hooked = PTHREAD_ONCE_INIT;
 
-qr_err
-qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text, size_t err_cap)
+/* DUPLICATE when a member stands twice. */
+static qr_err
+parse(struct qr_json *ret, qr_view text, size_t max_values, int any_number, char *err_text,
+      size_t err_cap)
 {
     struct qr_json j = {.err_text = err_text, .err_cap = err_cap};
     json_error_t e;
@@ -204,7 +216,7 @@ qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_te
     if (text.len == 0) {
         return fail_text(&j, QR_ERR_MALFORMED, "empty where JSON was expected");
     }
-    QR_TRY(scan_text(&j, text, max_values));
+    QR_TRY(scan_text(&j, text, max_values, any_number));
     (void)pthread_once(&hooked, hook);
     no_memory = 0;
     j.root = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &e);
@@ -220,10 +232,27 @@ qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_te
             clean[i] = e.text[i] >= 0x20 && e.text[i] < 0x7f ? e.text[i] : '?';
         }
         clean[i] = 0;
-        return fail_text(&j, QR_ERR_MALFORMED, "line %d column %d: %s", e.line, e.column, clean);
+        qr_err code = json_error_code(&e) == json_error_duplicate_key ? QR_ERR_DUPLICATE
+                                                                      : QR_ERR_MALFORMED;
+        return fail_text(&j, code, "line %d column %d: %s", e.line, e.column, clean);
     }
+    j.text = text;
     *ret = j;
     return QR_OK;
+}
+
+qr_err
+qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text, size_t err_cap)
+{
+    qr_err e = parse(ret, text, max_values, 0, err_text, err_cap);
+    return e == QR_ERR_DUPLICATE ? QR_ERR_MALFORMED : e;
+}
+
+qr_err
+qr_json_parse_foreign(struct qr_json *ret, qr_view text, size_t max_values, char *err_text,
+                      size_t err_cap)
+{
+    return parse(ret, text, max_values, 1, err_text, err_cap);
 }
 
 void
@@ -478,4 +507,26 @@ qr_json_elem(const struct qr_json_at *array, size_t i)
     QR_ASSERT(i < json_array_size(array->v));
     return (struct qr_json_at){
         .doc = array->doc, .v = json_array_get(array->v, i), .up = array, .index = i};
+}
+
+size_t
+qr_json_size(const struct qr_json_at *object)
+{
+    return json_object_size(object->v);
+}
+
+struct qr_json_at
+qr_json_member(const struct qr_json_at *object, size_t i)
+{
+    QR_ASSERT(i < json_object_size(object->v));
+    /* As in unknown_member: nothing is changed through the pointer. */
+    json_t *o = (json_t *)(uintptr_t)object->v;
+    void *it = json_object_iter(o);
+    for (; i > 0; i--) {
+        it = json_object_iter_next(o, it);
+    }
+    return (struct qr_json_at){.doc = object->doc,
+                               .v = json_object_iter_value(it),
+                               .up = object,
+                               .name = json_object_iter_key(it)};
 }

@@ -24,11 +24,20 @@ struct json_t; /* jansson's */
 #define QR_JSON_NAME_MAX 64u /* longest member name, bytes */
 #define QR_ERR_TEXT_MAX 256u /* a good size for the err_text buffers of this product */
 
-/* A parsed document. It must stay in place while positions point into it. */
+/* Where a member or element was found last: lines are asked for from top to bottom. */
+struct qr_json_found {
+    const struct json_t *in;
+    size_t index, at, line;
+};
+
+/* A parsed document. It and its text must stay in place while positions point into it. */
 struct qr_json {
     struct json_t *root;
     char *err_text; /* where errors of this document are explained */
     size_t err_cap;
+    qr_view text;
+    int lines; /* 1: errors of members begin with "line N: "; set by whoever wants it */
+    struct qr_json_found found[QR_JSON_DEPTH];
 };
 
 /*
@@ -39,6 +48,12 @@ struct qr_json {
  */
 qr_err QR_MUST qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text,
                              size_t err_cap);
+/*
+ * The same for documents of other makers (tokens, key sets, vendors' collateral), whose numbers may be
+ * negative or real, and with an error of its own for a member that stands twice: DUPLICATE.
+ */
+qr_err QR_MUST qr_json_parse_foreign(struct qr_json *ret, qr_view text, size_t max_values,
+                                     char *err_text, size_t err_cap);
 /* Takes a zeroed or cleared document, too. */
 void qr_json_clear(struct qr_json *j);
 
@@ -96,6 +111,16 @@ size_t qr_json_count(const struct qr_json_at *array);
 struct qr_json_at qr_json_elem(const struct qr_json_at *array, size_t i);
 /* The element itself as if it were a field's value (name, min, max, type, ret of f are used). */
 qr_err QR_MUST qr_json_value(const struct qr_json_at *at, const struct qr_json_field *f);
+
+/* Members of an object, in the document's order, for objects whose names are data. i < size. */
+size_t qr_json_size(const struct qr_json_at *object);
+struct qr_json_at qr_json_member(const struct qr_json_at *object, size_t i);
+
+/*
+ * The line, from 1, on which the value stands (its member's name, when it has one). All lines of a
+ * document asked for in its order cost about one pass over the text together.
+ */
+unsigned qr_json_line(const struct qr_json_at *at);
 
 /* Explains an error at a place ("a.b[2]: " + message) and returns e. */
 qr_err qr_json_fail(const struct qr_json_at *at, qr_err e, const char *format, ...)

@@ -4,6 +4,43 @@
 
 #include <jansson.h>
 
+static size_t
+count_lines(const uint8_t *data, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < size; i++) {
+        n += data[i] == '\n';
+    }
+    return n;
+}
+
+/* Lines of values rise with the document's order and stay within it. The way down is one member. */
+static void
+walk_lines(const struct qr_json_at *at, unsigned last)
+{
+    struct qr_json_at way[QR_JSON_DEPTH + 1];
+    unsigned line = qr_json_line(at);
+    size_t depth = 0;
+
+    FUZZ_MUST(line >= 1 && line <= last);
+    way[0] = *at;
+    for (;;) {
+        const struct qr_json_at *top = &way[depth];
+        int is_array = json_is_array(top->v);
+        size_t n = is_array ? qr_json_count(top) : json_is_object(top->v) ? qr_json_size(top) : 0;
+        for (size_t i = 0; i < n && depth < QR_JSON_DEPTH; i++) {
+            way[depth + 1] = is_array ? qr_json_elem(top, i) : qr_json_member(top, i);
+            unsigned here = qr_json_line(&way[depth + 1]);
+            FUZZ_MUST(here >= line && here <= last);
+            line = here;
+        }
+        if (n == 0 || depth == QR_JSON_DEPTH) {
+            return;
+        }
+        depth++; /* the last child */
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -21,6 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct qr_json again;
 
         FUZZ_MUST(why[0] == 0 && text);
+        walk_lines(&root, (unsigned)(1 + count_lines(data, size)));
         if (qr_json_fields(&root, f) == QR_OK) {
             for (size_t i = 0; i < qr_json_count(&list); i++) {
                 struct qr_json_at at = qr_json_elem(&list, i);

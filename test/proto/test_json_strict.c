@@ -393,13 +393,75 @@ test_no_memory_changes_no_text(void **state)
     assert_true(refused >= 8);
 }
 
+/* The lines of every value of a document, asked for in order and against it. */
+static void
+test_lines(void **state)
+{
+    static const char text[] = "\n{ \"a\": true,\n"       /* 2 */
+                               " \"b\": [1,\n"            /* 3 */
+                               "  2, \"}\\\"],\", [\n"    /* 4 */
+                               "  []], {\"x\":\n"         /* 5 */
+                               "  true}\n],\n"            /* 6, 7 */
+                               " \"\\u0063\"\n"           /* 8 */
+                               " :\n true, \"d\": true}"; /* 10 */
+    static const unsigned b_lines[] = {3, 4, 4, 4, 5};
+    struct qr_json j;
+
+    (void)state;
+    assert_int_equal(qr_json_parse(&j, qr_view_str(text), 100, why, sizeof why), QR_OK);
+    struct qr_json_at root = qr_json_root(&j);
+    assert_int_equal(qr_json_line(&root), 2);
+    assert_int_equal(qr_json_size(&root), 4);
+    struct qr_json_at a = qr_json_member(&root, 0), b = qr_json_member(&root, 1),
+                      c = qr_json_member(&root, 2), d = qr_json_member(&root, 3);
+    assert_string_equal(c.name, "c");
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(qr_json_line(&d), 10);
+        assert_int_equal(qr_json_line(&a), 2);
+        assert_int_equal(qr_json_line(&c), 8);
+        for (size_t i = 0; i < 5; i++) {
+            size_t k = round % 2 ? i : 4 - i;
+            struct qr_json_at e = qr_json_elem(&b, k);
+            assert_int_equal(qr_json_line(&e), b_lines[k]);
+        }
+        struct qr_json_at e = qr_json_elem(&b, 4), x = qr_json_member(&e, 0);
+        assert_int_equal(qr_json_line(&x), 5);
+        struct qr_json_at f = qr_json_elem(&b, 3), g = qr_json_elem(&f, 0);
+        assert_int_equal(qr_json_line(&g), 5);
+        assert_int_equal(qr_json_line(&b), 3);
+    }
+    /* errors say them where the reader of the document wants that */
+    struct qr_json_at e = qr_json_elem(&b, 4);
+    assert_int_equal(qr_json_fail(&e, QR_ERR_MALFORMED, "no"), QR_ERR_MALFORMED);
+    assert_string_equal(why, "b[4]: no");
+    j.lines = 1;
+    assert_int_equal(qr_json_fail(&e, QR_ERR_MALFORMED, "no"), QR_ERR_MALFORMED);
+    assert_string_equal(why, "line 5: b[4]: no");
+    assert_int_equal(qr_json_fail(&d, QR_ERR_MALFORMED, "no"), QR_ERR_MALFORMED);
+    assert_string_equal(why, "line 10: d: no");
+    assert_int_equal(qr_json_fail(&root, QR_ERR_MALFORMED, "no"), QR_ERR_MALFORMED);
+    assert_string_equal(why, "line 2: no");
+    qr_json_clear(&j);
+    /* a member's name that is data is shown clean */
+    assert_int_equal(qr_json_parse(&j, qr_view_str("{\"\\u001b[\":1}"), 9, why, sizeof why), QR_OK);
+    root = qr_json_root(&j);
+    a = qr_json_member(&root, 0);
+    assert_int_equal(qr_json_fail(&a, QR_ERR_MALFORMED, "no"), QR_ERR_MALFORMED);
+    assert_string_equal(why, "?[: no");
+    qr_json_clear(&j);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_form),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_fields), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_head),   cmocka_unit_test(test_no_memory_changes_no_text),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_no_memory_changes_no_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
