@@ -10,8 +10,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
-#define DEFAULT_MAX_AGE_MS 300000u
-
 static const struct {
     enum qr_evidence_kind kind;
     qr_err (*verify)(struct qr_verify_run *r);
@@ -250,19 +248,15 @@ qr_err
 qr_verify(const struct qr_evidence *e, const struct qr_verify_opts *o, struct qr_verdict *v,
           struct qr_verify_out *out)
 {
-    struct qr_verify_opts opts = *o;
     struct qr_verify_run r = {
         .e = e,
-        .o = &opts,
+        .o = o,
         .roots = o->roots ? o->roots : qr_roots_builtin(),
         .v = v,
         .out = {.earliest_end_ms = INT64_MAX, .latest_issue_ms = -1},
     };
     const struct qr_verify_out nothing = {.earliest_end_ms = INT64_MAX, .latest_issue_ms = -1};
 
-    if (opts.max_age_ms == 0) {
-        opts.max_age_ms = DEFAULT_MAX_AGE_MS;
-    }
     qr_verdict_init(v);
     ERR_set_mark(); /* the errors of hostile certificates are no one else's */
     qr_err err = conclude(&r, dispatch(&r));

@@ -46,7 +46,8 @@ struct qr_verify_opts {
     int64_t now_ms;               /* unix ms; -1: no time is known: dates and ages stay unchecked,
                                      which a policy that demands VALIDITY refuses */
     qr_view binder;               /* what the evidence must commit to; p NULL: not compared */
-    uint64_t max_age_ms;          /* of evidence that carries its own time; 0: 5 minutes */
+    uint64_t max_age_ms;          /* of evidence that carries its own time; 0: 5 minutes, and of a
+                                     token until its own exp */
     uint64_t min_tcb_evaluation;  /* smallest tcbEvaluationDataNumber; 0: any */
     const struct qr_tcb_exception *exception;
     size_t n_exceptions;
