@@ -237,11 +237,13 @@ conclude(struct qr_verify_run *r, qr_err e)
         (void)qr_fail(v, QR_CHECK_LIMITS, QR_REASON_RESOURCE_LIMIT, "out of memory");
         return e;
     }
+    if (v->reason != QR_REASON_NONE) {
+        return QR_ERR_ATTESTATION; /* whatever was returned; and no other check is marked as failed */
+    }
     /* An error of a parser that nobody put into words is an error of form. */
-    return e == QR_OK && v->reason == QR_REASON_NONE
-               ? QR_OK
-               : qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                         "evidence: expected well-formed parts, found: %s", qr_err_text(e));
+    return e == QR_OK ? QR_OK
+                      : qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
+                                "evidence: expected well-formed parts, found: %s", qr_err_text(e));
 }
 
 qr_err
