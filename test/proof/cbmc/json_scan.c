@@ -1,8 +1,9 @@
 /*
  * PROVES: the scan in front of the JSON parser, for any bytes: memory safety and termination; what it
- *         lets through has, outside strings, no zero byte, no sign, no point and no digit followed by an
- *         exponent, at most QR_JSON_DEPTH open brackets at any point and at most max_values values (commas
- *         and opening brackets counted); no string has a control character or is left open.
+ *         lets through has, outside strings, no zero byte, and unless any number was allowed no sign, no
+ *         point and no digit followed by an exponent, at most QR_JSON_DEPTH open brackets at any point
+ *         and at most max_values values (commas and opening brackets counted); no string has a control
+ *         character or is left open.
  * BOUND:  texts of exactly 1..6 bytes, all contents; any max_values.
  * SCALE:  proto/json_strict.h s/QR_JSON_DEPTH 8u/QR_JSON_DEPTH 3u/
  * CBMC:   --unwind 8
@@ -29,8 +30,9 @@ proof(void)
     size_t len = any_size(5) + 1, max = any_size(8);
     const uint8_t *t = any_bytes(len);
     struct qr_json j = {0};
+    int any_number = (int)any_size(1);
 
-    if (scan_text(&j, qr_view_of(t, len), max) != QR_OK) {
+    if (scan_text(&j, qr_view_of(t, len), max, any_number) != QR_OK) {
         return;
     }
     size_t depth = 0, values = 1;
@@ -45,8 +47,10 @@ proof(void)
             skip = c == '\\';
         } else {
             in = c == '"';
-            PROVE(c != 0 && c != '-' && c != '+' && c != '.', "no sign, point or zero byte");
-            PROVE((c != 'e' && c != 'E') || i == 0 || t[i - 1] < '0' || t[i - 1] > '9',
+            PROVE(c != 0, "no zero byte");
+            PROVE(any_number || (c != '-' && c != '+' && c != '.'), "no sign or point");
+            PROVE(any_number || (c != 'e' && c != 'E') || i == 0 || t[i - 1] < '0' ||
+                      t[i - 1] > '9',
                   "no exponent");
             values += c == ',' || c == '[' || c == '{';
             depth += c == '[' || c == '{';
