@@ -384,8 +384,8 @@ check_root(const struct qr_certs *s, const struct qr_roots *roots,
     return QR_OK;
 }
 
-static qr_err
-check_dates(const struct qr_certs *s, const struct qr_chain_rules *rules, struct qr_verdict *v)
+qr_err
+qr_chain_dates(const struct qr_certs *s, const struct qr_chain_rules *rules, struct qr_verdict *v)
 {
     for (size_t i = 0; i < s->n; i++) {
         int64_t from = 0, to = 0;
@@ -435,7 +435,7 @@ qr_chain_verify(const struct qr_certs *s, const struct qr_roots *roots,
         }
     }
     qr_pass(v, QR_CHECK_CHAIN);
-    return rules->now_ms < 0 ? QR_OK : check_dates(s, rules, v);
+    return rules->now_ms < 0 ? QR_OK : qr_chain_dates(s, rules, v);
 }
 
 /* ---- revocation lists ---- */

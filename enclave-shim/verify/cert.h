@@ -53,6 +53,12 @@ struct qr_chain_rules {
  */
 qr_err QR_MUST qr_chain_verify(const struct qr_certs *s, const struct qr_roots *roots,
                                const struct qr_chain_rules *rules, struct qr_verdict *v);
+/*
+ * The dates alone, for a verifier that tells what a certificate endorses before it tells its age: it
+ * has given qr_chain_verify no time. rules->now_ms >= 0. Records VALIDITY.
+ */
+qr_err QR_MUST qr_chain_dates(const struct qr_certs *s, const struct qr_chain_rules *rules,
+                              struct qr_verdict *v);
 
 /* What a list says of itself. */
 struct qr_crl_facts {
