@@ -4,7 +4,7 @@
  * What: keys, certificates, CRLs, signatures, DER and byte helpers, all under the test's control: a
  *       certificate may be as wrong as one likes, and is always properly signed by whom one names.
  * Keys are the same in every run: an EC key is made from its slot's number, an RSA key from primes
- *       that stand in evgen_ca.c. They are public, so nothing but a test may ever believe them.
+ *       that stand in evgen_keys.c. They are public, so nothing but a test may ever believe them.
  * A failure of the generator itself ends the program: it is a bug of the test. One thread.
  */
 #ifndef TEST_EVGEN_CA_H
@@ -35,7 +35,7 @@ enum evgen_sig {
     EVGEN_RSA_PSS_SHA384, /* salt 48, MGF1 with SHA-384, as AMD signs */
     EVGEN_RSA_SHA256,     /* PKCS#1 v1.5 */
     EVGEN_RSA_SHA384,
-    EVGEN_RSA_SHA1,
+    EVGEN_RSA_SHA1, /* what no one may accept any more */
 };
 
 #define EVGEN_DER_MAX 8192u
@@ -96,6 +96,8 @@ struct evgen_crl_spec {
     int bad_signature;
     size_t n_revoked;
     uint64_t revoked[EVGEN_REVOKED];
+    size_t n_ext;
+    struct evgen_ext ext[4];
 };
 /* From a day before EVGEN_NOW_MS to 29 days after, number 1, nothing revoked. */
 struct evgen_crl_spec evgen_crl_spec_of(const char *issuer, EVP_PKEY *signer);
