@@ -1,8 +1,8 @@
 /*
  * The verdict on a SEV-SNP report: what it says, whom it names, who signed, for which firmware.
  *
- * Order: form, kind of key, product, chain (root, signatures, dates, algorithms, revocation), chip,
- * signature, TCB, binder. Debug, VMPL and versions are claims: a policy's business.
+ * Order: form, kind of key, product, chain (root, signatures, algorithms), chip, signature, TCB, dates,
+ * revocation, binder. Debug, VMPL and versions are claims: a policy's business.
  */
 #include "enclave-shim/verify/snp.h"
 #include "enclave-shim/verify/verify_int.h"
@@ -102,7 +102,8 @@ judge(struct qr_verify_run *r, const struct qr_snp_report *p, const struct qr_sn
     QR_TRY(qr_snp_chain_verify(r, c));
     QR_TRY(check_chip(p, &c->vek, r->v));
     QR_TRY(check_signature(p, c->certs.x[0], r->v));
-    return check_tcb(p, c, r->v);
+    QR_TRY(check_tcb(p, c, r->v));
+    return qr_snp_chain_dates(r, c);
 }
 
 /* Claims come first, so that a refused report can still be shown. */

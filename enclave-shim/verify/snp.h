@@ -114,8 +114,13 @@ qr_err QR_MUST qr_snp_chain_read(struct qr_verify_run *r, struct qr_snp_chain *r
 /* KEY_KIND, PRODUCT: do report and certificates speak of the same kind and product? */
 qr_err QR_MUST qr_snp_chain_match(struct qr_verify_run *r, const struct qr_snp_chain *c,
                                   const struct qr_snp_report *p);
-/* ROOT, CHAIN, VALIDITY, ALGORITHM, and CRL when there is a list. */
+/* ROOT, CHAIN, ALGORITHM; then the form of the leaf's extensions. */
 qr_err QR_MUST qr_snp_chain_verify(struct qr_verify_run *r, const struct qr_snp_chain *c);
+/*
+ * VALIDITY, and CRL when there is a list. Comes last: a certificate for another chip or another
+ * firmware is told as that, not as too old or too new.
+ */
+qr_err QR_MUST qr_snp_chain_dates(struct qr_verify_run *r, const struct qr_snp_chain *c);
 
 /* The table of certificates of an extended guest request; p NULL where there is none. */
 struct qr_snp_table {
