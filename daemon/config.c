@@ -88,6 +88,7 @@ FITS(cloud, NAME);
 FITS(operator_name, NAME);
 FITS(state_dir, TEXT);
 
+#define BASE_DOC "The vendor's service, or a mirror of it: URL without a slash at its end."
 static const struct key gateway_keys[] = {
     {"gateway", "listen", T_TEXT, 1, TEXT, NULL, "127.0.0.1:8440", G(listen),
      "ADDRESS:PORT of the API. Without TLS it must be a loopback address."},
@@ -115,6 +116,20 @@ static const struct key gateway_keys[] = {
      "The party must answer within this; then the client gets 504."},
     {"gateway", "drain_timeout", T_MS, 0, 600000, NULL, "10s", G(drain_timeout_ms),
      "After SIGTERM, requests in flight may take this long."},
+    {"collateral", "cache", T_TEXT, 0, TEXT, NULL, "", G(collateral.cache),
+     "Folder for what vendors were last heard to say; empty: kept in memory, lost at a restart."},
+    {"collateral", "refresh", T_MS, 60000, 604800000, NULL, "1440m", G(collateral.refresh_ms),
+     "How often documents are fetched anew. They matter to parties on hardware only."},
+    {"collateral", "amd_kds", T_TEXT, 1, TEXT, NULL, "https://kdsintf.amd.com",
+     G(collateral.bases.amd_kds), BASE_DOC},
+    {"collateral", "intel_pcs", T_TEXT, 1, TEXT, NULL, "https://api.trustedservices.intel.com",
+     G(collateral.bases.intel_pcs), BASE_DOC},
+    {"collateral", "intel_crl", T_TEXT, 1, TEXT, NULL,
+     "https://certificates.trustedservices.intel.com", G(collateral.bases.intel_crl), BASE_DOC},
+    {"collateral", "azure_thim", T_TEXT, 1, TEXT, NULL, "http://169.254.169.254",
+     G(collateral.bases.azure_thim), BASE_DOC},
+    {"collateral", "jwks", T_TEXT, 0, TEXT, NULL, "", G(collateral.bases.jwks),
+     "A mirror of token issuers' key sets: URL/HOST/certs; empty: the issuers themselves."},
     {"log", "level", T_ENUM, 0, 0, level_words, "info", G(log.level), LOG_DOC},
     {"log", "format", T_ENUM, 0, 0, format_words, "auto", G(log.format), FORMAT_DOC},
     {.section = NULL},
@@ -483,6 +498,27 @@ check_party(struct parse *p, const struct qr_config_party *c)
 }
 
 static void
+check_bases(struct parse *p, const struct qr_need_bases *b)
+{
+    const struct {
+        const char *key, *url;
+    } bases[] = {{"amd_kds", b->amd_kds},
+                 {"intel_pcs", b->intel_pcs},
+                 {"intel_crl", b->intel_crl},
+                 {"azure_thim", b->azure_thim},
+                 {"jwks", b->jwks[0] ? b->jwks : "https://issuers"}};
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        if (!qr_need_base_ok(bases[i].url)) {
+            fail(p,
+                 "[collateral] %s: \"%s\" is not allowed; it must be http:// or https://, a host, "
+                 "perhaps a port and a path, and no slash at the end",
+                 bases[i].key, bases[i].url);
+            return;
+        }
+    }
+}
+
+static void
 check_gateway(struct parse *p, const struct qr_config_gateway *c)
 {
     struct qr_addr a, m;
@@ -508,6 +544,8 @@ check_gateway(struct parse *p, const struct qr_config_gateway *c)
     } else if (c->max_per_ip > c->max_connections) {
         fail(p, "[gateway] max_per_ip = %u must not be above max_connections = %u", c->max_per_ip,
              c->max_connections);
+    } else {
+        check_bases(p, &c->collateral.bases);
     }
 }
 

@@ -14,6 +14,7 @@
 #ifndef QR_CONFIG_H
 #define QR_CONFIG_H
 
+#include "daemon/bases.h"
 #include "protocol/base/err.h"
 #include "protocol/base/limits.h"
 
@@ -79,6 +80,11 @@ struct qr_config_gateway {
     uint32_t request_timeout_ms; /* header and body, from the first byte of silence to the last */
     uint32_t answer_timeout_ms;  /* the party's answer; then 504 */
     uint32_t drain_timeout_ms;   /* after SIGTERM */
+    struct {
+        char cache[QR_CONFIG_TEXT_MAX]; /* a folder, or empty: documents are kept in memory only */
+        uint32_t refresh_ms;
+        struct qr_need_bases bases;
+    } collateral;
     struct {
         uint32_t level, format;
     } log;

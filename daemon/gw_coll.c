@@ -18,9 +18,9 @@ struct document {
     const char *source;
     struct qr_doc have; /* n == 0: nothing yet */
     uint64_t good_ms, due_ms, backoff_ms;
-    uint64_t job;       /* 0: not being fetched */
-    uint64_t changes;   /* how often `have` became another */
-    int failing;        /* told */
+    uint64_t job;     /* 0: not being fetched */
+    uint64_t changes; /* how often `have` became another */
+    int failing;      /* told */
     uint64_t failures, rollbacks;
 };
 
@@ -346,10 +346,7 @@ struct row {
     uint64_t have, want, failures, rollbacks, oldest_ms;
 };
 
-static qr_err
-say(struct qr_dbuf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static qr_err
+static qr_err __attribute__((format(printf, 2, 3)))
 say(struct qr_dbuf *out, const char *format, ...)
 {
     char line[256];

@@ -215,6 +215,7 @@ make_metrics(struct qr_gw_conn *c, qr_view party_text)
     };
     g->scratch.len = 0;
     if (qr_gw_metrics_put(&g->scratch, &g->count, &now) == QR_OK &&
+        qr_gw_feed_metrics(g->feed, &g->scratch) == QR_OK &&
         qr_dbuf_append(&g->scratch, party_text.p, party_text.len) == QR_OK) {
         make_ok(c, 200, TYPE_METRICS);
     }
@@ -278,8 +279,12 @@ make_answer(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
 void
 qr_gw_on_answer(void *ctx, void *waiter, const struct qr_answer *a, qr_err why)
 {
+    struct qr_gw *g = ctx;
+    if (qr_gw_feed_owns(g->feed, waiter)) {
+        qr_gw_feed_answer(g->feed, waiter, a, why);
+        return;
+    }
     struct qr_gw_conn *c = waiter;
-    (void)ctx;
     QR_ASSERT(c->phase == QR_GW_WAITING && !c->reply);
     make_answer(c, a, why);
     enter(c, QR_GW_SENDING);

@@ -21,10 +21,10 @@
 
 struct qr_fetch_done {
     uint64_t id;
-    unsigned status;       /* HTTP; 0: no answer, and why says so */
+    unsigned status;        /* HTTP; 0: no answer, and why says so */
     unsigned retry_after_s; /* of 429 and 503; 0: not said */
-    qr_view body;          /* these live until the next call of `next` */
-    qr_view header;        /* the one that was asked for, or empty */
+    qr_view body;           /* these live until the next call of `next` */
+    qr_view header;         /* the one that was asked for, or empty */
     char why[128];
 };
 

@@ -241,7 +241,8 @@ qr_gw_new(const struct qr_config_gateway *cfg, struct qr_gw **ret, char *err_tex
     int tls = cfg->tls_cert[0] != '\0', own_metrics = cfg->metrics_listen[0] != '\0';
     struct qr_addr a;
 
-    if ((e = qr_gw_party_new(&pc, &g->party)) != QR_OK) {
+    if ((e = qr_gw_party_new(&pc, &g->party)) != QR_OK ||
+        (e = qr_gw_feed_new(&g->cfg, g->party, &g->feed, err_text, err_cap)) != QR_OK) {
         goto out;
     }
     if (tls && ((e = read_pem(cfg->tls_cert, 0, &g->tls_cert, err_text, err_cap)) != QR_OK ||
@@ -287,6 +288,7 @@ qr_gw_free(struct qr_gw *g)
     if (g->metrics.mhd) {
         MHD_stop_daemon(g->metrics.mhd);
     }
+    qr_gw_feed_free(g->feed);
     qr_gw_party_free(g->party);
     qr_dbuf_free(&g->scratch);
     if (g->tls_key) {
@@ -311,6 +313,9 @@ qr_gw_poll_set(const struct qr_gw *g, struct pollfd out[static QR_GW_POLL_MAX])
         out[n++] =
             (struct pollfd){.fd = qr_gw_party_fd(g->party), .events = qr_gw_party_events(g->party)};
     }
+    if (qr_gw_feed_fd(g->feed) >= 0) {
+        out[n++] = (struct pollfd){.fd = qr_gw_feed_fd(g->feed), .events = POLLIN};
+    }
     return n;
 }
 
@@ -327,7 +332,8 @@ earlier(int timeout_ms, const struct qr_gw_listener *l)
 int
 qr_gw_poll_timeout(const struct qr_gw *g, uint64_t now_ns)
 {
-    uint64_t at = qr_gw_party_deadline(g->party);
+    uint64_t at = qr_gw_party_deadline(g->party), feed = qr_gw_feed_deadline(g->feed);
+    at = feed < at ? feed : at;
     if (g->conns && g->sweep_at < at) {
         at = g->sweep_at;
     }
@@ -365,6 +371,7 @@ qr_gw_step(struct qr_gw *g, uint64_t now_ns)
 {
     g->now_ns = now_ns;
     qr_gw_party_step(g->party, now_ns);
+    qr_gw_feed_step(g->feed, now_ns);
     MHD_run(g->api.mhd);
     if (g->metrics.mhd) {
         MHD_run(g->metrics.mhd);

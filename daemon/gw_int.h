@@ -9,6 +9,7 @@
 #define QR_GW_INT_H
 
 #include "daemon/gw_check.h"
+#include "daemon/gw_feed.h"
 #include "daemon/gw_http.h"
 #include "daemon/gw_metrics.h"
 #include "daemon/gw_party.h"
@@ -57,6 +58,7 @@ struct qr_gw {
     struct qr_config_gateway cfg;
     struct qr_gw_listener api, metrics;
     struct qr_gw_party *party;
+    struct qr_gw_feed *feed;
     struct qr_gw_conn *conns;
     struct qr_gw_metrics count;
     struct qr_dbuf scratch; /* one answer being rendered */

@@ -10,26 +10,7 @@
 
 #define NEED_VALUES 512u
 
-int
-qr_need_base_ok(const char *url)
-{
-    const char *p = url;
-    if (strncmp(p, "https://", 8) == 0) {
-        p += 8;
-    } else if (strncmp(p, "http://", 7) == 0) {
-        p += 7;
-    } else {
-        return 0;
-    }
-    size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]/~");
-    return n > 0 && p[n] == '\0' && p[n - 1] != '/' && p[0] != '/';
-}
-
-static qr_err
-add(const struct qr_json_at *at, struct qr_need *need, enum qr_doc_kind kind, int optional,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static qr_err
+static qr_err __attribute__((format(printf, 5, 6)))
 add(const struct qr_json_at *at, struct qr_need *need, enum qr_doc_kind kind, int optional,
     const char *format, ...)
 {
@@ -176,9 +157,8 @@ read_jwks(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_
     if (b->jwks[0]) {
         return add(at, ret, QR_DOC_JWKS, 0, "%s/%s/certs", b->jwks, (const char *)host.p);
     }
-    return is_google
-               ? add(at, ret, QR_DOC_JWKS, 0, "https://%s", google_path)
-               : add(at, ret, QR_DOC_JWKS, 0, "https://%s/certs", (const char *)host.p);
+    return is_google ? add(at, ret, QR_DOC_JWKS, 0, "https://%s", google_path)
+                     : add(at, ret, QR_DOC_JWKS, 0, "https://%s/certs", (const char *)host.p);
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */

@@ -16,20 +16,12 @@
 #ifndef QR_GW_NEED_H
 #define QR_GW_NEED_H
 
+#include "daemon/bases.h"
 #include "daemon/gw_doc.h"
 
 #define QR_NEEDS_MAX 8u
 #define QR_NEED_DOCS 4u
 #define QR_URL_MAX 512u
-
-/* Where documents come from; a mirror of one's own may stand in for any of them. */
-struct qr_need_bases {
-    char amd_kds[QR_URL_MAX / 2];   /* "https://kdsintf.amd.com" */
-    char intel_pcs[QR_URL_MAX / 2]; /* "https://api.trustedservices.intel.com" */
-    char intel_crl[QR_URL_MAX / 2]; /* "https://certificates.trustedservices.intel.com" */
-    char azure_thim[QR_URL_MAX / 2]; /* "http://169.254.169.254" */
-    char jwks[QR_URL_MAX / 2];      /* empty: the issuer itself; else BASE/HOST/certs */
-};
 
 struct qr_need_doc {
     enum qr_doc_kind kind;
@@ -52,8 +44,5 @@ struct qr_needs {
 /* Errors as qr_json_parse and qr_json_fields; err_text names the member. */
 qr_err QR_MUST qr_needs_read(qr_view json, const struct qr_need_bases *bases, struct qr_needs *ret,
                              char *err_text, size_t err_cap);
-
-/* 1: an http(s) URL of a host and perhaps a port and a path, without user, query and fragment. */
-int qr_need_base_ok(const char *url);
 
 #endif

@@ -200,6 +200,27 @@ has_nul(qr_view v)
 
 /* ---- Ask ---- */
 
+static qr_err
+pieces_check(const struct qr_ask *a)
+{
+    size_t total = 0;
+
+    if (a->n_pieces == 0) {
+        return QR_ERR_MALFORMED;
+    }
+    for (size_t i = 0; i < a->n_pieces; i++) {
+        const struct qr_ask_piece *p = &a->pieces[i];
+        if (p->name.len > QR_ASK_PIECE_NAME_MAX || p->body.len > QR_ASK_PIECE_MAX) {
+            return QR_ERR_TOO_LARGE;
+        }
+        if (p->name.len == 0 || p->body.len == 0 || has_nul(p->name)) {
+            return QR_ERR_MALFORMED;
+        }
+        total += p->body.len;
+    }
+    return total > QR_DOC_MAX ? QR_ERR_TOO_LARGE : QR_OK;
+}
+
 /* The rules of struct qr_ask; the same for both directions. */
 static qr_err
 ask_check(const struct qr_ask *a)
@@ -232,7 +253,15 @@ ask_check(const struct qr_ask *a)
         body_max = body_wanted ? QR_DOC_MAX : 0;
         stamps_max = body_wanted ? QR_ADMINS_MAX : 0;
         break;
+    case QR_ASK_COLLATERAL:
+        QR_TRY(pieces_check(a));
+        body_wanted = !has_nul(a->body);
+        body_max = body_wanted ? QR_ASK_SOURCE_MAX : 0;
+        break;
     default:
+        return QR_ERR_MALFORMED;
+    }
+    if (a->n_pieces > 0 && a->what != QR_ASK_COLLATERAL) {
         return QR_ERR_MALFORMED;
     }
     if (a->body.len > body_max || a->n_stamps > stamps_max) {
@@ -255,6 +284,28 @@ ask_check(const struct qr_ask *a)
         return QR_ERR_MALFORMED;
     }
     return QR_OK;
+}
+
+static qr_err
+put_collateral(struct qr_dbuf *out, const struct qr_ask *a, Quorate__Boundary__Ask *m)
+{
+    Quorate__Boundary__Collateral c;
+    Quorate__Boundary__Piece piece[QR_ASK_PIECES], *list[QR_ASK_PIECES];
+    char source[QR_ASK_SOURCE_MAX + 1], name[QR_ASK_PIECES][QR_ASK_PIECE_NAME_MAX + 1];
+
+    quorate__boundary__collateral__init(&c);
+    c.source = text_of_view(source, sizeof source, a->body);
+    c.n_pieces = a->n_pieces;
+    c.pieces = list;
+    for (size_t i = 0; i < a->n_pieces; i++) {
+        list[i] = &piece[i];
+        quorate__boundary__piece__init(list[i]);
+        piece[i].name = text_of_view(name[i], sizeof name[i], a->pieces[i].name);
+        piece[i].body = bytes_of_view(a->pieces[i].body);
+    }
+    m->what_case = QUORATE__BOUNDARY__ASK__WHAT_COLLATERAL;
+    m->collateral = &c;
+    return pack(out, &m->base, QR_ASK_FRAME_MAX);
 }
 
 qr_err
@@ -288,6 +339,8 @@ qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a)
         query.arg = bytes_of_view(a->body);
         m.what_case = QUORATE__BOUNDARY__ASK__WHAT_QUERY;
         m.query = &query;
+    } else if (a->what == QR_ASK_COLLATERAL) {
+        return put_collateral(out, a, &m);
     } else {
         quorate__boundary__admin__init(&admin);
         admin.kind = (Quorate__Boundary__Admin__Kind)a->admin;
@@ -314,6 +367,20 @@ ask_stamps(struct qr_ask *a, size_t n, const ProtobufCBinaryData *stamps)
 }
 
 static qr_err
+ask_pieces(struct qr_ask *a, const Quorate__Boundary__Collateral *c)
+{
+    if (c->n_pieces > QR_ASK_PIECES) {
+        return QR_ERR_TOO_LARGE;
+    }
+    a->n_pieces = c->n_pieces;
+    for (size_t i = 0; i < c->n_pieces; i++) {
+        a->pieces[i].name = qr_view_str(c->pieces[i]->name);
+        a->pieces[i].body = view_of_bytes(c->pieces[i]->body);
+    }
+    return QR_OK;
+}
+
+static qr_err
 ask_fill(struct qr_ask *a, const Quorate__Boundary__Ask *m)
 {
     a->id = m->id;
@@ -335,6 +402,11 @@ ask_fill(struct qr_ask *a, const Quorate__Boundary__Ask *m)
         a->body = view_of_bytes(m->admin->body);
         QR_TRY(ask_stamps(a, m->admin->n_stamps, m->admin->stamps));
         break;
+    case QUORATE__BOUNDARY__ASK__WHAT_COLLATERAL:
+        a->what = QR_ASK_COLLATERAL;
+        a->body = qr_view_str(m->collateral->source);
+        QR_TRY(ask_pieces(a, m->collateral));
+        break;
     default:
         return QR_ERR_MALFORMED;
     }
@@ -351,6 +423,13 @@ ask_has_unknown(const Quorate__Boundary__Ask *m)
         return m->query->base.n_unknown_fields > 0;
     case QUORATE__BOUNDARY__ASK__WHAT_ADMIN:
         return m->admin->base.n_unknown_fields > 0;
+    case QUORATE__BOUNDARY__ASK__WHAT_COLLATERAL:
+        for (size_t i = 0; i < m->collateral->n_pieces; i++) {
+            if (m->collateral->pieces[i]->base.n_unknown_fields > 0) {
+                return 1;
+            }
+        }
+        return m->collateral->base.n_unknown_fields > 0;
     default:
         return 0;
     }

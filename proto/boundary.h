@@ -58,7 +58,7 @@ qr_err QR_MUST qr_frames_next(struct qr_frames *f, qr_view *ret);
 
 /* ---- Ask: host to party ------------------------------------------------------------------ */
 
-enum qr_ask_what { QR_ASK_SIGN = 1, QR_ASK_QUERY, QR_ASK_ADMIN };
+enum qr_ask_what { QR_ASK_SIGN = 1, QR_ASK_QUERY, QR_ASK_ADMIN, QR_ASK_COLLATERAL };
 
 /* Values as in boundary.proto. */
 enum qr_query {
@@ -71,6 +71,7 @@ enum qr_query {
     QR_QUERY_POLICY,
     QR_QUERY_ROSTER,
     QR_QUERY_READY,
+    QR_QUERY_NEEDS,
     QR_QUERY_END_
 };
 
@@ -82,11 +83,21 @@ enum qr_admin {
     QR_ADMIN_END_
 };
 
+/* A vendor's document, as the host fetched it. */
+#define QR_ASK_PIECES 12u
+#define QR_ASK_SOURCE_MAX 16u
+#define QR_ASK_PIECE_NAME_MAX 32u
+#define QR_ASK_PIECE_MAX (128u * 1024u)
+struct qr_ask_piece {
+    qr_view name, body;
+};
+
 /*
  * One question. SIGN: body, 0..QR_STAMPS_MAX stamps of <= QR_STAMP_MAX bytes (none is for the party
  * to refuse with stamp_missing), traceparent (0 or QR_TRACEPARENT_LEN bytes). QUERY: query; body is
  * its argument (33 bytes for KEY, 32 for ATTESTATION, else empty). ADMIN: admin, body (empty for
- * DRAIN alone), 0..QR_ADMINS_MAX stamps.
+ * DRAIN alone), 0..QR_ADMINS_MAX stamps. COLLATERAL: body is the source's name, 1..QR_ASK_PIECES
+ * pieces of 1..QR_ASK_PIECE_MAX bytes, QR_DOC_MAX together.
  */
 struct qr_ask {
     uint64_t id;
@@ -97,6 +108,8 @@ struct qr_ask {
     size_t n_stamps;
     qr_view stamps[QR_ADMINS_MAX];
     qr_view traceparent;
+    size_t n_pieces;
+    struct qr_ask_piece pieces[QR_ASK_PIECES];
 };
 
 /*

@@ -42,6 +42,11 @@ ask_equal(const struct qr_ask *a, const struct qr_ask *b)
         assert_true(qr_view_eq(a->stamps[i], b->stamps[i]));
     }
     assert_true(qr_view_eq(a->traceparent, b->traceparent));
+    assert_int_equal(a->n_pieces, b->n_pieces);
+    for (size_t i = 0; i < a->n_pieces; i++) {
+        assert_true(qr_view_eq(a->pieces[i].name, b->pieces[i].name));
+        assert_true(qr_view_eq(a->pieces[i].body, b->pieces[i].body));
+    }
 }
 
 static void
@@ -82,6 +87,63 @@ test_ask_round_trip(void **state)
         c.stamps[i] = qr_view_str("c3RhbXA");
     }
     round_trip_ask(&c);
+}
+
+static struct qr_ask
+collateral_ask(void)
+{
+    struct qr_ask a = {.id = 9, .what = QR_ASK_COLLATERAL, .body = qr_view_str("amd-kds")};
+    a.n_pieces = QR_ASK_PIECES;
+    for (size_t i = 0; i < QR_ASK_PIECES; i++) {
+        a.pieces[i] = (struct qr_ask_piece){qr_view_str("vek.der"), qr_view_str("bytes")};
+    }
+    return a;
+}
+
+static void
+test_ask_collateral(void **state)
+{
+    (void)state;
+    static uint8_t big[QR_ASK_PIECE_MAX + 1];
+    struct qr_dbuf d;
+    struct qr_ask a = collateral_ask();
+    qr_dbuf_init(&d, 2 * QR_ASK_FRAME_MAX);
+    memset(big, 'x', sizeof big);
+
+    round_trip_ask(&a);
+    a.n_pieces = 2;
+    a.pieces[0].body = a.pieces[1].body = qr_view_of(big, QR_ASK_PIECE_MAX);
+    round_trip_ask(&a);
+    a.n_pieces = 3; /* all together are more than a document */
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_TOO_LARGE);
+    a = collateral_ask();
+    a.pieces[3].body = qr_view_of(big, QR_ASK_PIECE_MAX + 1);
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_TOO_LARGE);
+    a.pieces[3].body.len = 0;
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_MALFORMED);
+    a = collateral_ask();
+    a.pieces[0].name = qr_view_of(big, QR_ASK_PIECE_NAME_MAX + 1);
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_TOO_LARGE);
+    a.pieces[0].name.len = 0;
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_MALFORMED);
+    a = collateral_ask();
+    a.n_pieces = 0;
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_MALFORMED);
+    a = collateral_ask();
+    a.body = qr_view_of(big, QR_ASK_SOURCE_MAX + 1);
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_TOO_LARGE);
+    a.body.len = 0;
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_MALFORMED);
+    a = collateral_ask();
+    a.n_stamps = 1;
+    a.stamps[0] = qr_view_str("c3RhbXA");
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_TOO_LARGE);
+    a = sign_ask();
+    a.n_pieces = 1; /* a signature's question has none */
+    a.pieces[0] = collateral_ask().pieces[0];
+    assert_int_equal(qr_ask_put(&d, &a), QR_ERR_MALFORMED);
+    assert_int_equal(d.len, 0);
+    qr_dbuf_free(&d);
 }
 
 static void
@@ -560,12 +622,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ask_round_trip),     cmocka_unit_test(test_ask_limits),
-        cmocka_unit_test(test_ask_strict),         cmocka_unit_test(test_ask_memory),
-        cmocka_unit_test(test_ask_mutations),      cmocka_unit_test(test_answer_round_trip),
-        cmocka_unit_test(test_answer_strict),      cmocka_unit_test(test_answer_mutations),
-        cmocka_unit_test(test_answer_cuts_detail), cmocka_unit_test(test_frames_any_cut),
-        cmocka_unit_test(test_frames_bounds),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_ask_round_trip),    cmocka_unit_test(test_ask_limits),
+        cmocka_unit_test(test_ask_collateral),    cmocka_unit_test(test_ask_strict),
+        cmocka_unit_test(test_ask_memory),        cmocka_unit_test(test_ask_mutations),
+        cmocka_unit_test(test_answer_round_trip), cmocka_unit_test(test_answer_strict),
+        cmocka_unit_test(test_answer_mutations),  cmocka_unit_test(test_answer_cuts_detail),
+        cmocka_unit_test(test_frames_any_cut),    cmocka_unit_test(test_frames_bounds),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
