@@ -178,6 +178,10 @@ qr_cbor_next(struct qr_cbor *c, struct qr_cbor_item *ret)
     if (it.type == QR_CBOR_BOOL) {
         it.u = first == SIMPLE_TRUE;
     }
+    /* More than may be read at all: refused by the head, before anyone counts. */
+    if ((it.type == QR_CBOR_ARRAY || it.type == QR_CBOR_MAP) && it.u > QR_CBOR_ITEMS) {
+        return fail(c, QR_ERR_TOO_LARGE);
+    }
     /* Every element takes a byte at least, every pair two. */
     if ((it.type == QR_CBOR_ARRAY && it.u > left) || (it.type == QR_CBOR_MAP && it.u > left / 2) ||
         (it.type == QR_CBOR_TEXT && !qr_utf8_valid(it.v))) {

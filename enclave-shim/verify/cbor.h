@@ -3,7 +3,8 @@
  *
  * What: reads one item after the other from bytes that stay in place; strings are views.
  * Why: libcbor's tree builder allocates what a header declares; here nothing is allocated at all.
- * Invariants: depth <= 8, items <= 512; a declared count never exceeds the bytes that are left;
+ * Invariants: depth <= 8, items <= 512 (a larger declared count is TOO_LARGE at its head); a declared
+ *             count never exceeds the bytes that are left;
  *             indefinite maps and arrays are read, indefinite strings are not; text is UTF-8;
  *             floats, negative tags' payloads and simple values but false, true, null are refused
  *             where the caller does not skip them.
