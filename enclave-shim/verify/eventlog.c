@@ -140,8 +140,7 @@ is_padding(qr_view rest)
 int
 qr_log_next(struct qr_log *l, struct qr_verdict *v, struct qr_log_event *ret)
 {
-    if (l->pos == l->text.len ||
-        is_padding(qr_view_of(l->text.p + l->pos, l->text.len - l->pos))) {
+    if (l->pos == l->text.len || is_padding(qr_view_of(l->text.p + l->pos, l->text.len - l->pos))) {
         l->pos = l->text.len;
         return 0;
     }
@@ -186,7 +185,7 @@ struct replay {
 struct boot {
     const struct replay *by; /* the bank whose digests say that a text is what was measured */
     uint32_t reg;            /* where the variable is measured */
-    int separated; /* the firmware is done with that register */
+    int separated;           /* the firmware is done with that register */
     int seen, on;
 };
 
@@ -206,8 +205,7 @@ replay_open(struct replay *p, const struct qr_log *l, enum qr_hash_alg alg, stru
 }
 
 static qr_err
-extend(struct replay *p, const struct qr_log *l, const struct qr_log_event *e,
-       struct qr_verdict *v)
+extend(struct replay *p, const struct qr_log *l, const struct qr_log_event *e, struct qr_verdict *v)
 {
     qr_view piece[2] = {qr_view_of(p->reg[e->reg], qr_hash_len(p->alg)), l->digest[p->at]};
     if (!piece[1].p) {
@@ -224,8 +222,7 @@ static qr_err
 startup(struct replay *p, size_t n, const struct qr_log_event *e, struct qr_verdict *v)
 {
     static const char signature[16] = "StartupLocality";
-    if (e->data.len < sizeof signature ||
-        memcmp(e->data.p, signature, sizeof signature) != 0) {
+    if (e->data.len < sizeof signature || memcmp(e->data.p, signature, sizeof signature) != 0) {
         return QR_OK; /* another remark of the firmware */
     }
     for (size_t i = 0; i < n; i++) {
@@ -264,12 +261,12 @@ static void
 look_at_boot(struct boot *b, const struct qr_log *l, const struct qr_log_event *e)
 {
     static const uint8_t head[] = {
-        0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b,
-        0x8c,                                           /* EFI_GLOBAL_VARIABLE */
-        10,   0,    0,    0,    0,    0,    0,    0,    /* characters of the name */
-        1,    0,    0,    0,    0,    0,    0,    0,    /* bytes of the value */
-        'S',  0,    'e',  0,    'c',  0,    'u',  0,    'r',  0,    'e',  0,
-        'B',  0,    'o',  0,    'o',  0,    't',  0,
+        0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11, 0xaa, 0x0d,
+        0x00, 0xe0, 0x98, 0x03, 0x2b, 0x8c,          /* EFI_GLOBAL_VARIABLE */
+        10,   0,    0,    0,    0,    0,    0,    0, /* characters of the name */
+        1,    0,    0,    0,    0,    0,    0,    0, /* bytes of the value */
+        'S',  0,    'e',  0,    'c',  0,    'u',  0,    'r',  0,
+        'e',  0,    'B',  0,    'o',  0,    'o',  0,    't',  0,
     };
     if (e->reg != b->reg || b->separated) {
         return;
@@ -344,8 +341,8 @@ compare_bank(const struct replay *p, const struct qr_pcr_bank *bank, struct qr_c
         int same = memcmp(p->reg[i], bank->values.p + at, len) == 0;
         at += len;
         if (p->touched & (1u << i)) {
-            qr_claim_bool(
-                c, qr_claim_path(c, "%sevent_log_replay_matches.%u", bank->prefix, i), same);
+            qr_claim_bool(c, qr_claim_path(c, "%sevent_log_replay_matches.%u", bank->prefix, i),
+                          same);
         }
         if (!same && i <= 7 && wrong == NO_REGISTER) {
             wrong = i;

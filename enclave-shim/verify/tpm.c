@@ -25,8 +25,7 @@ static const char *
 at(struct qr_verify_run *r, uint8_t slot, const char *name)
 {
     /* Those of slot 0 are literals; the others are made. */
-    return slot == 0 ? name
-                     : qr_claim_path(&r->v->claims, "%s%s", qr_tpm_slot_prefix(slot), name);
+    return slot == 0 ? name : qr_claim_path(&r->v->claims, "%s%s", qr_tpm_slot_prefix(slot), name);
 }
 
 /* [{"hash":"sha256","pcrs":[0,1,...]}] */
@@ -43,8 +42,7 @@ claim_selection(struct qr_verify_run *r, uint8_t slot, const struct qr_tpm_attes
         }
     }
     n += snprintf(text + n, sizeof text - (size_t)n, "]}]");
-    qr_claim_json_copy(&r->v->claims, at(r, slot, "quote.pcrSelect"),
-                       qr_view_of(text, (size_t)n));
+    qr_claim_json_copy(&r->v->claims, at(r, slot, "quote.pcrSelect"), qr_view_of(text, (size_t)n));
 }
 
 static void
@@ -275,4 +273,19 @@ qr_tpm_binder(struct qr_verify_run *r, qr_view extra)
                        extra.len);
     }
     return qr_run_binder(r, extra, "extraData");
+}
+
+qr_err
+qr_verify_tpm(struct qr_verify_run *r)
+{
+    EVP_PKEY *ak = NULL;
+    qr_view extra = {0};
+
+    if (!qr_tpm_has_quote(r)) {
+        return qr_fail(r->v, QR_CHECK_PARSE, QR_REASON_MALFORMED, "the TPM quote is missing");
+    }
+    QR_TRY(qr_ak_collect(r, &ak));
+    qr_err e = qr_tpm_quotes_part(r, ak, &extra);
+    EVP_PKEY_free(ak);
+    return e == QR_OK ? qr_tpm_binder(r, extra) : e;
 }

@@ -78,6 +78,16 @@ int qr_tpm_key_fits(EVP_PKEY *k);
 const char *qr_hash_name(enum qr_hash_alg h);
 int qr_hash_of_tpm(uint16_t alg, enum qr_hash_alg *ret);
 
+/*
+ * The key that the evidence names, by certificate (a pinned Google or Microsoft root), TPMT_PUBLIC or
+ * PEM; where several travel they must agree. AK passes with a certificate only: a key that nobody
+ * vouches for leaves it unrecorded, and a policy pins the claim ak_name (of a TPMT_PUBLIC) or
+ * ak_spki_sha256, or refuses. The caller frees the key.
+ */
+qr_err QR_MUST qr_ak_collect(struct qr_verify_run *r, EVP_PKEY **ret);
+/* Claims ak_spki_sha256. */
+qr_err QR_MUST qr_ak_claim(struct qr_verify_run *r, EVP_PKEY *k);
+
 /* The bank that a slot of evidence is for; slot 0 may hold any. "" or "banks.sha1." and so on. */
 const char *qr_tpm_slot_prefix(uint8_t slot);
 

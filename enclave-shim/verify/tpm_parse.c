@@ -15,9 +15,9 @@
 #define TPM_ECC_P256 0x0003u
 #define TPM_ECC_P384 0x0004u
 
-#define TPM_NAME_MAX 66u    /* TPM2B_NAME: a hash and its number, or a handle */
-#define BANKS_MAX 4u    /* entries of a selection */
-#define SELECT_BYTES 3u /* of a PC client's TPM */
+#define TPM_NAME_MAX 66u /* TPM2B_NAME: a hash and its number, or a handle */
+#define BANKS_MAX 4u     /* entries of a selection */
+#define SELECT_BYTES 3u  /* of a PC client's TPM */
 
 /* TPMA_OBJECT */
 #define ATTR_FIXED_TPM (1u << 1)
@@ -292,8 +292,8 @@ ec_key(const struct params *p)
 {
     uint8_t xy[96];
     size_t len = p->curve == TPM_ECC_P256 ? 32 : 48;
-    if ((p->curve != TPM_ECC_P256 && p->curve != TPM_ECC_P384) || p->x.len == 0 ||
-        p->x.len > len || p->y.len == 0 || p->y.len > len) {
+    if ((p->curve != TPM_ECC_P256 && p->curve != TPM_ECC_P384) || p->x.len == 0 || p->x.len > len ||
+        p->y.len == 0 || p->y.len > len) {
         return NULL;
     }
     pad(p->x, xy, len);
