@@ -218,6 +218,7 @@ qr_coll_need(struct qr_coll *c, qr_view json, uint64_t now_ms, char *err_text, s
                 s->doc[n++] = (struct document){.what = from->doc[k],
                                                 .source = from->source,
                                                 .due_ms = now_ms,
+                                                .good_ms = now_ms,
                                                 .backoff_ms = BACKOFF_MIN,
                                                 .have = {.issued_ms = -1}};
             }
@@ -369,7 +370,7 @@ count(const struct qr_coll *c, const char *source, uint64_t now_ms)
             r.have += d->have.n ? 1 : 0;
             r.failures += d->failures;
             r.rollbacks += d->rollbacks;
-            uint64_t age = d->have.n && d->good_ms ? now_ms - d->good_ms : 0;
+            uint64_t age = d->have.n ? now_ms - d->good_ms : 0;
             r.oldest_ms = age > r.oldest_ms ? age : r.oldest_ms;
         }
     }
@@ -388,7 +389,7 @@ qr_coll_metrics(const struct qr_coll *c, uint64_t now_ms, struct qr_dbuf *out)
         {"documents_wanted", "gauge", "Documents that the party's platform needs.",
          offsetof(struct row, want), 1},
         {"documents_held", "gauge", "Of them, in hand.", offsetof(struct row, have), 1},
-        {"age_seconds", "gauge", "Since the oldest of them was last fetched well.",
+        {"age_seconds", "gauge", "Since the oldest of them was fetched, or found on disk.",
          offsetof(struct row, oldest_ms), 1000},
         {"failures_total", "counter", "Attempts that failed.", offsetof(struct row, failures), 1},
         {"rollbacks_total", "counter", "Documents refused because a newer one is in hand.",
