@@ -150,6 +150,13 @@ is_readable(uint8_t first)
     return info < INFO_RESERVED;
 }
 
+/* Tags 6 to 20, COSE's among them, are errors to libcbor 0.8 to 0.10 when they take one byte. */
+static int
+is_short_tag(uint8_t first)
+{
+    return first >> 5 == MAJOR_TAG && (first & 0x1f) < INFO_ONE_BYTE;
+}
+
 qr_err
 qr_cbor_next(struct qr_cbor *c, struct qr_cbor_item *ret)
 {
@@ -167,7 +174,12 @@ qr_cbor_next(struct qr_cbor *c, struct qr_cbor_item *ret)
         return fail(c, QR_ERR_MALFORMED);
     }
     uint8_t first = c->in.p[c->pos];
-    struct cbor_decoder_result r = cbor_stream_decode(c->in.p + c->pos, left, &cb, &it);
+    struct cbor_decoder_result r = {.read = 1, .status = CBOR_DECODER_FINISHED};
+    if (is_short_tag(first)) {
+        it.u = first & 0x1f;
+    } else {
+        r = cbor_stream_decode(c->in.p + c->pos, left, &cb, &it);
+    }
     if (r.status != CBOR_DECODER_FINISHED || r.read == 0 || r.read > left) {
         return fail(c, QR_ERR_MALFORMED);
     }
