@@ -153,6 +153,21 @@ check_marks(struct qr_verdict *v, const struct qr_certs *certs)
     return QR_OK;
 }
 
+/* A bundle in the wrong order is not a foreign root, and says so. */
+static qr_err
+check_order(struct qr_verify_run *r, const struct qr_certs *certs)
+{
+    for (size_t i = 0; i + 1 < certs->n; i++) {
+        uint8_t sha[32];
+        qr_cert_sha256(certs->der[i], sha);
+        if (qr_root_pinned(r->roots, QR_ROOT_AWS_NITRO, sha)) {
+            return qr_fail(r->v, QR_CHECK_CHAIN, QR_REASON_CHAIN,
+                           "cabundle: expected the root in front, found it %zu above the leaf", i);
+        }
+    }
+    return QR_OK;
+}
+
 static qr_err
 check_chain(struct qr_verify_run *r, const struct qr_certs *certs)
 {
@@ -160,6 +175,7 @@ check_chain(struct qr_verify_run *r, const struct qr_certs *certs)
                                          .now_ms = r->o->now_ms,
                                          .not_before_skew_ms = NOT_BEFORE_SKEW_MS,
                                          .key_type = EVP_PKEY_EC};
+    QR_TRY(check_order(r, certs));
     QR_TRY(qr_run_chain(r, certs, &rules));
     QR_TRY(check_algorithms(r->v, certs));
     return check_marks(r->v, certs);

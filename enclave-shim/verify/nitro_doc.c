@@ -354,7 +354,7 @@ read_cose(struct qr_cbor *c, qr_view bytes, struct qr_verdict *v, struct qr_nitr
     struct qr_cbor_open o;
 
     qr_err e = qr_cbor_next(c, &it);
-    if (e == QR_OK && it.type == QR_CBOR_TAG && it.u == COSE_SIGN1_TAG) {
+    if (e == QR_OK && it.type == QR_CBOR_TAG && it.u == COSE_SIGN1_TAG && it.minimal) {
         d->tagged = 1;
         e = qr_cbor_next(c, &it);
     }
