@@ -17,6 +17,7 @@
 #include "test/common/documents.h"
 #include "test/common/fakekey.h"
 #include "test/common/parties.h"
+#include "test/common/vendor.h"
 #include "test/fuzz/fuzz.h"
 #include "transport/frame.h"
 #include "transport/hello.h"
@@ -604,6 +605,33 @@ scripts(void)
           "0000000000000000000000000000000000000000000000000000000000000000");
 }
 
+/* ---- collateral ------------------------------------------------------------------------------ */
+
+static void
+collateral(void)
+{
+    static uint8_t both[2 + 32768];
+    qr_view header = vendor_tcb_header(), body = vendor_tcb_info(NULL);
+
+    qr_put16(both, (uint16_t)header.len);
+    memcpy(both + 2, header.p, header.len);
+    memcpy(both + 2 + header.len, body.p, body.len);
+    seed("collateral", "tcb_info", QR_DOC_TCB_INFO, qr_view_of(both, 2 + header.len + body.len));
+    seed("collateral", "vek", QR_DOC_VEK, vendor_vek());
+    seed("collateral", "amd_chain", QR_DOC_AMD_CHAIN, vendor_amd_chain());
+    seed("collateral", "amd_crl", QR_DOC_AMD_CRL, vendor_crl(0));
+    seed("collateral", "qe_identity", QR_DOC_QE_IDENTITY, vendor_qe_identity(NULL));
+    seed("collateral", "pck_crl", QR_DOC_PCK_CRL, vendor_crl(0));
+    seed("collateral", "root_crl", QR_DOC_ROOT_CRL, vendor_crl(0));
+    seed("collateral", "thim", QR_DOC_THIM, vendor_thim());
+    seed("collateral", "jwks", QR_DOC_JWKS, vendor_jwks());
+    text("collateral", "needs", QR_DOC_KINDS, vendor_needs_all);
+    text("collateral", "needs_turin", QR_DOC_KINDS,
+         "{\"v\":1,\"needs\":[{\"source\":\"amd-kds\",\"product\":\"Turin\",\"chip\":"
+         "\"0011223344556677\",\"spl\":{\"bl\":1,\"tee\":2,\"snp\":3,\"ucode\":4,\"fmc\":5}},"
+         "{\"source\":\"jwks\",\"issuer\":\"https://confidentialcomputing.googleapis.com\"}]}");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -618,6 +646,7 @@ main(int argc, char **argv)
     boundary();
     documents();
     texts();
+    collateral();
     scripts();
     return 0;
 }
