@@ -173,6 +173,22 @@ qr_ctl_get_store(qr_view v, struct qr_ctl_store *ret)
 }
 
 void
+qr_ctl_put_time(struct qr_buf *b, const struct qr_ctl_time *m)
+{
+    qr_buf_put64(b, m->wall_ms);
+}
+
+qr_err
+qr_ctl_get_time(qr_view v, struct qr_ctl_time *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_time m = {qr_buf_get64(&b)};
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
 qr_ctl_put_key(struct qr_buf *b, const struct qr_ctl_key *m)
 {
     qr_buf_put8(b, m->tell);

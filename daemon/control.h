@@ -1,7 +1,7 @@
 /*
  * Daemon-to-daemon control messages: fixed layouts, strict decoding.
  *
- * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_KEY_SYNC (protocol/base/msg_t.h). Integers are
+ * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_TIME (protocol/base/msg_t.h). Integers are
  *       big-endian; `lp` is a u32 length and that many bytes.
  *
  *   SIGN_REQUEST   u32 attempt | u16 set_mask | u16 n | n * presig_id 34 | lp body | u8 m | m * lp stamp
@@ -11,6 +11,7 @@
  *   ABORT          u16 code                                             (coarse: enum qr_abort)
  *   RETIRE         u16 lo | u16 hi | u16 by | boot nonce 32 | signature 64
  *   STORE_STATE    u64 boot counter | u64 serial | root 32
+ *   TIME           u64 wall clock of the sender, ms since 1970
  *   KEY_SYNC       u8 kind (0 ask, 1 tell) | key_id 32 | tell: u16 n | n * confirmation 64
  *
  * Why: peers are hostile; a length is checked before it is used, and bytes left over are an error.
@@ -73,6 +74,11 @@ struct qr_ctl_store {
 };
 #define QR_CTL_STORE_LEN (8u + 8u + 32u)
 
+struct qr_ctl_time {
+    uint64_t wall_ms;
+};
+#define QR_CTL_TIME_LEN 8u
+
 struct qr_ctl_key {
     uint8_t tell, key_id[32];
     uint16_t n;
@@ -91,6 +97,8 @@ void qr_ctl_put_retire(struct qr_buf *b, const struct qr_ctl_retire *m);
 qr_err QR_MUST qr_ctl_get_retire(qr_view v, struct qr_ctl_retire *ret);
 void qr_ctl_put_store(struct qr_buf *b, const struct qr_ctl_store *m);
 qr_err QR_MUST qr_ctl_get_store(qr_view v, struct qr_ctl_store *ret);
+void qr_ctl_put_time(struct qr_buf *b, const struct qr_ctl_time *m);
+qr_err QR_MUST qr_ctl_get_time(qr_view v, struct qr_ctl_time *ret);
 void qr_ctl_put_key(struct qr_buf *b, const struct qr_ctl_key *m);
 qr_err QR_MUST qr_ctl_get_key(qr_view v, struct qr_ctl_key *ret);
 

@@ -202,6 +202,7 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
     *what = "party";
     const struct qr_party_env env = {.tee = &n->tee,
                                      .store = n->store,
+                                     .roots = qr_roots_builtin(),
                                      .rng = qr_tee_rng(&n->tee),
                                      .new_link = new_link,
                                      .new_link_ctx = &n->c,

@@ -16,7 +16,7 @@
 void
 qr_party_log(enum qr_log_level level, const char *ev, uint16_t peer, const char *fmt, ...)
 {
-    char msg[512];
+    char msg[768]; /* a verdict's sentence and what comes before it */
     va_list ap;
     if (!qr_log_on(level)) {
         return;
@@ -149,6 +149,9 @@ on_message(void *ctx, struct qr_msg_in *m)
     case QR_MSG_STORE_STATE:
         qr_state_on_store(p, m);
         break;
+    case QR_MSG_TIME:
+        qr_attest_on_time(p, m);
+        break;
     case QR_MSG_KEY_SYNC:
         qr_keygen_on_sync(p, m);
         break;
@@ -188,6 +191,7 @@ on_up(void *ctx, const struct qr_peer_info *info)
     qr_ctl_put_store(&b, &s);
     struct qr_msg_in m = {.from = info->index, .payload = qr_buf_view(&b)};
     qr_state_on_store(p, &m);
+    qr_attest_up(p, info);
     if (!info->resumed) {
         qr_party_forget(p, info->index, "it restarted");
         qr_pairs_up(p, info->index);
@@ -206,6 +210,7 @@ on_down(void *ctx, uint16_t peer, qr_err why, const char *detail)
     struct qr_party *p = ctx;
     qr_party_log(QR_LOG_WARN, "peer_down", peer, "connection lost (%s)%s%s", qr_err_text(why),
                  detail[0] ? ": " : "", detail);
+    qr_attest_down(p, peer);
     qr_sign_peer_lost(p, peer, "its connection was lost");
     p->pool_want = 1;
 }
@@ -226,38 +231,12 @@ store_state(void *ctx, uint64_t *serial, uint8_t root[32])
     memcpy(root, qr_store_root(p->env.store), 32);
 }
 
-static qr_err
-attest_evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
-{
-    struct qr_party *p = ctx;
-    return p->env.tee->evidence(p->env.tee->ctx, binder, out);
-}
-
-static qr_err
-attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, qr_view evidence,
-              const uint8_t binder[32], struct qr_claims *ret, char *why, size_t why_cap)
-{
-    struct qr_party *p = ctx;
-    struct qr_claims c;
-    QR_TRY(qr_tee_verify(platform, evidence, binder, &c, why, why_cap));
-    if (platform != p->roster->party[peer - 1].platform) {
-        (void)snprintf(why, why_cap, "the roster says party %u runs on %s, its evidence says %s",
-                       peer, qr_platform_name(p->roster->party[peer - 1].platform),
-                       qr_platform_name(platform));
-        return QR_ERR_ATTESTATION;
-    }
-    if (c.insecure && !qr_policy_insecure_sim(p->policy)) {
-        (void)snprintf(why, why_cap,
-                       "policy rule peers.insecure_sim: software TEE is not accepted");
-        return QR_ERR_INSECURE_SIM;
-    }
-    *ret = c;
-    return QR_OK;
-}
-
 qr_err
 qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
 {
+    uint64_t reattest, evidence;
+    qr_attest_start(p);
+    qr_attest_ages(p, &reattest, &evidence);
     struct qr_net_params np = {
         .self = p->self,
         .listen = p->cfg.listen,
@@ -266,11 +245,13 @@ qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
         .roster_serial = p->roster->serial,
         .policy_serial = qr_policy_serial(p->policy),
         .boot_counter = p->boot_counter,
-        .attester = {p, p->env.tee->platform, {0}, attest_evidence, attest_verify},
+        .attester = {p, p->env.tee->platform, {0}, qr_attest_evidence, qr_attest_verify},
         .rng = p->env.rng,
         .new_link = p->env.new_link,
         .new_link_ctx = p->env.new_link_ctx,
-        .zstd_level = p->cfg.zstd_level};
+        .zstd_level = p->cfg.zstd_level,
+        .reattest_ns = reattest,
+        .evidence_ns = evidence};
     struct qr_net_events ev = {
         p, on_up, on_down, on_refused, on_message, store_state, qr_state_check_store};
     memcpy(np.id, p->id, 32);
@@ -401,6 +382,7 @@ qr_party_step(struct qr_party *p, uint64_t now_ns, uint64_t wall_ms)
         qr_pairs_tick(p);
         qr_batch_tick(p);
         qr_keygen_tick(p);
+        qr_attest_tick(p);
         drop_early(p, 0);
         p->pool_want = 1;
     }
@@ -439,6 +421,9 @@ qr_party_ask(struct qr_party *p, int admin, uint64_t to, const struct qr_ask *as
         break;
     case QR_ASK_QUERY:
         qr_query_ask(p, to, ask);
+        break;
+    case QR_ASK_COLLATERAL:
+        qr_party_take_collateral(p, to, ask);
         break;
     case QR_ASK_ADMIN:
         if (admin) {
@@ -496,9 +481,14 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
             ready += qr_pool_outstanding(p->pool, k->pub.key_id);
         }
     }
-    (void)snprintf(line, cap, "%u/%zu peers, %zu presignatures, %u keys%s%s", up, p->roster->n - 1,
-                   ready, keys, p->store_failed ? ", STORE FAILED" : "",
-                   p->draining ? ", draining" : "");
+    char age[24];
+    const struct qr_attest *a = &p->attest;
+    qr_duration_text(a->age_ms, age);
+    (void)snprintf(
+        line, cap, "%u/%zu peers, %zu presignatures, %u keys%s%s%s%s%s%s", up, p->roster->n - 1,
+        ready, keys, p->store_failed ? ", STORE FAILED" : "", p->draining ? ", draining" : "",
+        a->stage != QR_FRESH_OK ? ", EVIDENCE OLD: " : "", a->stage != QR_FRESH_OK ? age : "",
+        a->agreed ? "" : ", CLOCKS DISAGREE", a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "");
     return !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
-           up + 1 >= (t ? t : 2);
+           !a->quorum_broken && a->stage != QR_FRESH_STOP && up + 1 >= (t ? t : 2);
 }

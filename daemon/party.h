@@ -32,6 +32,7 @@ struct qr_party_cfg {
 
 struct qr_party_env {
     struct qr_tee *tee;
+    const struct qr_roots *roots; /* whose evidence is believed; NULL: qr_roots_builtin() */
     struct qr_store *store;
     struct qr_rng rng;
     struct qr_link *(*new_link)(void *ctx, const struct qr_link_events *ev);

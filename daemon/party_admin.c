@@ -57,7 +57,7 @@ load(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     if (e == QR_OK && (!p->net || (changed && is_roster))) {
         e = relink(p, why, sizeof why); /* also again, if the address was taken the last time */
     } else if (e == QR_OK && changed) {
-        qr_net_set_policy(p->net, qr_policy_hash(p->policy), qr_policy_serial(p->policy));
+        qr_attest_policy(p);
     }
     if (e != QR_OK) {
         failed(p, to, what, e, why);
@@ -87,11 +87,11 @@ check(struct qr_party *p, qr_view body, const qr_view *stamps, size_t n, struct 
 }
 
 static qr_err
-act(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
+act(struct qr_party *p, const struct qr_command *cmd, uint64_t ask, char *why, size_t cap)
 {
     switch (cmd->cmd) {
     case QR_CMD_KEYGEN:
-        return qr_keygen_begin(p, cmd, ask);
+        return qr_keygen_begin(p, cmd, ask, why, cap);
     case QR_CMD_RETIRE:
     case QR_CMD_READMIT:
         if (cmd->pair[1] > p->roster->n) {
@@ -155,11 +155,14 @@ command(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
             e = QR_ERR_QUORUM;
         }
     }
+    if (e == QR_OK && cmd.cmd == QR_CMD_KEYGEN) { /* before anybody is told */
+        e = qr_attest_may_keygen(p, why, sizeof why);
+    }
     if (e == QR_OK) {
         e = tell_peers(p, &cmd, ask);
     }
     if (e == QR_OK) {
-        e = act(p, &cmd, to);
+        e = act(p, &cmd, to, why, sizeof why);
     }
     if (e != QR_OK) {
         failed(p, to, "command", e, why);
@@ -183,7 +186,7 @@ qr_admin_on_message(struct qr_party *p, struct qr_msg_in *m)
         return; /* heard from another party before */
     }
     if (e == QR_OK) {
-        e = act(p, &cmd, 0);
+        e = act(p, &cmd, 0, why, sizeof why);
     }
     if (e != QR_OK) {
         qr_party_log(QR_LOG_WARN, "admin_refused", m->from,

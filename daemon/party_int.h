@@ -6,9 +6,11 @@
  * party_pairs.c    pair set-up, retirement
  * party_batch.c    presigning batches, pools' water marks
  * party_keygen.c   key generation runs, key synchronisation
+ * party_attest.c   evidence, its verdict and age, the quorum's constraints, the time
  * party_judge.c    is this request allowed? the same code at the coordinator and at every signer
  * party_sign.c     coordinator and signer of online signatures
  * party_admin.c    the operator's socket: documents and stamped commands
+ * party_collateral.c  vendors' documents for the platform's evidence
  * party_query.c    status, keys, attestation and metrics as JSON and text
  */
 #ifndef QR_PARTY_INT_H
@@ -16,11 +18,13 @@
 
 #include "daemon/command.h"
 #include "daemon/control.h"
+#include "daemon/fresh.h"
 #include "daemon/keyjson.h"
 #include "daemon/log.h"
 #include "daemon/party.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
+#include "daemon/qtime.h"
 #include "daemon/replay.h"
 #include "daemon/request.h"
 #include "daemon/roster.h"
@@ -131,6 +135,42 @@ struct qr_judgement {
     uint64_t slot; /* in the replay table */
 };
 
+/* What is known of a peer by its evidence; the next_ ones until the connection that showed it is up. */
+struct qr_attest_peer {
+    int known;
+    struct qr_peers_domain domain, next;
+    uint8_t next_boot[32];
+    int64_t next_end_ms;
+    enum qr_fresh_stage stage; /* while it is connected */
+    uint64_t age_ms;
+};
+
+struct qr_attest {
+    struct qr_attest_peer peer[QR_PEERS];
+    struct qr_fresh fresh;
+    struct qr_qtime time;
+    struct qr_qtime_now clock;
+    struct qr_fresh_memory memory; /* kept over restarts */
+    int memory_grew, agreed;
+    int64_t saved_floor_ms;
+    uint64_t tell_at, told_wall_ms, told_mono_ms;
+    enum qr_fresh_stage stage; /* the party's */
+    uint64_t age_ms;
+    uint16_t stopped; /* bit i-1: nothing is signed with party i */
+    int quorum_broken;
+    char quorum_why[QR_SENTENCE_MAX];
+    /* our own evidence by our own policy */
+    int self_known, self_failed;
+    struct qr_claims self;
+    struct qr_peers_domain self_domain;
+    int64_t self_end_ms;
+    uint64_t self_at;
+    char self_why[QR_ERR_TEXT_MAX];
+    /* of the judgement at hand */
+    struct qr_verdict verdict;
+    struct qr_verify_out found;
+};
+
 struct qr_counters {
     uint64_t sign_ok, sign_refused, sign_moved, sign_bad, batches_ok, batches_failed, presigs_made,
         presigs_spent, presigs_dropped, presigs_burned, pair_setups, pair_failures, retired,
@@ -180,6 +220,7 @@ struct qr_party {
     struct qr_judgement verdict;
     struct qr_replay *replay, *commands;
 
+    struct qr_attest attest;
     uint64_t next_tick;
     int draining, drain_asked, store_failed;
     struct qr_counters c;
@@ -253,7 +294,9 @@ size_t qr_batch_running(const struct qr_party *p);
 uint16_t qr_batch_set(struct qr_party *p, size_t key, unsigned rank, uint16_t excluded);
 
 /* party_keygen.c */
-qr_err QR_MUST qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask);
+/* why: empty, or what to tell whoever asked. */
+qr_err QR_MUST qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask,
+                               char *why, size_t cap);
 int qr_keygen_on_message(struct qr_party *p, struct qr_msg_in *m);
 void qr_keygen_on_abort(struct qr_party *p, uint16_t from, const uint8_t sid[32]);
 void qr_keygen_kill(struct qr_party *p, uint16_t peer);
@@ -261,6 +304,26 @@ void qr_keygen_tick(struct qr_party *p);
 void qr_keygen_close(struct qr_party *p);
 void qr_keygen_sync(struct qr_party *p, uint16_t peer);
 void qr_keygen_on_sync(struct qr_party *p, struct qr_msg_in *m);
+
+/* party_attest.c */
+qr_err QR_MUST qr_attest_open(struct qr_party *p); /* what was remembered */
+void qr_attest_start(struct qr_party *p);          /* before a net is made */
+void qr_attest_ages(const struct qr_party *p, uint64_t *ret_reattest_ns, uint64_t *ret_evidence_ns);
+/* Another policy came into force: all links are attested anew. */
+void qr_attest_policy(struct qr_party *p);
+qr_err qr_attest_evidence(void *party, const uint8_t binder[32], struct qr_buf *out);
+qr_err qr_attest_verify(void *party, uint16_t peer, enum qr_platform platform,
+                        const uint8_t boot_nonce[32], qr_view evidence, const uint8_t binder[32],
+                        struct qr_claims *ret, char *why, size_t cap);
+void qr_attest_up(struct qr_party *p, const struct qr_peer_info *info);
+void qr_attest_down(struct qr_party *p, uint16_t peer);
+void qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m);
+void qr_attest_tick(struct qr_party *p);
+/* STALE or ATTESTATION, with a sentence for whoever asked. */
+qr_err QR_MUST qr_attest_may_keygen(const struct qr_party *p, char *why, size_t cap);
+qr_err QR_MUST qr_attest_may_sign(const struct qr_party *p, uint16_t mask);
+/* "26 h", "12 min", "30 s" */
+void qr_duration_text(uint64_t ms, char out[static 24]);
 
 /* party_judge.c */
 /* On OK the request stands in the replay table and *v says what it is. */
@@ -294,5 +357,12 @@ void qr_party_abort(struct qr_party *p, uint16_t to, const uint8_t sid[32], enum
 void qr_party_forget(struct qr_party *p, uint16_t peer, const char *why);
 /* (Re)starts the network under the documents in force. */
 qr_err QR_MUST qr_party_link(struct qr_party *p, char *err_text, size_t err_cap);
+
+/* ---- party_collateral.c ---- */
+
+/* The answer to NEEDS, appended. What the platform says; NO_MEMORY. */
+qr_err QR_MUST qr_party_needs(const struct qr_party *p, struct qr_dbuf *out);
+/* Answers the question COLLATERAL. */
+void qr_party_take_collateral(struct qr_party *p, uint64_t to, const struct qr_ask *ask);
 
 #endif

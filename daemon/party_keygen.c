@@ -42,7 +42,8 @@ fail(struct qr_party *p, struct qr_keygenrun *r, qr_err why, uint16_t blame, int
 }
 
 qr_err
-qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
+qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask, char *why,
+                size_t cap)
 {
     struct qr_dkg_params dp = {.self = p->self, .t = cmd->t, .n = (uint16_t)p->roster->n};
     struct qr_keygenrun *r = NULL;
@@ -58,6 +59,7 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
     if (!r) {
         return QR_ERR_BUSY;
     }
+    QR_TRY(qr_attest_may_keygen(p, why, cap));
     memcpy(dp.cluster, p->roster->cluster, 32);
     memcpy(dp.roster_hash, p->roster->hash, 32);
     memcpy(dp.admin_hash, p->roster->admins.hash, 32);
@@ -69,7 +71,7 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask)
             return QR_ERR_QUORUM;
         }
         memcpy(dp.id[i - 1], p->roster->party[i - 1].identity, 32);
-        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : p->env.tee->measurement,
+        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : p->attest.self.measurement,
                32);
         memcpy(dp.nonce[i - 1], info ? info->boot_nonce : p->boot_nonce, 32);
     }

@@ -21,6 +21,9 @@ qr_pairs_retired(const struct qr_party *p, uint16_t i, uint16_t j)
 int
 qr_pairs_set_usable(const struct qr_party *p, uint16_t mask)
 {
+    if (qr_attest_may_sign(p, mask) != QR_OK) {
+        return 0;
+    }
     for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
         if (!(mask >> (i - 1) & 1)) {
             continue;

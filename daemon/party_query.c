@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define TEXT_MAX (1024u * 1024u)
+#define EVIDENCE_B64 (4u * ((QR_EVIDENCE_MAX + 2u) / 3u) + 1u)
 
 static void put(struct qr_dbuf *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -70,6 +71,48 @@ ledger_of(const struct qr_party *p, uint16_t peer)
     return NULL;
 }
 
+/* How old is what is known, what that means, and when it will mean more. */
+static void
+put_fresh(struct qr_dbuf *d, const struct qr_party *p, enum qr_fresh_stage stage, uint64_t age_ms)
+{
+    uint64_t next = qr_fresh_next_ms(qr_peers_times(qr_policy_peers(p->policy)), age_ms);
+    put(d, ",\"freshness\":{\"stage\":\"%s\",\"age_ms\":%llu", qr_fresh_stage_name(stage),
+        (unsigned long long)age_ms);
+    if (next != UINT64_MAX) {
+        put(d, ",\"next\":\"%s\",\"next_in_ms\":%llu",
+            qr_fresh_stage_name((enum qr_fresh_stage)(stage + 1)),
+            (unsigned long long)(next - age_ms));
+    }
+    put(d, "}");
+}
+
+/* Dates that are not known are absent. */
+static void
+put_date(struct qr_dbuf *d, const char *name, int64_t ms)
+{
+    if (ms >= 0 && ms != INT64_MAX) {
+        put(d, "%s%lld", name, (long long)ms);
+    }
+}
+
+static void
+put_domain(struct qr_dbuf *d, const struct qr_peers_domain *x)
+{
+    put(d, ",\"vendor\":\"%s\",\"product\":\"%s\"", x->vendor, x->product);
+}
+
+static void
+put_time(struct qr_dbuf *d, const struct qr_party *p)
+{
+    const struct qr_qtime_now *c = &p->attest.clock;
+    put(d, ",\"time\":{\"now_ms\":%lld,\"agree\":%s,\"apart_ms\":%llu", (long long)c->now_ms,
+        yes(c->agree), (unsigned long long)c->apart_ms);
+    put_date(d, ",\"lower_ms\":", c->lower_ms);
+    put_date(d, ",\"upper_ms\":", c->upper_ms);
+    put_date(d, ",\"floor_ms\":", p->attest.time.floor_ms);
+    put(d, "}");
+}
+
 static void
 put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
 {
@@ -81,7 +124,13 @@ put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
         r->address);
     if (i == p->self) {
         put(d, ",\"up\":true,\"insecure_sim\":%s,", yes(p->env.tee->insecure));
-        put_hex(d, "measurement", p->env.tee->measurement, 32, "");
+        put_hex(d, "measurement",
+                p->attest.self_known ? p->attest.self.measurement : p->env.tee->measurement, 32,
+                "");
+        if (p->attest.self_known) {
+            put_domain(d, &p->attest.self_domain);
+        }
+        put_date(d, ",\"collateral_end_ms\":", p->attest.self_end_ms);
     } else if (p->net) {
         const struct qr_peer_info *info = qr_net_info(p->net, i);
         const struct qr_ledger_peer *l = ledger_of(p, i);
@@ -93,6 +142,9 @@ put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
         if (info) {
             put(d, ",\"insecure_sim\":%s,", yes(info->claims.insecure));
             put_hex(d, "measurement", info->claims.measurement, 32, "");
+            put_domain(d, &p->attest.peer[i].domain);
+            put_fresh(d, p, p->attest.peer[i].stage, p->attest.peer[i].age_ms);
+            put_date(d, ",\"collateral_end_ms\":", p->attest.fresh.peer[i].end_ms);
         }
         if (l) {
             put_ledger(d, l);
@@ -173,6 +225,12 @@ put_status(struct qr_dbuf *d, const struct qr_party *p)
         put(d, ",\"policy_serial\":%llu,", (unsigned long long)qr_policy_serial(p->policy));
         put_hex(d, "policy_hash", qr_policy_hash(p->policy), 32, "");
     }
+    if (p->net) {
+        put_fresh(d, p, p->attest.stage, p->attest.age_ms);
+        put_time(d, p);
+        put(d, ",\"own_evidence\":%s,\"quorum_constraints\":%s", yes(!p->attest.self_failed),
+            yes(!p->attest.quorum_broken));
+    }
     put(d, ",\"keys\":");
     put_keys(d, p);
     put(d,
@@ -236,6 +294,60 @@ metric_peers(struct qr_dbuf *d, const struct qr_party *p)
     }
 }
 
+/* Ages stand beside the limits they are measured against, so that an alarm needs no copy of the policy. */
+static void
+metric_fresh(struct qr_dbuf *d, const struct qr_party *p)
+{
+    const struct qr_attest *a = &p->attest;
+    const struct qr_peers_times *t = qr_peers_times(qr_policy_peers(p->policy));
+    const struct {
+        enum qr_fresh_stage stage;
+        uint64_t ms;
+    } limit[] = {{QR_FRESH_WARN, t->warn_ms},
+                 {QR_FRESH_NO_PEERS, t->no_peers_ms},
+                 {QR_FRESH_NO_KEYS, t->no_keys_ms},
+                 {QR_FRESH_STOP, t->stop_ms}};
+    put(d,
+        "# HELP quorated_freshness_stage 0 ok, 1 warn, 2 no new peers, 3 no new keys, 4 no "
+        "signatures.\n# TYPE quorated_freshness_stage gauge\nquorated_freshness_stage %d\n",
+        (int)a->stage);
+    put(d, "# TYPE quorated_freshness_age_seconds gauge\nquorated_freshness_age_seconds %.3f\n",
+        (double)a->age_ms / 1e3);
+    put(d, "# TYPE quorated_freshness_limit_seconds gauge\n");
+    for (size_t i = 0; i < sizeof limit / sizeof limit[0]; i++) {
+        put(d, "quorated_freshness_limit_seconds{stage=\"%s\"} %.3f\n",
+            qr_fresh_stage_name(limit[i].stage), (double)limit[i].ms / 1e3);
+    }
+    put(d, "# TYPE quorated_peer_freshness_stage gauge\n");
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self) {
+            put(d, "quorated_peer_freshness_stage{peer=\"%u\"} %d\n", i, (int)a->peer[i].stage);
+        }
+    }
+    put(d, "# TYPE quorated_peer_freshness_age_seconds gauge\n");
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self) {
+            put(d, "quorated_peer_freshness_age_seconds{peer=\"%u\"} %.3f\n", i,
+                (double)a->peer[i].age_ms / 1e3);
+        }
+    }
+    put(d,
+        "# HELP quorated_peer_collateral_end_seconds Unix time at which a peer's collateral ends.\n"
+        "# TYPE quorated_peer_collateral_end_seconds gauge\n");
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self && a->fresh.peer[i].known && a->fresh.peer[i].end_ms != INT64_MAX) {
+            put(d, "quorated_peer_collateral_end_seconds{peer=\"%u\"} %.3f\n", i,
+                (double)a->fresh.peer[i].end_ms / 1e3);
+        }
+    }
+    put(d,
+        "# TYPE quorated_own_evidence_ok gauge\nquorated_own_evidence_ok %d\n"
+        "# TYPE quorated_quorum_constraints_ok gauge\nquorated_quorum_constraints_ok %d\n"
+        "# TYPE quorated_clocks_agree gauge\nquorated_clocks_agree %d\n"
+        "# TYPE quorated_clocks_apart_seconds gauge\nquorated_clocks_apart_seconds %.3f\n",
+        !a->self_failed, !a->quorum_broken, a->clock.agree, (double)a->clock.apart_ms / 1e3);
+}
+
 static void
 put_metrics(struct qr_dbuf *d, const struct qr_party *p)
 {
@@ -287,6 +399,7 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
             (unsigned long long)qr_policy_serial(p->policy));
     }
     if (p->net) {
+        metric_fresh(d, p);
         metric_peers(d, p);
     }
 }
@@ -297,18 +410,25 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
 static qr_err
 put_attestation(struct qr_dbuf *d, const struct qr_party *p, qr_view nonce)
 {
-    uint8_t binder[32], ev[4096];
-    char b64[4 * ((sizeof ev + 2) / 3) + 1];
-    struct qr_buf out = qr_buf_over(ev, sizeof ev);
+    uint8_t binder[32];
     if (nonce.len != 32 || !p->roster || !p->policy) {
         return nonce.len != 32 ? QR_ERR_LENGTH : QR_ERR_NOT_READY;
     }
-    qr_th(QR_TAG_CLIENT_EVIDENCE,
-          QR_FIELDS(nonce, QR_F(p->id, 32), QR_F(qr_policy_hash(p->policy), 32),
-                    QR_F(p->roster->hash, 32), QR_F(p->boot_nonce, 32)),
-          binder);
-    QR_TRY(p->env.tee->evidence(p->env.tee->ctx, binder, &out));
-    QR_TRY(out.err);
+    /* Evidence, and behind it the same in base64. */
+    uint8_t *mem = qr_alloc(QR_EVIDENCE_MAX + EVIDENCE_B64);
+    if (!mem) {
+        return QR_ERR_NO_MEMORY;
+    }
+    char *b64 = (char *)mem + QR_EVIDENCE_MAX;
+    struct qr_buf out = qr_buf_over(mem, QR_EVIDENCE_MAX);
+    qr_client_binder(nonce.p, p->id, qr_policy_hash(p->policy), p->roster->hash, p->boot_nonce,
+                     binder);
+    qr_err e = p->env.tee->evidence(p->env.tee->ctx, binder, &out);
+    e = e == QR_OK ? out.err : e;
+    if (e != QR_OK) {
+        qr_free(mem);
+        return e;
+    }
     qr_b64_encode(qr_buf_view(&out), b64);
     put(d, "{\"v\":1,\"party\":%u,\"platform\":\"%s\",\"insecure_sim\":%s,", p->self,
         qr_platform_name(p->env.tee->platform), yes(p->env.tee->insecure));
@@ -316,9 +436,10 @@ put_attestation(struct qr_dbuf *d, const struct qr_party *p, qr_view nonce)
     put_hex(d, "boot_nonce", p->boot_nonce, 32, ",");
     put_hex(d, "policy_hash", qr_policy_hash(p->policy), 32, ",");
     put_hex(d, "roster_hash", p->roster->hash, 32, ",\"evidence\":\"");
-    QR_TRY(qr_dbuf_append(d, b64, strlen(b64)));
+    e = qr_dbuf_append(d, b64, strlen(b64));
     put(d, "\"}");
-    return QR_OK;
+    qr_free(mem);
+    return e;
 }
 
 static qr_err
@@ -393,6 +514,9 @@ qr_query_ask(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     case QR_QUERY_READY:
         e = qr_party_ready(p, line, sizeof line) ? QR_OK : QR_ERR_NOT_READY;
         put(&d, "{\"ready\":%s,\"status\":\"%s\"}", yes(e == QR_OK), line);
+        break;
+    case QR_QUERY_NEEDS:
+        e = qr_party_needs(p, &d);
         break;
     case QR_QUERY_END_:
     default:

@@ -467,6 +467,14 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
                                           : "this party's store failed");
         return;
     }
+    if (p->attest.quorum_broken || p->attest.stage == QR_FRESH_STOP) {
+        qr_party_answer_error(p, to, p->attest.quorum_broken ? QR_ERR_ATTESTATION : QR_ERR_STALE, 0,
+                              p->attest.quorum_broken
+                                  ? "the parties that are connected break the policy's constraints"
+                                  : "this party has stopped signing: the evidence of its peers "
+                                    "could not be renewed");
+        return;
+    }
     qr_err e = qr_judge(p, 1, body, stamps, n, v);
     if (e != QR_OK) {
         struct qr_answer a = {.error = e,
@@ -510,6 +518,7 @@ sign_as_member(struct qr_party *p, uint16_t from, const struct qr_ctl_sign *m, c
     if (p->draining || p->store_failed) {
         return QR_ERR_NOT_READY;
     }
+    QR_TRY(qr_attest_may_sign(p, m->set_mask));
     QR_TRY(qr_judge(p, 0, m->body, m->stamp, m->n_stamps, v));
     const struct qr_key *k = p->key[v->key].key;
     if (memcmp(v->req.hash, sid, 32) != 0 || v->req.n_items != m->n || epoch != k->pub.epoch) {
@@ -559,6 +568,7 @@ qr_sign_on_request(struct qr_party *p, struct qr_msg_in *m)
 {
     uint8_t shares[QR_ITEMS_MAX * QR_SIGN_SHARE_LEN];
     struct qr_ctl_sign s = {0};
+    p->verdict.detail[0] = '\0';
     qr_err e = qr_ctl_get_sign(m->payload, &s);
     if (e == QR_OK) {
         e = sign_as_member(p, m->from, &s, m->sid, m->epoch, shares);

@@ -438,6 +438,10 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
         e = qr_state_boot(p);
     }
     if (e == QR_OK) {
+        what = "marks of collateral";
+        e = qr_attest_open(p);
+    }
+    if (e == QR_OK) {
         what = "peer records";
         struct load_peers l = {.p = p};
         e = qr_store_scan(p->env.store, QR_TABLE_PEER, load_peer, &l);

@@ -28,7 +28,7 @@ struct rule {
 struct qr_policy {
     uint8_t cluster[32], hash[32];
     uint64_t serial;
-    int insecure_sim;
+    struct qr_peers *peers;
     size_t n_clients, n_rules;
     struct qr_client client[QR_CLIENTS_MAX]; /* in the document's order */
     uint16_t by_key[QR_CLIENTS_MAX];         /* indices into client, ascending by key */
@@ -45,6 +45,7 @@ qr_policy_free(struct qr_policy *p)
         for (size_t i = 0; i < p->n_rules; i++) {
             qr_free(p->rule[i].keys);
         }
+        p->peers = qr_peers_free(p->peers);
     }
     return qr_free(p);
 }
@@ -249,10 +250,9 @@ read_rule(const struct qr_json_at *at, struct qr_policy *p)
 }
 
 static qr_err
-read_policy(struct qr_json *j, struct qr_policy *p)
+read_policy(struct qr_json *j, qr_view text, struct qr_policy *p)
 {
     struct qr_json_at root = qr_json_root(j), peers, requests, clients, rules;
-    int has_sim = 0;
     const struct qr_json_field fields[] = {
         {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
         {"type", QR_JSON_SKIP, 0, 0, NULL, NULL},
@@ -260,10 +260,6 @@ read_policy(struct qr_json *j, struct qr_policy *p)
         {"serial", QR_JSON_U64, 1, INT64_MAX, &p->serial, NULL},
         {"peers", QR_JSON_OBJECT, 0, 0, &peers, NULL},
         {"requests", QR_JSON_OBJECT, 0, 0, &requests, NULL},
-        {.type = QR_JSON_END},
-    };
-    const struct qr_json_field peer_fields[] = {
-        {"insecure_sim", QR_JSON_BOOL, 0, 0, &p->insecure_sim, &has_sim},
         {.type = QR_JSON_END},
     };
     const struct qr_json_field request_fields[] = {
@@ -274,7 +270,7 @@ read_policy(struct qr_json *j, struct qr_policy *p)
 
     QR_TRY(qr_json_head(&root, "quorate/policy"));
     QR_TRY(qr_json_fields(&root, fields));
-    QR_TRY(qr_json_fields(&peers, peer_fields));
+    QR_TRY(qr_peers_parse(&peers, text, &p->peers));
     QR_TRY(qr_json_fields(&requests, request_fields));
     for (size_t i = 0; i < qr_json_count(&clients); i++) {
         struct qr_json_at at = qr_json_elem(&clients, i);
@@ -303,7 +299,7 @@ qr_policy_parse(qr_view text, struct qr_policy **ret, char *err_text, size_t err
     }
     qr_err e = qr_json_parse(&j, text, POLICY_VALUES, err_text, err_cap);
     if (e == QR_OK) {
-        e = read_policy(&j, p);
+        e = read_policy(&j, text, p);
         qr_json_clear(&j);
     }
     if (e != QR_OK) {
@@ -359,7 +355,13 @@ qr_policy_serial(const struct qr_policy *p)
 int
 qr_policy_insecure_sim(const struct qr_policy *p)
 {
-    return p->insecure_sim;
+    return qr_peers_insecure_sim(p->peers);
+}
+
+const struct qr_peers *
+qr_policy_peers(const struct qr_policy *p)
+{
+    return p->peers;
 }
 
 size_t

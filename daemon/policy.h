@@ -2,11 +2,12 @@
  * The policy: which clients may have what signed, and what a peer must be.
  *
  * What: {"v":1,"type":"quorate/policy","cluster":"<64 hex>","serial":3,
- *        "peers":{"insecure_sim":true},
+ *        "peers":{…},
  *        "requests":{"clients":[{"name":"ops-1","scheme":"p256","key":"<66 hex>"}],
  *                    "rules":[{"id":"hot-1","effect":"allow","clients":["ops-1"],
  *                              "keys":["*"],"kinds":["eth_tx"]}]}}
  *       signed by the administrators over the exact bytes. hash = TH("doc"; "policy", bytes).
+ *       peers: enclave-shim/verify/README.md.
  * Why a closed set of predicates: a rule that a person can read is a rule that a person can check.
  * Decision: a matching deny wins, else a matching allow, else denied. "*" stands for all clients or
  *       all keys; kinds have no wildcard, so "digest" is allowed only where a rule says so.
@@ -19,6 +20,7 @@
 
 #include "daemon/admins.h"
 #include "daemon/request.h"
+#include "enclave-shim/verify/peers.h"
 
 struct qr_client {
     char name[QR_NAME_MAX];
@@ -51,6 +53,8 @@ const uint8_t *qr_policy_cluster(const struct qr_policy *p); /* 32 bytes */
 uint64_t qr_policy_serial(const struct qr_policy *p);
 /* 1: peers, and keys made with them, may be of the software TEE. */
 int qr_policy_insecure_sim(const struct qr_policy *p);
+/* What a member must be; lives as long as p. */
+const struct qr_peers *qr_policy_peers(const struct qr_policy *p);
 size_t qr_policy_n_clients(const struct qr_policy *p);
 const struct qr_client *qr_policy_client(const struct qr_policy *p, size_t i);
 

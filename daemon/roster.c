@@ -14,7 +14,10 @@
 qr_err
 qr_platform_parse(qr_view name, enum qr_platform *ret)
 {
-    for (int p = QR_PLATFORM_SIM; p <= QR_PLATFORM_GCP_VTPM; p++) {
+    if (qr_view_eq(name, qr_view_str("unknown"))) {
+        return QR_ERR_MALFORMED; /* the name of the numbers in between */
+    }
+    for (int p = QR_PLATFORM_SIM; p <= QR_PLATFORM_LAST; p++) {
         if (qr_view_eq(name, qr_view_str(qr_platform_name((enum qr_platform)p)))) {
             *ret = (enum qr_platform)p;
             return QR_OK;

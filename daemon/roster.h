@@ -67,7 +67,7 @@ qr_err QR_MUST qr_roster_read_party(const struct qr_json_at *at, struct qr_roste
 const struct qr_roster_party *qr_roster_find(const struct qr_roster *r,
                                              const uint8_t identity[static 32]);
 
-/* "sim" and so on. QR_ERR_MALFORMED. */
+/* A name of qr_platform_name(): "sim", "aws-nitro" and so on. QR_ERR_MALFORMED. */
 qr_err QR_MUST qr_platform_parse(qr_view name, enum qr_platform *ret);
 /* QR_ERR_ADDRESS unless transport/address.h reads it and others can dial it (a port is given). */
 qr_err QR_MUST qr_address_check(qr_view address);

@@ -30,6 +30,7 @@ qr_wire_type_known(uint32_t type)
     case QR_MSG_STORE_STATE:
     case QR_MSG_KEY_SYNC:
     case QR_MSG_PRESIGN_DONE:
+    case QR_MSG_TIME:
         return 1;
     }
     return 0;

@@ -7,15 +7,21 @@ qr_platform_name(enum qr_platform p)
     case QR_PLATFORM_SIM:
         return "sim";
     case QR_PLATFORM_NITRO:
-        return "nitro";
+        return "aws-nitro";
     case QR_PLATFORM_SNP:
-        return "snp";
+        return "amd-sev-snp";
     case QR_PLATFORM_TDX:
-        return "tdx";
-    case QR_PLATFORM_AZURE_VTPM:
-        return "azure-vtpm";
-    case QR_PLATFORM_GCP_VTPM:
-        return "gcp-vtpm";
+        return "intel-tdx";
+    case QR_PLATFORM_SGX:
+        return "intel-sgx";
+    case QR_PLATFORM_AZURE_SNP:
+        return "azure-snp-vtpm";
+    case QR_PLATFORM_AZURE_TDX:
+        return "azure-tdx-vtpm";
+    case QR_PLATFORM_GCP_SNP:
+        return "gcp-snp-vtpm";
+    case QR_PLATFORM_GCP_TDX:
+        return "gcp-tdx-vtpm";
     }
     return "unknown";
 }

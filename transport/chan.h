@@ -32,7 +32,7 @@
 #define QR_EXPORTER_CONFIRM "EXPORTER-quorate-confirm-v1"
 /* Ciphertext that a connection may send before it is READY. */
 #define QR_CHAN_HANDSHAKE_MAX (QR_EVIDENCE_FRAME_MAX + 16u * 1024u)
-#define QR_CHAN_WHY_MAX 256u
+#define QR_CHAN_WHY_MAX 512u /* a verdict's sentence and who it is about */
 
 struct qr_chan;
 

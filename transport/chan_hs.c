@@ -196,8 +196,8 @@ judge_evidence(struct qr_chan *c, qr_view evidence)
 
     qr_sha256(evidence, c->evidence_hash[peer_side(c)]);
     qr_hello_binder(&c->peer, &c->own, &c->binding, binder);
-    qr_err e = a->verify(a->ctx, c->peer.index, (enum qr_platform)c->peer.platform, evidence,
-                         binder, &c->claims, why, sizeof why);
+    qr_err e = a->verify(a->ctx, c->peer.index, (enum qr_platform)c->peer.platform,
+                         c->peer.boot_nonce, evidence, binder, &c->claims, why, sizeof why);
     if (e != QR_OK) {
         return qr_chan_fail(c, e, "%s evidence refused: %s",
                             qr_platform_name((enum qr_platform)c->peer.platform),

@@ -36,6 +36,7 @@ qr_close_code(qr_err why)
     case QR_ERR_IDENTITY:
     case QR_ERR_ATTESTATION:
     case QR_ERR_INSECURE_SIM:
+    case QR_ERR_STALE:
     case QR_ERR_BOOT_NONCE:
     case QR_ERR_ROLLBACK:
         return QR_CLOSE_REFUSED;

@@ -85,6 +85,13 @@ judge(void *ctx, const struct qr_hello *h, char *why, size_t cap)
 
 /* Birth. */
 
+static void
+set_ages(struct qr_net *n, uint64_t reattest_ns, uint64_t evidence_ns)
+{
+    n->p.reattest_ns = reattest_ns ? reattest_ns : QR_NET_REATTEST_NS;
+    n->p.evidence_ns = evidence_ns ? evidence_ns : QR_NET_EVIDENCE_NS;
+}
+
 static qr_err
 check_params(const struct qr_net_params *p, char *err_text, size_t cap)
 {
@@ -186,6 +193,7 @@ qr_net_new(const struct qr_net_params *p, const struct qr_net_events *ev, struct
         return QR_ERR_NO_MEMORY;
     }
     n->p = *p;
+    set_ages(n, p->reattest_ns, p->evidence_ns);
     n->p.listen = qr_strdup(p->listen);
     n->p.self_cloud = qr_strdup(p->self_cloud ? p->self_cloud : "");
     n->ev = *ev;
@@ -375,8 +383,10 @@ qr_net_send(struct qr_net *n, uint16_t to, enum qr_msg type, uint32_t epoch, con
 }
 
 void
-qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial)
+qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial,
+                  uint64_t reattest_ns, uint64_t evidence_ns)
 {
+    set_ages(n, reattest_ns, evidence_ns);
     memcpy(n->env.own.policy_hash, policy_hash, 32);
     n->env.own.policy_serial = policy_serial;
     n->reset = n->dirty = 1; /* the lines are closed by the next step: callbacks belong there */

@@ -15,7 +15,9 @@
  *      peers that remember the first one's messages. A new roster means a new net at every party.
  * The party with the lower index dials. Reconnect backoff: 50 ms doubling to 1 s, with jitter; kept
  *      growing by connections that live less than a second.
- * Evidence is renewed every 10 minutes on a second connection that takes over without a gap.
+ * Evidence is renewed every `reattest_ns` on a second connection that takes over without a gap. A try
+ *      that fails is repeated after 10 s, doubling up to reattest_ns; a line whose evidence is older
+ *      than `evidence_ns` is closed.
  * Thread and callback rules: single-threaded; callbacks run inside qr_net_step and may call
  *      everything below but qr_net_free and qr_net_step.
  * Source: attestation notes on channel binding; README.md in this folder.
@@ -57,7 +59,8 @@ struct qr_net_params {
     /* Makes the link; called once with the events the net wants. */
     struct qr_link *(*new_link)(void *ctx, const struct qr_link_events *ev);
     void *new_link_ctx;
-    int zstd_level; /* 0: off; compressible classes only */
+    int zstd_level;                    /* 0: off; compressible classes only */
+    uint64_t reattest_ns, evidence_ns; /* 0: 10 and 11 minutes */
 };
 
 /* A received message; alive until the last unref. */
@@ -143,9 +146,11 @@ qr_err QR_MUST qr_net_send(struct qr_net *n, uint16_t to, enum qr_msg type, uint
 
 /*
  * The policy changed: the next step closes all links, and they are attested anew under the new hash.
+ * The ages are as in the parameters.
  * Queues are kept; peers that have another policy are refused until they have this one.
  */
-void qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial);
+void qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial,
+                       uint64_t reattest_ns, uint64_t evidence_ns);
 
 const struct qr_ledger *qr_net_ledger(const struct qr_net *n);
 

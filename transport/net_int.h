@@ -58,9 +58,11 @@ struct qr_peer {
 
     /* ns; 0: nothing due */
     uint64_t ack_due, ping_due, ping_sent, rtt;
-    uint64_t up_at; /* when the evidence in force was accepted */
-    size_t unacked; /* bytes received since our last acknowledgement */
-    uint64_t pong;  /* value to echo */
+    uint64_t up_at;       /* when the evidence in force was accepted */
+    uint64_t renew_at;    /* when the dialling side tries to have it renewed */
+    unsigned renew_fails; /* tries in a row that came to nothing */
+    size_t unacked;       /* bytes received since our last acknowledgement */
+    uint64_t pong;        /* value to echo */
     int pong_due;
 
     unsigned attempt; /* dials that failed in a row */
@@ -94,6 +96,7 @@ struct qr_net {
 #define QR_NET_PING_NS (1000 * QR_MS)
 #define QR_NET_REATTEST_NS (600000 * QR_MS) /* age at which the dialling side attests anew */
 #define QR_NET_EVIDENCE_NS (660000 * QR_MS) /* age at which a line is closed all the same */
+#define QR_NET_RENEW_NS (10000 * QR_MS)     /* until a failed renewal is tried again; doubles */
 #define QR_NET_BACKOFF_MIN_NS (50 * QR_MS)
 #define QR_NET_BACKOFF_MAX_NS (1000 * QR_MS)
 #define QR_NET_STEADY_NS (1000 * QR_MS)  /* a line that lived so long forgives failed dials */

@@ -129,6 +129,12 @@ qr_peer_lost(struct qr_peer *p, struct qr_line *l, qr_err why, const char *text)
     if (l == p->dial) {
         p->dial = NULL;
         p->dial_at = n->now + backoff(p);
+        if (p->up) { /* a renewal came to nothing: not again and again */
+            uint64_t wait = QR_NET_RENEW_NS << (p->renew_fails < 16 ? p->renew_fails : 16);
+            wait = wait < n->p.reattest_ns ? wait : n->p.reattest_ns;
+            p->renew_at = n->now + wait;
+            p->renew_fails++;
+        }
     }
     if (l == p->next) {
         p->next = NULL;
@@ -209,6 +215,8 @@ hear_resume(struct qr_peer *p, struct qr_line *l, uint64_t seq)
     l->state = LINE_UP;
     n->half_open -= l->role == QR_ROLE_SERVER;
     p->up_at = n->now;
+    p->renew_at = n->now + n->p.reattest_ns;
+    p->renew_fails = 0;
     p->ack_due = p->ping_sent = 0;
     p->unacked = 0;
     p->pong_due = 0;
@@ -536,8 +544,7 @@ should_dial(const struct qr_peer *p, uint64_t *ret_when)
     }
     uint64_t when = p->dial_at;
     if (p->up) {
-        uint64_t renew = p->up_at + QR_NET_REATTEST_NS;
-        when = when > renew ? when : renew;
+        when = when > p->renew_at ? when : p->renew_at;
     }
     *ret_when = when;
     return 1;
@@ -552,7 +559,7 @@ qr_peer_timers(struct qr_peer *p)
     if (p->up && !line_alive(p->up)) {
         qr_line_fail(p->up, QR_ERR_TIMEOUT, "nothing heard for 3 s");
     }
-    if (p->up && n->now - p->up_at >= QR_NET_EVIDENCE_NS) {
+    if (p->up && n->now - p->up_at >= n->p.evidence_ns) {
         qr_line_fail(p->up, QR_ERR_ATTESTATION, "its evidence is old and was not renewed");
     }
     if (should_dial(p, &when) && n->now >= when) {
@@ -583,7 +590,7 @@ qr_peer_deadline(const struct qr_peer *p)
     }
     if (p->up) {
         t = sooner(t, p->up->heard + QR_NET_SILENCE_NS);
-        t = sooner(t, p->up_at + QR_NET_EVIDENCE_NS);
+        t = sooner(t, p->up_at + p->net->p.evidence_ns);
         if (p->up->state == LINE_UP && !p->up->full) {
             t = sooner(t, p->ping_due);
             t = p->ack_due ? sooner(t, p->ack_due) : t;

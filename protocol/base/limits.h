@@ -54,6 +54,6 @@
 /* Keys and sessions in one party. */
 #define QR_KEYS_MAX 64u
 #define QR_SESSIONS_MAX 64u
-#define QR_EVIDENCE_MAX (64u * 1024u)
+#define QR_EVIDENCE_MAX (256u * 1024u) /* with certificates, collateral and event logs */
 
 #endif

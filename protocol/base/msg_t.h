@@ -37,6 +37,7 @@ enum qr_msg {
     QR_MSG_STORE_STATE = 54,   /* (serial, root hash) of the sender's sealed store */
     QR_MSG_KEY_SYNC = 55,      /* confirmations of a key the receiver may hold as pending */
     QR_MSG_PRESIGN_DONE = 56,  /* sid = batch_sid; the sender holds its half, the owner may spend */
+    QR_MSG_TIME = 57,          /* the sender's wall clock */
 };
 
 /* What a byte on the wire was for; the ledger and the compressor go by it. */

@@ -128,6 +128,7 @@ fields_of(const struct field_shape *s, struct field out[static FIELDS_MAX])
         {"store.boot", QR_MSG_STORE_STATE, FIELD_UINT, 0, 8, ONCE, OK, OK, 0, OK, 0},
         {"store.serial", QR_MSG_STORE_STATE, FIELD_UINT, 8, 8, ONCE, OK, OK, 0, OK, 0},
         {"store.root", QR_MSG_STORE_STATE, FIELD_BYTES, 16, 32, ONCE, OK, OK, 0, OK, 0},
+        {"time.wall", QR_MSG_TIME, FIELD_UINT, 0, 8, ONCE, OK, OK, 0, OK, 0},
         {"key_sync.kind", QR_MSG_KEY_SYNC, FIELD_UINT, 0, 1, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
         {"key_sync.key_id", QR_MSG_KEY_SYNC, FIELD_BYTES, 1, 32, ONCE, OK, OK, 0, OK, 0},
         {"key_sync.n", QR_MSG_KEY_SYNC, FIELD_LEN, 33, 2, ONCE, OK, QR_ERR_TOO_LARGE, 0, OK, 0},
@@ -182,6 +183,8 @@ fields_msg_len(enum qr_msg type, const struct field_shape *s)
         return 35 + 64u * s->n;
     case QR_MSG_PRESIGN_DONE:
         return 0;
+    case QR_MSG_TIME:
+        return 8;
     }
     return SIZE_MAX;
 }

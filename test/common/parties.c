@@ -58,16 +58,17 @@ evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
 }
 
 static qr_err
-verify(void *ctx, uint16_t peer, enum qr_platform platform, qr_view ev, const uint8_t binder[32],
-       struct qr_claims *ret, char *why, size_t why_cap)
+verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint8_t boot_nonce[32],
+       qr_view ev, const uint8_t binder[32], struct qr_claims *ret, char *why, size_t why_cap)
 {
     struct test_attester *a = ctx;
     (void)peer;
+    (void)boot_nonce;
 
     a->verified++;
     if (a->refuse) {
         (void)snprintf(why, why_cap, "measurement is not allowed");
-        return QR_ERR_ATTESTATION;
+        return a->refuse == 1 ? QR_ERR_ATTESTATION : QR_ERR_STALE;
     }
     if (platform != QR_PLATFORM_SIM || ev.len < 68 || memcmp(ev.p, "fake", 4) != 0) {
         (void)snprintf(why, why_cap, "not fake evidence");

@@ -23,7 +23,7 @@ struct test_attester {
     uint8_t measurement[32];
     unsigned made, verified;
     int fail;          /* evidence() fails */
-    int refuse;        /* verify says no */
+    int refuse;        /* verify says no: 1 ATTESTATION, 2 STALE */
     uint8_t last[128]; /* what evidence() made last */
     size_t last_len;
     int replay; /* evidence() repeats `last` */

@@ -1,5 +1,6 @@
 /* Control messages between parties, and key records: one encoding each. */
 #include "daemon/control.h"
+#include "daemon/fresh.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/rng.h"
 #include "protocol/group.h"
@@ -29,12 +30,26 @@ record(qr_view in)
     free(k);
 }
 
+/* What freshness keeps over a restart. */
+static void
+memory(qr_view in)
+{
+    static struct qr_fresh_memory m;
+    static uint8_t out[QR_FRESH_MEMORY_MAX];
+    struct qr_buf b = qr_buf_over(out, sizeof out);
+
+    if (qr_fresh_memory_decode(in, &m) == QR_OK) {
+        qr_fresh_memory_encode(&m, &b);
+        FUZZ_MUST(b.err == QR_OK && b.len == in.len && memcmp(out, in.p, b.len) == 0);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t mem[CAP];
     static int started;
-    unsigned which = fuzz_choice(&data, &size, 8);
+    unsigned which = fuzz_choice(&data, &size, 10);
     qr_view in = qr_view_of(data, size);
     struct qr_buf out = qr_buf_over(mem, sizeof mem);
     union {
@@ -45,6 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct qr_ctl_retire retire;
         struct qr_ctl_store store;
         struct qr_ctl_key key;
+        struct qr_ctl_time time;
     } m;
 
     if (!started) {
@@ -67,6 +83,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ONE(4, retire);
         ONE(5, store);
         ONE(6, key);
+        ONE(8, time);
+    case 9:
+        memory(in);
+        return 0;
     default:
         record(in);
         return 0;

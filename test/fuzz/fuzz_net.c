@@ -360,7 +360,7 @@ op(struct fuzz_in *in)
         break;
     case 13: {
         uint8_t hash[32] = {0x42};
-        qr_net_set_policy(net, hash, 8);
+        qr_net_set_policy(net, hash, 8, 0, 0);
         break;
     }
     default:

@@ -151,7 +151,7 @@ void __wrap_qr_net_cancel(void *net, uint16_t to, uint8_t *p);
 qr_err __wrap_qr_net_send(struct qr_net *n, uint16_t to, enum qr_msg type, uint32_t epoch,
                           const uint8_t sid[32], qr_view payload);
 void __wrap_qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32],
-                              uint64_t policy_serial);
+                              uint64_t policy_serial, uint64_t reattest_ns, uint64_t evidence_ns);
 const struct qr_ledger *__wrap_qr_net_ledger(const struct qr_net *n);
 
 qr_err
@@ -371,8 +371,11 @@ __wrap_qr_net_send(struct qr_net *n, uint16_t to, enum qr_msg type, uint32_t epo
 }
 
 void
-__wrap_qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial)
+__wrap_qr_net_set_policy(struct qr_net *n, const uint8_t policy_hash[32], uint64_t policy_serial,
+                         uint64_t reattest_ns, uint64_t evidence_ns)
 {
+    (void)reattest_ns;
+    (void)evidence_ns;
     memcpy(n->p.policy_hash, policy_hash, 32);
     n->p.policy_serial = policy_serial;
 }

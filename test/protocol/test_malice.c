@@ -38,7 +38,7 @@ static const enum qr_msg types[] = {
     QR_MSG_PAIR1,       QR_MSG_PAIR2,    QR_MSG_PAIR3,         QR_MSG_DKG1,     QR_MSG_DKG2,
     QR_MSG_DKG3,        QR_MSG_DKG4,     QR_MSG_PRESIGN1,      QR_MSG_PRESIGN2, QR_MSG_SIGN_REQUEST,
     QR_MSG_SIGN_SHARE,  QR_MSG_ADMIN,    QR_MSG_PRESIGN_START, QR_MSG_ABORT,    QR_MSG_RETIRE,
-    QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC, QR_MSG_PRESIGN_DONE};
+    QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC, QR_MSG_PRESIGN_DONE,  QR_MSG_TIME};
 
 /* Every byte of every message belongs to exactly one field, in every shape. */
 static void
@@ -117,6 +117,9 @@ test_fields_agree_with_the_encoders(void **state)
     b = qr_buf_over(mem, sizeof mem);
     qr_ctl_put_key(&b, &(struct qr_ctl_key){.tell = 1, .n = 7, .confirm = bytes});
     assert_int_equal(b.len, fields_msg_len(QR_MSG_KEY_SYNC, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_time(&b, &(struct qr_ctl_time){7});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_TIME, &s));
 }
 
 static qr_err
@@ -128,9 +131,12 @@ decode(enum qr_msg type, qr_view v)
     struct qr_ctl_start start;
     struct qr_ctl_retire retire;
     struct qr_ctl_store store;
+    struct qr_ctl_time wall;
     struct qr_ctl_key key;
 
     switch (type) {
+    case QR_MSG_TIME:
+        return qr_ctl_get_time(v, &wall);
     case QR_MSG_SIGN_REQUEST:
         return qr_ctl_get_sign(v, &sign);
     case QR_MSG_SIGN_SHARE:

@@ -255,7 +255,7 @@ new_policy(void **state)
     memset(hash, 0x77, 32);
     assert_int_equal(rig_send(&r, 1, 2, QR_MSG_PAIR1, 0, 100), 1);
     RIG_UNTIL(&r, 100, r.party[2].of[1].received == 1);
-    qr_net_set_policy(r.party[1].net, hash, 8);
+    qr_net_set_policy(r.party[1].net, hash, 8, 0, 0);
     assert_int_equal(qr_net_deadline(r.party[1].net) <= r.now, 1);
     assert_int_equal(r.party[1].of[2].downs, 0); /* callbacks only in step */
     rig_run(&r, 500);
@@ -267,8 +267,8 @@ new_policy(void **state)
                            "policy serial 8 is ahead of ours (7): load the new policy here"));
     assert_true(qr_net_is_up(r.party[2].net, 3)); /* the two that agree go on */
     assert_int_equal(rig_send(&r, 1, 2, QR_MSG_PAIR1, 1, 100), 1);
-    qr_net_set_policy(r.party[2].net, hash, 8);
-    qr_net_set_policy(r.party[3].net, hash, 8);
+    qr_net_set_policy(r.party[2].net, hash, 8, 0, 0);
+    qr_net_set_policy(r.party[3].net, hash, 8, 0, 0);
     RIG_UNTIL(&r, 3000, rig_all_up(&r));
     assert_int_equal(r.party[1].of[2].info.resumed, 1); /* the processes are the same ones */
     RIG_UNTIL(&r, 100, r.party[2].of[1].received == 2);

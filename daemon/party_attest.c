@@ -1,0 +1,591 @@
+/*
+ * Evidence, from the party's side: made for the transport, judged by the policy in force, counted
+ * against the quorum's constraints, watched as it ages; and the time that all of it is judged at.
+ */
+#include "daemon/party_int.h"
+
+#include <stdio.h>
+
+#define SELF_RETRY (60 * SECOND)
+#define TIME_EVERY (30 * SECOND)       /* a clock is told again so often, */
+#define CLOCK_JUMP_MS 1000             /* and at once when it was set */
+#define FLOOR_STEP_MS INT64_C(3600000) /* the floor is written down when it has risen so far */
+#define MEMORY "fresh"                 /* the record's name */
+
+static uint64_t
+mono_ms(const struct qr_party *p)
+{
+    return p->now / MS;
+}
+
+static const struct qr_peers_times *
+times(const struct qr_party *p)
+{
+    return qr_peers_times(qr_policy_peers(p->policy));
+}
+
+/* The smallest number of parties that signs with any key; before there is one, the smallest at all. */
+static uint16_t
+quorum_of(const struct qr_party *p)
+{
+    uint16_t t = 0;
+
+    for (size_t i = 0; i < p->n_keys; i++) {
+        const struct qr_key *k = p->key[i].key;
+        if (k->state == QR_KEY_ACTIVE && (t == 0 || k->pub.t < t)) {
+            t = k->pub.t;
+        }
+    }
+    return t ? t : QR_MIN_THRESHOLD;
+}
+
+static uint16_t
+up_mask(const struct qr_party *p)
+{
+    uint16_t mask = 0;
+
+    for (uint16_t i = 1; p->net && i <= p->roster->n; i++) {
+        if (i != p->self && qr_net_is_up(p->net, i)) {
+            mask |= (uint16_t)(1u << (i - 1));
+        }
+    }
+    return mask;
+}
+
+void
+qr_duration_text(uint64_t ms, char out[static 24])
+{
+    uint64_t s = ms / 1000;
+
+    if (s >= 2 * 3600) {
+        (void)snprintf(out, 24, "%llu h", (unsigned long long)(s / 3600));
+    } else if (s >= 120) {
+        (void)snprintf(out, 24, "%llu min", (unsigned long long)(s / 60));
+    } else {
+        (void)snprintf(out, 24, "%llu s", (unsigned long long)s);
+    }
+}
+
+/* ---- the time ---------------------------------------------------------------------------- */
+
+static void
+read_clocks(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+
+    qr_qtime_told(&a->time, p->self, p->wall_ms, mono_ms(p));
+    qr_qtime_read(&a->time, quorum_of(p), mono_ms(p), times(p)->clock_spread_ms, &a->clock);
+}
+
+static void
+tell_time(struct qr_party *p, uint16_t to)
+{
+    uint8_t buf[QR_CTL_TIME_LEN], sid[32] = {0};
+    struct qr_ctl_time m = {p->wall_ms};
+    struct qr_buf b = qr_buf_over(buf, sizeof buf);
+
+    qr_ctl_put_time(&b, &m);
+    qr_err e = qr_net_send(p->net, to, QR_MSG_TIME, 0, sid, qr_buf_view(&b));
+    (void)e; /* told again in half a minute */
+}
+
+/* Did somebody set our clock since it was told? */
+static int
+clock_was_set(const struct qr_party *p)
+{
+    uint64_t steady = mono_ms(p) - p->attest.told_mono_ms;
+    int64_t off = (int64_t)(p->wall_ms - p->attest.told_wall_ms) - (int64_t)steady;
+
+    return off > CLOCK_JUMP_MS || off < -CLOCK_JUMP_MS;
+}
+
+static void
+tell_times(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+
+    if (p->now < a->tell_at && !clock_was_set(p)) {
+        return;
+    }
+    a->tell_at = p->now + TIME_EVERY;
+    a->told_wall_ms = p->wall_ms;
+    a->told_mono_ms = mono_ms(p);
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self && qr_net_is_up(p->net, i)) {
+            tell_time(p, i);
+        }
+    }
+}
+
+void
+qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m)
+{
+    struct qr_ctl_time t;
+
+    if (qr_ctl_get_time(m->payload, &t) == QR_OK) {
+        qr_qtime_told(&p->attest.time, m->from, t.wall_ms, mono_ms(p));
+    } else {
+        qr_party_log(QR_LOG_WARN, "time_malformed", m->from, "its time is ignored: malformed");
+    }
+}
+
+/* ---- judging ----------------------------------------------------------------------------- */
+
+/* Nothing is wrong with the process: something about it is too old, or not yet in force. */
+static int
+is_age(enum qr_reason r)
+{
+    return r == QR_REASON_COLLATERAL_MISSING || r == QR_REASON_COLLATERAL_EXPIRED ||
+           r == QR_REASON_COLLATERAL_ROLLBACK || r == QR_REASON_EXPIRED ||
+           r == QR_REASON_NOT_YET_VALID || r == QR_REASON_STALE;
+}
+
+/* Evidence of a member against the policy in force; judged at `at_ms`, which tolerance puts back. */
+static qr_err
+judge(struct qr_party *p, uint16_t index, enum qr_platform platform, qr_view evidence,
+      const uint8_t binder[32], int64_t at_ms, struct qr_claims *ret,
+      struct qr_peers_domain *domain, char *why, size_t cap)
+{
+    struct qr_attest *a = &p->attest;
+    const struct qr_peers *peers = qr_policy_peers(p->policy);
+    const struct qr_roster_party *r = &p->roster->party[index - 1];
+    struct qr_peers_who who = {index, r->cloud, r->operator_name};
+    struct qr_verify_opts o = {.seen = &a->memory.marks};
+    int sim = platform == QR_PLATFORM_SIM;
+
+    qr_peers_verify_opts(peers, &o);
+    o.roots = p->env.roots;
+    o.now_ms = at_ms;
+    QR_TRY(qr_tee_verify(platform, evidence, binder, &o, &a->verdict, &a->found, ret, why, cap));
+    qr_err e = qr_peers_judge(peers, sim ? QR_EV_NONE : (enum qr_evidence_kind)platform, sim, &who,
+                              a->clock.now_ms, &a->verdict, domain);
+    if (e != QR_OK) {
+        (void)snprintf(why, cap, "%s",
+                       a->verdict.sentence[0] ? a->verdict.sentence : qr_err_text(e));
+    }
+    return e;
+}
+
+/* The constraints with all who are connected, ourselves, and `joins` (0: nobody) as it would be. */
+static qr_err
+check_quorum(const struct qr_party *p, uint16_t joins, const struct qr_peers_domain *as, char *why,
+             size_t cap)
+{
+    const struct qr_attest *a = &p->attest;
+    struct qr_peers_domain d[QR_MAX_PARTIES];
+    size_t n = 0;
+
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i == joins) {
+            d[n++] = *as;
+        } else if (i == p->self ? a->self_known : a->peer[i].known && qr_net_is_up(p->net, i)) {
+            d[n++] = i == p->self ? a->self_domain : a->peer[i].domain;
+        }
+    }
+    return qr_peers_quorum(qr_policy_peers(p->policy), d, n, why, cap);
+}
+
+static void
+watch_quorum(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    char why[QR_SENTENCE_MAX] = "";
+    int broken = p->net && check_quorum(p, 0, NULL, why, sizeof why) != QR_OK;
+
+    if (broken != a->quorum_broken) {
+        qr_party_log(broken ? QR_LOG_ERROR : QR_LOG_INFO, "quorum_constraint", 0, "%s",
+                     broken ? why : "the quorum's constraints hold again");
+    }
+    a->quorum_broken = broken;
+    (void)snprintf(a->quorum_why, sizeof a->quorum_why, "%s", why);
+}
+
+/* ---- ourselves --------------------------------------------------------------------------- */
+
+/*
+ * Our own evidence by our own policy: where we stand among the quorum's domains, and a word to our own
+ * operator before every peer has refused us. What it is made over is no channel's binder, and it goes
+ * nowhere.
+ */
+static qr_err
+judge_self(struct qr_party *p, uint8_t *mem, char *why, size_t cap)
+{
+    struct qr_attest *a = &p->attest;
+    uint8_t nonce[32], binder[32];
+    struct qr_buf b = qr_buf_over(mem, QR_EVIDENCE_MAX);
+    struct qr_peers_domain d;
+    struct qr_claims c;
+
+    qr_rng_fill(&p->env.rng, nonce, sizeof nonce);
+    qr_th(QR_TAG_SELF_CHECK, QR_FIELDS(QR_F(p->boot_nonce, 32), QR_F(nonce, 32)), binder);
+    qr_err e = p->env.tee->evidence(p->env.tee->ctx, binder, &b);
+    e = e == QR_OK ? b.err : e;
+    if (e != QR_OK) {
+        (void)snprintf(why, cap, "the platform (%s) makes no evidence: %s",
+                       qr_platform_name(p->env.tee->platform), qr_err_text(e));
+        return e;
+    }
+    QR_TRY(judge(p, p->self, p->env.tee->platform, qr_buf_view(&b), binder, a->clock.now_ms, &c, &d,
+                 why, cap));
+    a->self_known = 1;
+    a->self = c;
+    a->self_domain = d;
+    a->self_end_ms = a->found.earliest_end_ms;
+    (void)qr_marks_merge(&a->memory.marks, &a->found.marks);
+    qr_qtime_issued(&a->time, p->self, a->found.latest_issue_ms);
+    return QR_OK;
+}
+
+static void
+check_self(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    char why[QR_ERR_TEXT_MAX] = "";
+    uint8_t *mem = qr_alloc(QR_EVIDENCE_MAX);
+    qr_err e = mem ? judge_self(p, mem, why, sizeof why) : QR_ERR_NO_MEMORY;
+
+    qr_free(mem);
+    a->self_at = p->now + (e == QR_OK ? times(p)->reattest_ms * MS : SELF_RETRY);
+    if (e != QR_OK && (!a->self_failed || strcmp(why, a->self_why) != 0)) {
+        qr_party_log(QR_LOG_ERROR, "own_evidence", p->self,
+                     "our own evidence does not pass the policy in force; peers will refuse it: %s",
+                     why[0] ? why : qr_err_text(e));
+    } else if (e == QR_OK && a->self_failed) {
+        qr_party_log(QR_LOG_INFO, "own_evidence", p->self, "our own evidence passes the policy");
+    }
+    a->self_failed = e != QR_OK;
+    (void)snprintf(a->self_why, sizeof a->self_why, "%s", why);
+}
+
+/* ---- the transport's questions ------------------------------------------------------------ */
+
+qr_err
+qr_attest_evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
+{
+    struct qr_party *p = ctx;
+    return p->env.tee->evidence(p->env.tee->ctx, binder, out);
+}
+
+/* May a process that we have not seen come in now, whatever it shows? */
+static qr_err
+may_enter(const struct qr_party *p, char *why, size_t cap)
+{
+    const struct qr_attest *a = &p->attest;
+    char age[24];
+
+    if (!a->self_known) {
+        (void)snprintf(why, cap, "nobody is let in before our own evidence passes the policy: %s",
+                       a->self_why);
+        return QR_ERR_STALE;
+    }
+    if (!a->clock.agree) {
+        qr_duration_text(a->clock.apart_ms, age);
+        (void)snprintf(why, cap,
+                       "no new peers while the parties' clocks are %s apart: set the clocks right",
+                       age);
+        return QR_ERR_STALE;
+    }
+    if (a->stage >= QR_FRESH_NO_PEERS) {
+        qr_duration_text(a->age_ms, age);
+        (void)snprintf(why, cap,
+                       "no new peers: the evidence of those we have was not renewed for %s", age);
+        return QR_ERR_STALE;
+    }
+    return QR_OK;
+}
+
+/* Judges; evidence of which only the collateral has run out, a second time as of before it did. */
+static qr_err
+judge_peer(struct qr_party *p, uint16_t peer, enum qr_platform platform,
+           const uint8_t boot_nonce[32], qr_view evidence, const uint8_t binder[32],
+           struct qr_claims *ret, struct qr_peers_domain *domain, char *why, size_t cap)
+{
+    struct qr_attest *a = &p->attest;
+    int64_t now = a->clock.now_ms;
+    int64_t tolerance = (int64_t)qr_fresh_tolerance_ms(&a->fresh, times(p), peer, boot_nonce);
+    qr_err e = judge(p, peer, platform, evidence, binder, now, ret, domain, why, cap);
+
+    if (e == QR_ERR_ATTESTATION && a->verdict.reason == QR_REASON_COLLATERAL_EXPIRED &&
+        tolerance > 0 && now > tolerance) {
+        e = judge(p, peer, platform, evidence, binder, now - tolerance, ret, domain, why, cap);
+    }
+    return e == QR_ERR_ATTESTATION && is_age(a->verdict.reason) ? QR_ERR_STALE : e;
+}
+
+qr_err
+qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint8_t boot_nonce[32],
+                 qr_view evidence, const uint8_t binder[32], struct qr_claims *ret, char *why,
+                 size_t cap)
+{
+    struct qr_party *p = ctx;
+    struct qr_attest *a = &p->attest;
+    struct qr_attest_peer *s = &a->peer[peer];
+    struct qr_peers_domain domain;
+    enum qr_platform told = p->roster->party[peer - 1].platform;
+    struct qr_claims c;
+
+    if (platform != told) {
+        (void)snprintf(why, cap, "the roster says party %u runs on %s, its evidence says %s", peer,
+                       qr_platform_name(told), qr_platform_name(platform));
+        return QR_ERR_ATTESTATION;
+    }
+    read_clocks(p);
+    if (!qr_fresh_knows(&a->fresh, peer, boot_nonce)) {
+        QR_TRY(may_enter(p, why, cap));
+    }
+    QR_TRY(judge_peer(p, peer, platform, boot_nonce, evidence, binder, &c, &domain, why, cap));
+    QR_TRY(check_quorum(p, peer, &domain, why, cap));
+    s->next = domain;
+    s->next_end_ms = a->found.earliest_end_ms;
+    memcpy(s->next_boot, boot_nonce, 32);
+    a->memory_grew |= qr_marks_merge(&a->memory.marks, &a->found.marks) && a->found.marks.n > 0;
+    qr_qtime_issued(&a->time, peer, a->found.latest_issue_ms);
+    *ret = c;
+    return QR_OK;
+}
+
+/* ---- what follows ------------------------------------------------------------------------ */
+
+/* One line for a change of stage, of a peer or (0) of the party. */
+static void
+say_stage(struct qr_party *p, uint16_t peer, enum qr_fresh_stage was, enum qr_fresh_stage is,
+          uint64_t age_ms)
+{
+    char age[24], next[24] = "";
+    const struct qr_peers_times *t = times(p);
+    uint64_t next_ms = qr_fresh_next_ms(t, age_ms);
+
+    if (is == QR_FRESH_OK) {
+        qr_party_log(QR_LOG_INFO, "freshness", peer,
+                     peer ? "stage ok: its evidence was renewed (stage was %s)"
+                          : "stage ok: evidence of a quorum was renewed (stage was %s)",
+                     qr_fresh_stage_name(was));
+        return;
+    }
+    qr_duration_text(age_ms, age);
+    qr_duration_text(next_ms, next);
+    qr_party_log(is == QR_FRESH_WARN ? QR_LOG_WARN : QR_LOG_ERROR, "freshness", peer,
+                 "stage %s: %s was not renewed for %s: %s%s%s%s%s", qr_fresh_stage_name(is),
+                 peer ? "its evidence" : "evidence of a quorum", age, qr_fresh_stage_means(is),
+                 is == QR_FRESH_STOP ? "" : "; at ", is == QR_FRESH_STOP ? "" : next,
+                 is == QR_FRESH_STOP ? "" : ": ",
+                 is == QR_FRESH_STOP ? "" : qr_fresh_stage_means((enum qr_fresh_stage)(is + 1)));
+}
+
+static void
+watch_ages(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    const struct qr_peers_times *t = times(p);
+    uint16_t up = up_mask(p), stopped = 0;
+
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        struct qr_attest_peer *s = &a->peer[i];
+        int is_up = up >> (i - 1) & 1;
+        uint64_t age = is_up ? qr_fresh_age_ms(&a->fresh, i, mono_ms(p), a->clock.now_ms) : 0;
+        enum qr_fresh_stage is = qr_fresh_stage(t, age);
+        if (is != s->stage && is_up) {
+            say_stage(p, i, s->stage, is, age);
+        }
+        s->stage = is;
+        s->age_ms = age;
+        stopped |= is == QR_FRESH_STOP ? (uint16_t)(1u << (i - 1)) : 0;
+    }
+    a->stopped = stopped;
+    a->age_ms = qr_fresh_party_age_ms(&a->fresh, up, quorum_of(p), mono_ms(p), a->clock.now_ms);
+    enum qr_fresh_stage is = qr_fresh_stage(t, a->age_ms);
+    if (is != a->stage) {
+        say_stage(p, 0, a->stage, is, a->age_ms);
+    }
+    a->stage = is;
+}
+
+static void
+watch_clocks(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    char apart[24];
+
+    read_clocks(p);
+    if (a->clock.agree == a->agreed) {
+        return;
+    }
+    a->agreed = a->clock.agree;
+    qr_duration_text(a->clock.apart_ms, apart);
+    if (a->agreed) {
+        qr_party_log(QR_LOG_INFO, "clocks", 0, "the parties' clocks agree again");
+    } else {
+        qr_party_log(QR_LOG_ERROR, "clocks", 0,
+                     "the parties' clocks are %s apart: no new peers and no new keys until they "
+                     "are set right; signing goes on",
+                     apart);
+    }
+}
+
+/* Chained: the host cannot give back an older record without the peers' noticing. */
+static void
+save_memory(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    uint8_t rec[QR_FRESH_MEMORY_MAX];
+    struct qr_buf b = qr_buf_over(rec, sizeof rec);
+
+    if (a->time.floor_ms >= 0 && a->saved_floor_ms < 0) {
+        a->saved_floor_ms = a->time.floor_ms; /* worth a record when it has risen from here */
+    }
+    if (!a->memory_grew && a->time.floor_ms < a->saved_floor_ms + FLOOR_STEP_MS) {
+        return;
+    }
+    a->memory_grew = 0;
+    a->memory.floor_ms = a->saved_floor_ms = a->time.floor_ms;
+    qr_fresh_memory_encode(&a->memory, &b);
+    qr_err e = qr_state_put(p, QR_TABLE_META, MEMORY, qr_buf_view(&b));
+    (void)e; /* the party has stopped signing and said so */
+}
+
+void
+qr_attest_up(struct qr_party *p, const struct qr_peer_info *info)
+{
+    struct qr_attest *a = &p->attest;
+    struct qr_attest_peer *s = &a->peer[info->index];
+
+    if (memcmp(s->next_boot, info->boot_nonce, 32) == 0) {
+        s->known = 1;
+        s->domain = s->next;
+        qr_fresh_accepted(&a->fresh, info->index, info->boot_nonce, mono_ms(p), s->next_end_ms);
+    }
+    tell_time(p, info->index);
+    watch_ages(p);
+    watch_quorum(p);
+}
+
+void
+qr_attest_down(struct qr_party *p, uint16_t peer)
+{
+    p->attest.peer[peer].stage = QR_FRESH_OK;
+    qr_qtime_forget(&p->attest.time, peer);
+}
+
+void
+qr_attest_tick(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+
+    watch_clocks(p);
+    if (p->now >= a->self_at) {
+        check_self(p);
+    }
+    watch_ages(p);
+    tell_times(p);
+    save_memory(p);
+}
+
+/* ---- gates ------------------------------------------------------------------------------- */
+
+qr_err
+qr_attest_may_keygen(const struct qr_party *p, char *why, size_t cap)
+{
+    const struct qr_attest *a = &p->attest;
+
+    if (!a->self_known || a->quorum_broken) {
+        (void)snprintf(why, cap, "%s", a->self_known ? a->quorum_why : a->self_why);
+        return QR_ERR_ATTESTATION;
+    }
+    if (!a->clock.agree) {
+        (void)snprintf(why, cap, "no new keys while the parties' clocks disagree");
+        return QR_ERR_STALE;
+    }
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        if (i != p->self && a->peer[i].stage >= QR_FRESH_NO_KEYS) {
+            char age[24];
+            qr_duration_text(a->peer[i].age_ms, age);
+            (void)snprintf(why, cap, "no new keys: evidence of party %u was not renewed for %s", i,
+                           age);
+            return QR_ERR_STALE;
+        }
+    }
+    return QR_OK;
+}
+
+/* A look at two words: it stands in the way of every signature. */
+qr_err
+qr_attest_may_sign(const struct qr_party *p, uint16_t mask)
+{
+    if (p->attest.quorum_broken) {
+        return QR_ERR_ATTESTATION;
+    }
+    return mask & p->attest.stopped ? QR_ERR_STALE : QR_OK;
+}
+
+/* ---- beginnings -------------------------------------------------------------------------- */
+
+qr_err
+qr_attest_open(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    uint8_t rec[QR_FRESH_MEMORY_MAX];
+    struct qr_buf b = qr_buf_over(rec, sizeof rec);
+
+    a->memory.floor_ms = a->saved_floor_ms = -1;
+    qr_err e = qr_store_get(p->env.store, QR_TABLE_META, MEMORY, &b);
+    if (e == QR_ERR_NOT_FOUND) {
+        return QR_OK;
+    }
+    QR_TRY(e);
+    if (qr_fresh_memory_decode(qr_buf_view(&b), &a->memory) != QR_OK) {
+        return QR_ERR_STORE_CORRUPT;
+    }
+    a->saved_floor_ms = a->memory.floor_ms;
+    return QR_OK;
+}
+
+/* Nothing is known of anybody; what was sure of the time and of collateral stays. */
+void
+qr_attest_start(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    int64_t floor = a->time.floor_ms > a->memory.floor_ms ? a->time.floor_ms : a->memory.floor_ms;
+
+    memset(a->peer, 0, sizeof a->peer);
+    memset(&a->fresh, 0, sizeof a->fresh);
+    a->self_known = a->self_failed = a->quorum_broken = 0;
+    a->self_why[0] = '\0';
+    a->stage = QR_FRESH_OK;
+    a->stopped = 0;
+    a->agreed = 1;
+    a->tell_at = p->now + TIME_EVERY;
+    a->told_wall_ms = p->wall_ms;
+    a->told_mono_ms = mono_ms(p);
+    qr_qtime_init(&a->time, p->self, floor);
+    read_clocks(p);
+    check_self(p);
+}
+
+static uint64_t
+ns(uint64_t ms)
+{
+    return ms > UINT64_MAX / MS ? UINT64_MAX : ms * MS;
+}
+
+/* Lines are closed only after signing has stopped: until then the stages speak. */
+void
+qr_attest_ages(const struct qr_party *p, uint64_t *ret_reattest_ns, uint64_t *ret_evidence_ns)
+{
+    const struct qr_peers_times *t = times(p);
+    uint64_t end = t->stop_ms + t->reattest_ms;
+
+    *ret_reattest_ns = ns(t->reattest_ms);
+    *ret_evidence_ns = ns(end > t->stop_ms ? end : UINT64_MAX);
+}
+
+void
+qr_attest_policy(struct qr_party *p)
+{
+    uint64_t reattest, evidence;
+
+    qr_attest_ages(p, &reattest, &evidence);
+    p->attest.self_known = 0; /* by the policy that was */
+    check_self(p);
+    qr_net_set_policy(p->net, qr_policy_hash(p->policy), qr_policy_serial(p->policy), reattest,
+                      evidence);
+}
