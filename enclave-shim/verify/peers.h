@@ -9,11 +9,12 @@
  * Invariants: compiled once, immutable; deterministic; bounded work (QR_PEERS_* limits); a claim
  *             that a rule needs and the evidence lacks refuses; a check that is demanded and was
  *             skipped refuses; `sim` passes only where "insecure_sim" is true.
- * Refused at compile time: all-zero expected measurements; MRSIGNER without ISVPRODID and ISVSVN; a
- *             platform that allows debug without "insecure": true; statuses without an advisory
- *             rule; missing freshness; "machines" demanded and empty; limits of the quorum that its
- *             own roster could never satisfy are told by qr_peers_quorum.
- * Thread rules: immutable after parsing, so any thread.
+ * Refused at compile time: all-zero expected measurements; sets that do not say what runs; MRSIGNER
+ *             without ISVPRODID and ISVSVN; a platform that allows debug, or protects no memory,
+ *             without "insecure": true; statuses without an advisory rule; Intel without statuses,
+ *             AMD without minimum firmware; missing freshness; "machine" demanded and no machine
+ *             listed; a demanded check that the platform never makes.
+ * Thread rules: immutable once the manifests are added, so any thread from then on.
  */
 #ifndef QR_PEERS_H
 #define QR_PEERS_H
@@ -25,16 +26,34 @@
 
 struct qr_peers; /* opaque */
 
+#define QR_PEERS_SETS 64u      /* measurement sets in the policy */
+#define QR_PEERS_VALUES 512u   /* of all rules together: list elements, machines */
+#define QR_PEERS_MANIFESTS 16u /* manifests, and rules that name them */
+#define QR_PEERS_EXCEPTIONS 16u
+#define QR_PEERS_SECTIONS 9u /* platforms a policy may name */
+
 /*
- * Compiles the object at `at`. `text` is the whole document, for line numbers. Errors as
- * qr_json_fields; the document's err_text names the member, and what to write instead.
+ * Compiles the object at `at`; the document's text must be there still. Errors as qr_json_fields; the
+ * document's err_text names line and member, and what to write instead.
  */
-qr_err QR_MUST qr_peers_parse(const struct qr_json_at *at, qr_view text, struct qr_peers **ret);
+qr_err QR_MUST qr_peers_parse(const struct qr_json_at *at, struct qr_peers **ret);
+/*
+ * The same from a text: a policy document, of which only `peers` is read and nobody's signature is
+ * checked, or the object alone. For those who verify without being a party.
+ */
+qr_err QR_MUST qr_peers_read(qr_view text, struct qr_peers **ret, char *err_text, size_t err_cap);
 struct qr_peers *qr_peers_free(struct qr_peers *p);
 
 int qr_peers_insecure_sim(const struct qr_peers *p);
+/* Platforms whose evidence can be accepted; 0: none, and only the software TEE if it is allowed. */
+size_t qr_peers_n_platforms(const struct qr_peers *p);
+enum qr_evidence_kind qr_peers_platform(const struct qr_peers *p, size_t i);
 
-/* Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0. */
+/*
+ * Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0, and stages that
+ * do not rise. A policy without platforms may leave them out; then they are 5 min, 10 min, stages of
+ * 1, 6, 12 and 24 hours, 1 min, and no grace.
+ */
 struct qr_peers_times {
     uint64_t max_age_ms;          /* of evidence when it is judged */
     uint64_t reattest_ms;         /* a channel asks for new evidence after so long */
@@ -50,10 +69,16 @@ const struct qr_peers_times *qr_peers_times(const struct qr_peers *p);
 /* What qr_verify needs of the policy: exceptions, minimum evaluation number, maximum age. */
 void qr_peers_verify_opts(const struct qr_peers *p, struct qr_verify_opts *o);
 
-/* A manifest that the policy refers to by hash or by signers; text and stamps are kept by the
- * caller and must outlive the policy. COLLATERAL-like: absent ones refuse where they are needed. */
+/*
+ * Makes a manifest's sets count: it must have the SHA-256 that the policy names or enough signatures of
+ * its signers (lines as manifest.h has them; an empty view: none). m must outlive p. Errors:
+ * ATTESTATION (nothing in the policy believes it; err_text says why), MALFORMED (a second manifest of
+ * that release), TOO_LARGE, and qr_manifest_verify's.
+ */
 qr_err QR_MUST qr_peers_add_manifest(struct qr_peers *p, const struct qr_manifest *m,
-                                     char *err_text, size_t err_cap);
+                                     qr_view signatures, char *err_text, size_t err_cap);
+/* 1: the policy names manifests, by hash or by signers. */
+int qr_peers_wants_manifests(const struct qr_peers *p);
 
 /* Who is judged: the roster's words, signed by the administrators. */
 struct qr_peers_who {
@@ -64,17 +89,21 @@ struct qr_peers_who {
 
 /* Where a member stands, from verified claims; text is static or empty. */
 struct qr_peers_domain {
-    char cloud[16]; /* from evidence where it shows it, else as declared */
+    uint16_t index; /* as in qr_peers_who */
+    char cloud
+        [QR_NAME_MAX]; /* "aws", "azure", "gcp" from evidence that shows it, else as declared */
     char operator_name[QR_NAME_MAX];
-    char vendor[16];  /* "aws", "amd", "intel" */
-    char product[32]; /* "nitro", "milan", "genoa", "turin", "tdx-90c06f000000" ... */
+    char vendor[16];  /* "aws", "amd", "intel"; "" when the evidence shows none; "sim" */
+    char product[32]; /* "nitro", "milan", "genoa", "turin", "intel-90c06f000000" (FMSPC), "sim" */
 };
 
 /*
- * Judges a verdict that is valid (or that of the software TEE: kind QR_EV_NONE, v->claims empty and
- * sim = 1). Records MEASUREMENT, DEBUG, MACHINE, FRESHNESS, POLICY in *v. On failure v->sentence is
- * "rule R at line L: expected X, found Y". *ret_domain is written on success. Errors: ATTESTATION,
- * INSECURE_SIM. now_ms as in qr_verify_opts.
+ * Judges a verdict that is valid (or the software TEE: sim = 1, kind QR_EV_NONE, no claims; it is
+ * looked at no further than "insecure_sim"). Records MEASUREMENT, DEBUG, MACHINE (where machines are
+ * listed), FRESHNESS, POLICY in *v. On failure v->sentence is "rule R at line L: expected X, found Y".
+ * *ret_domain is written on success. Evidence is fresh when it commits to what was asked for (BINDER
+ * passed) and, if it carries its own time, is not older than max_age. Errors: ATTESTATION,
+ * INSECURE_SIM. now_ms as in qr_verify_opts; -1 puts no measurement set in force.
  */
 qr_err QR_MUST qr_peers_judge(const struct qr_peers *p, enum qr_evidence_kind kind, int sim,
                               const struct qr_peers_who *who, int64_t now_ms, struct qr_verdict *v,
