@@ -88,6 +88,10 @@ qr_key_rsa(qr_view n, qr_view e)
     BIGNUM *bn = NULL, *be = NULL;
     OSSL_PARAM_BLD *bld = NULL;
 
+    while (n.len > 0 && n.p[0] == 0) { /* ASN.1 puts one in front */
+        n.p++;
+        n.len--;
+    }
     if (n.len > RSA_BITS_MAX / 8 || e.len > 8) {
         return NULL;
     }
