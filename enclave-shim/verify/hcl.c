@@ -337,12 +337,12 @@ claim_member(struct qr_claimset *c, const char *name, const json_t *value)
                            qr_view_of(json_string_value(value), json_string_length(value)));
     } else if (json_is_boolean(value)) {
         qr_claim_bool(c, path, json_is_true(value));
-    } else if (json_is_integer(value)) {
-        qr_claim_uint(c, path, (uint64_t)json_integer_value(value)); /* no signs: json_strict.h */
+    } else if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        qr_claim_uint(c, path, (uint64_t)json_integer_value(value));
     } else if (json_is_null(value)) {
         qr_claim_null(c, path);
     }
-    /* Lists and objects of a later generation stay unclaimed: absent is what a policy refuses. */
+    /* Lists, objects and other numbers stay unclaimed: absent is what a policy refuses. */
 }
 
 static void
@@ -401,14 +401,13 @@ qr_runtime_parse(qr_view json, enum qr_runtime_form form, struct qr_verdict *v,
         }
         qr_claim_hex_copy(&v->claims, "hcl.var_data_sha256", qr_view_of(hash, sizeof hash));
     }
-    qr_err e = qr_json_parse(&j, json, VALUES_MAX, text, sizeof text);
+    qr_err e = qr_json_parse_foreign(&j, json, VALUES_MAX, text, sizeof text);
     if (e == QR_ERR_NO_MEMORY) {
         return e;
     }
     if (e != QR_OK || !json_is_object(j.root)) {
-        int twice = e != QR_OK && strstr(text, "duplicate object key") != NULL;
         wrong(&t,
-              twice                   ? QR_REASON_DUPLICATE_KEY
+              e == QR_ERR_DUPLICATE   ? QR_REASON_DUPLICATE_KEY
               : e == QR_ERR_TOO_LARGE ? QR_REASON_RESOURCE_LIMIT
                                       : QR_REASON_MALFORMED,
               "%.120s", e != QR_OK ? text : "expected an object");

@@ -88,9 +88,28 @@ values_of(const struct qr_verify_run *r, uint8_t slot, enum qr_hash_alg bank)
     return v;
 }
 
+/* Shown whatever comes of them, where there are as many as were selected. */
+static void
+claim_values(struct qr_verify_run *r, uint8_t slot, const struct qr_tpm_attest *a, qr_view values)
+{
+    struct qr_verdict *v = r->v;
+    size_t len = qr_hash_len(a->bank);
+
+    if (!values.p || values.len != count_bits(a->selected) * len) {
+        return;
+    }
+    for (unsigned i = 0, k = 0; i < QR_PCRS; i++) {
+        if (a->selected & (1u << i)) {
+            qr_claim_hex(&v->claims,
+                         qr_claim_path(&v->claims, "%squote.pcrs.%u", qr_tpm_slot_prefix(slot), i),
+                         qr_view_of(values.p + len * k++, len));
+        }
+    }
+}
+
 static qr_err
-check_values(struct qr_verify_run *r, uint8_t slot, const struct qr_tpm_attest *a,
-             enum qr_hash_alg scheme_hash, qr_view values)
+check_values(struct qr_verify_run *r, const struct qr_tpm_attest *a, enum qr_hash_alg scheme_hash,
+             qr_view values)
 {
     struct qr_verdict *v = r->v;
     size_t len = qr_hash_len(a->bank), n = count_bits(a->selected);
@@ -105,13 +124,6 @@ check_values(struct qr_verify_run *r, uint8_t slot, const struct qr_tpm_attest *
                        "PCR values: expected %zu of %zu bytes, one for each selected PCR, found "
                        "%zu bytes",
                        n, len, values.len);
-    }
-    for (unsigned i = 0, k = 0; i < QR_PCRS; i++) {
-        if (a->selected & (1u << i)) {
-            qr_claim_hex(&v->claims,
-                         qr_claim_path(&v->claims, "%squote.pcrs.%u", qr_tpm_slot_prefix(slot), i),
-                         qr_view_of(values.p + len * k++, len));
-        }
     }
     /* The hash is the signing scheme's, whatever the bank is. */
     if (!qr_hash_of(scheme_hash, &values, 1, digest)) {
@@ -174,14 +186,15 @@ quote_part(struct qr_verify_run *r, EVP_PKEY *ak, uint8_t slot, qr_view *ret_ext
                        "quote: expected PCRs of bank %s in this place, found %s",
                        qr_hash_name(slots[slot].bank), qr_hash_name(a.bank));
     }
+    qr_view values = values_of(r, slot, a.bank);
+    claim_values(r, slot, &a, values);
     QR_TRY(qr_tpm_sig_parse(sig, ak, v, &s));
     qr_pass(v, QR_CHECK_PARSE);
     qr_pass(v, QR_CHECK_ALGORITHM);
     qr_claim_text(&v->claims, at(r, slot, "signature_alg"), qr_view_str(scheme_name(s.scheme)));
     qr_claim_text(&v->claims, at(r, slot, "signature_hash"), qr_view_str(qr_hash_name(s.hash)));
     QR_TRY(check_signature(r, ak, msg, &s));
-    qr_view values = values_of(r, slot, a.bank);
-    QR_TRY(check_values(r, slot, &a, s.hash, values));
+    QR_TRY(check_values(r, &a, s.hash, values));
     *ret_extra = a.extra;
     *ret_bank = (struct qr_pcr_bank){a.bank, a.selected, values, qr_tpm_slot_prefix(slot)};
     return QR_OK;

@@ -2,6 +2,7 @@
 #include "enclave-shim/verify/tpm.h"
 
 #include "enclave-shim/verify/der.h"
+#include "enclave-shim/verify/manifest.h"
 #include "enclave-shim/verify/utf8.h"
 
 #include <openssl/x509v3.h>
@@ -11,6 +12,7 @@
 #define GOOGLE_INSTANCE "1.3.6.1.4.1.11129.2.1.21"
 #define EKU_AIK "2.23.133.8.3" /* tcg-kp-AIKCertificate */
 #define EKUS_MAX 8
+#define YEAR_10000_MS INT64_C(253402300800000)
 
 static qr_err
 ak_fail(struct qr_verdict *v, enum qr_reason why, const char *text)
@@ -44,25 +46,14 @@ unpad(qr_view nv, struct qr_verdict *v, qr_view *ret)
     return QR_OK;
 }
 
-/* Seconds of an ISO 8601 date; dates of certificates lie in the years 0 to 9999. */
 static void
 claim_date(struct qr_claimset *c, const char *path, int64_t ms)
 {
-    int64_t days = ms / 86400000, rest = ms % 86400000;
-    if (rest < 0) {
-        rest += 86400000;
-        days--;
+    char text[21];
+    if (ms < 0 || ms >= YEAR_10000_MS) {
+        return; /* nothing that an attestation key's certificate says */
     }
-    /* Civil date of a day number: eras of 400 years that begin on 1 March. */
-    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int month = (int)(mp < 10 ? mp + 3 : mp - 9), day = (int)(doy - (153 * mp + 2) / 5 + 1);
-    int year = (int)(yoe + era * 400) + (month <= 2);
-    char text[32];
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", year, month, day,
-                   (int)(rest / 3600000), (int)(rest / 60000 % 60), (int)(rest / 1000 % 60));
+    qr_time_print(ms, text);
     qr_claim_text_copy(c, path, qr_view_str(text));
 }
 
