@@ -250,7 +250,7 @@ read_rule(const struct qr_json_at *at, struct qr_policy *p)
 }
 
 static qr_err
-read_policy(struct qr_json *j, qr_view text, struct qr_policy *p)
+read_policy(struct qr_json *j, struct qr_policy *p)
 {
     struct qr_json_at root = qr_json_root(j), peers, requests, clients, rules;
     const struct qr_json_field fields[] = {
@@ -270,7 +270,7 @@ read_policy(struct qr_json *j, qr_view text, struct qr_policy *p)
 
     QR_TRY(qr_json_head(&root, "quorate/policy"));
     QR_TRY(qr_json_fields(&root, fields));
-    QR_TRY(qr_peers_parse(&peers, text, &p->peers));
+    QR_TRY(qr_peers_parse(&peers, &p->peers));
     QR_TRY(qr_json_fields(&requests, request_fields));
     for (size_t i = 0; i < qr_json_count(&clients); i++) {
         struct qr_json_at at = qr_json_elem(&clients, i);
@@ -299,7 +299,7 @@ qr_policy_parse(qr_view text, struct qr_policy **ret, char *err_text, size_t err
     }
     qr_err e = qr_json_parse(&j, text, POLICY_VALUES, err_text, err_cap);
     if (e == QR_OK) {
-        e = read_policy(&j, text, p);
+        e = read_policy(&j, p);
         qr_json_clear(&j);
     }
     if (e != QR_OK) {

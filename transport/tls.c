@@ -2,6 +2,7 @@
 
 #include "protocol/base/check.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/limits.h"
 #include "protocol/base/mem.h"
 
 #include <openssl/crypto.h>
@@ -12,8 +13,8 @@
 
 /* A certificate of ours has about 300 bytes. */
 #define CERT_LIST_MAX 2048
-/* Output that may pile up: what stops writers, and the piece that took it there. */
-#define OUT_MAX (QR_TLS_OUT_HIGH + 128u * 1024u)
+/* Output that may pile up: what stops writers, and the piece that took it there, evidence at most. */
+#define OUT_MAX (QR_TLS_OUT_HIGH + QR_EVIDENCE_MAX + 64u * 1024u)
 #define SECURE_HEAP 16384u /* OpenSSL's locked heap: private keys of Ed25519 are kept there */
 
 static const uint8_t alpn_list[] = "\x09" QR_TLS_ALPN;

@@ -68,6 +68,13 @@ get_store(qr_view v)
 }
 
 static qr_err
+get_time(qr_view v)
+{
+    struct qr_ctl_time m;
+    return qr_ctl_get_time(v, &m);
+}
+
+static qr_err
 get_key(qr_view v)
 {
     struct qr_ctl_key m;
@@ -146,6 +153,14 @@ test_fixed(void **state)
     qr_ctl_put_store(&b, &so);
     assert_int_equal(b.len, QR_CTL_STORE_LEN);
     strict(&b, get_store);
+
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_time(&b, &(struct qr_ctl_time){.wall_ms = UINT64_MAX - 1});
+    assert_int_equal(b.len, QR_CTL_TIME_LEN);
+    strict(&b, get_time);
+    struct qr_ctl_time t = {0};
+    assert_int_equal(qr_ctl_get_time(qr_buf_view(&b), &t), QR_OK);
+    assert_true(t.wall_ms == UINT64_MAX - 1);
 }
 
 static void

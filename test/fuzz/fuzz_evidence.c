@@ -11,18 +11,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t out[1 << 16];
     static const uint8_t binder[32] = {7};
     const struct qr_sec32 key = {{1}};
+    static const struct qr_verify_opts opts = {.now_ms = INT64_C(1795000000000)};
+    static struct qr_verdict verdict;
+    static struct qr_verify_out found;
     struct qr_claims claims;
-    char why[160] = "";
+    char why[QR_SENTENCE_MAX + 32] = "";
 
     if (!started) {
         FUZZ_MUST(qr_hash_init() == QR_OK);
         started = 1;
     }
-    unsigned platform = fuzz_choice(&data, &size, 9);
+    unsigned platform = fuzz_choice(&data, &size, 12);
     qr_view v = qr_view_of(data, size);
     /* a good one would need a signature over this very binder */
-    FUZZ_MUST(qr_tee_verify((enum qr_platform)platform, v, binder, &claims, why, sizeof why) ==
-              QR_ERR_ATTESTATION);
+    FUZZ_MUST(qr_tee_verify((enum qr_platform)platform, v, binder, &opts, &verdict, &found, &claims,
+                            why, sizeof why) == QR_ERR_ATTESTATION);
     FUZZ_MUST(why[0] != 0);
     fuzz_text(why, sizeof why);
     struct qr_buf b = qr_buf_over(out, sizeof out);

@@ -208,10 +208,10 @@ bad_evidence(void **state)
     duel_until_evidence(d, &peer);
     raw_frame(&d->w, QR_FRAME_EVIDENCE, (qr_view){big, QR_EVIDENCE_MAX + 1});
     raw_pump(&d->w, &d->s);
-    side_refused(&d->s, QR_ERR_TOO_LARGE, "evidence of 65537 bytes", 1);
+    side_refused(&d->s, QR_ERR_TOO_LARGE, "evidence of 262145 bytes", 1);
     duel_free(d);
 
-    d = duel_new(); /* a bomb: 66,000 zeros in a few bytes */
+    d = duel_new(); /* a bomb: 263,000 zeros in a few bytes */
     duel_until_evidence(d, &peer);
     size_t n = qr_zip_pack(z, (qr_view){big, QR_EVIDENCE_MAX + 1000}, packed);
     assert_true(n > 0 && n < 200);
@@ -229,6 +229,39 @@ bad_evidence(void **state)
     qr_zip_free(z);
     qr_free(big);
     qr_free(packed);
+}
+
+/* Quotes with collateral and event logs are long, and all of one must fit on both sides at once. */
+static void
+long_evidence(void **state)
+{
+    static const size_t bulk[] = {30000, 100000, QR_EVIDENCE_MAX - 68 - 1100};
+    struct side a, b;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof bulk / sizeof bulk[0]; i++) {
+        side_init(&a, 1);
+        side_init(&b, 2);
+        a.attester.bulk = b.attester.bulk = bulk[i];
+        side_open(&a, QR_ROLE_CLIENT, 2);
+        side_open(&b, QR_ROLE_SERVER, 0);
+        side_pump(&a, &b, i == 1 ? 1000 : SIZE_MAX);
+        assert_int_equal(a.ready + b.ready, 2);
+        side_check_ledger(&a);
+        side_check_ledger(&b);
+        side_free(&a);
+        side_free(&b);
+    }
+    side_init(&a, 1); /* one byte more is our own platform's fault, and said so */
+    side_init(&b, 2);
+    b.attester.bulk = QR_EVIDENCE_MAX - 68 - 1100 + 1;
+    side_open(&a, QR_ROLE_CLIENT, 2);
+    side_open(&b, QR_ROLE_SERVER, 0);
+    side_pump(&a, &b, SIZE_MAX);
+    assert_int_equal(b.dead, QR_ERR_PLATFORM);
+    assert_int_equal(a.ready + b.ready, 0);
+    side_free(&a);
+    side_free(&b);
 }
 
 /* Nobody may talk for ever before he is accepted, even if each piece is within its bounds. */
@@ -328,6 +361,7 @@ main(void)
         cmocka_unit_test(truncated_client_hello),
         cmocka_unit_test(oversized),
         cmocka_unit_test(bad_evidence),
+        cmocka_unit_test(long_evidence),
         cmocka_unit_test(endless),
         cmocka_unit_test(platform_fails),
         cmocka_unit_test(damaged_second_record),

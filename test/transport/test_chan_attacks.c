@@ -198,7 +198,7 @@ client_certificate_replaced(void **state)
 }
 
 /*
- * Diversion: the attacker has party 1's identity key and a genuine party 3 of the same measurement
+ * The attacker has party 1's identity key and a genuine party 3 of the same measurement
  * that attests to him on a connection of its own; its evidence is of no use on his.
  */
 static void
@@ -233,6 +233,77 @@ another_node_of_the_same_measurement(void **state)
     raw_hello(&d->w);
     raw_pump(&d->w, &d->s);
     side_refused(&d->s, QR_ERR_IDENTITY, "claims index 1, but its signature is not by", 0);
+    duel_free(d);
+}
+
+/*
+ * Diversion: what was meant for party 2 ends at party 3, a genuine machine with the same software,
+ * whose keys the attacker may even hold.
+ */
+static void
+diversion(void **state)
+{
+    uint8_t ev[4096];
+    struct side a, b;
+    (void)state;
+
+    side_init(&a, 1); /* the network leads 1's connection to 3 */
+    side_init(&b, 3);
+    side_open(&a, QR_ROLE_CLIENT, 2);
+    side_open(&b, QR_ROLE_SERVER, 0);
+    side_pump(&a, &b, SIZE_MAX);
+    side_refused(&a, QR_ERR_IDENTITY, "party 3 answers at the address of party 2", 0);
+    assert_int_equal(a.ready + b.ready, 0);
+    side_free(&a);
+    side_free(&b);
+
+    /* 3's keys are the attacker's, and he says that he is 2. */
+    struct raw *w = qr_alloc(sizeof *w);
+    raw_init(w, QR_ROLE_SERVER, 2);
+    test_identity_make(&w->identity, 3);
+    side_init(&a, 1);
+    side_open(&a, QR_ROLE_CLIENT, 2);
+    raw_pump(w, &a);
+    raw_hello(w);
+    raw_pump(w, &a);
+    side_refused(&a, QR_ERR_IDENTITY, "claims index 2, but its signature is not by", 0);
+    assert_int_equal(raw_take(w, QR_FRAME_EVIDENCE, ev, sizeof ev), 0);
+    raw_free(w);
+    side_free(&a);
+    qr_free(w);
+}
+
+/*
+ * Relay with stolen keys: the attacker holds the identity keys of 1 and 3. As 1 he comes to 2; as 3 he
+ * is dialled by the genuine 1, passes 2's nonce on, and shows 2 what 1's machine answers.
+ */
+static void
+relay_of_evidence(void **state)
+{
+    uint8_t ev[4096];
+    struct duel *d = duel_new();
+    struct raw *w = qr_alloc(sizeof *w);
+    struct side a;
+    struct qr_hello peer;
+    (void)state;
+
+    duel_until_evidence(d, &peer); /* 2 waits for 1's evidence over its nonce */
+    raw_init(w, QR_ROLE_SERVER, 3);
+    memcpy(w->own.nonce, peer.nonce, 32);
+    side_init(&a, 1);
+    side_open(&a, QR_ROLE_CLIENT, 3);
+    raw_pump(w, &a);
+    raw_hello(w);
+    raw_pump(w, &a);
+    size_t n = raw_take(w, QR_FRAME_EVIDENCE, ev, sizeof ev);
+    assert_true(n > 0); /* genuine, of the right machine, over the right nonce */
+    assert_int_equal(a.attester.made, 1);
+    raw_frame(&d->w, QR_FRAME_EVIDENCE, (qr_view){ev, n});
+    raw_pump(&d->w, &d->s);
+    side_refused(&d->s, QR_ERR_ATTESTATION, "another binder", 1);
+    raw_free(w);
+    side_free(&a);
+    qr_free(w);
     duel_free(d);
 }
 
@@ -380,6 +451,8 @@ main(void)
         cmocka_unit_test(swapped_certificates),
         cmocka_unit_test(client_certificate_replaced),
         cmocka_unit_test(another_node_of_the_same_measurement),
+        cmocka_unit_test(diversion),
+        cmocka_unit_test(relay_of_evidence),
         cmocka_unit_test(evidence_asked_for_twice),
         cmocka_unit_test(relay),
         cmocka_unit_test(bad_confirmation),

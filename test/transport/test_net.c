@@ -514,6 +514,63 @@ renewal_impossible(void **state)
     rig_free(&r);
 }
 
+/*
+ * Evidence that cannot be renewed for its age alone says nothing against the process that is connected:
+ * the line stays until its own evidence is too old, and the tries become rare.
+ */
+static void
+renewal_stale(void **state)
+{
+    struct rig r;
+    (void)state;
+
+    rig_init(&r, 2);
+    for (uint16_t i = 1; i <= 2; i++) {
+        r.party[i].params.reattest_ns = 60000 * RIG_MS;
+        r.party[i].params.evidence_ns = 20 * 60000 * RIG_MS;
+        rig_start(&r, i);
+    }
+    RIG_UNTIL(&r, 5000, rig_all_up(&r));
+    r.party[2].attester.refuse = 2;
+    unsigned before = r.party[2].attester.verified;
+    rig_run(&r, 15 * 60000);
+    assert_int_equal(r.party[1].of[2].downs + r.party[2].of[1].downs, 0);
+    assert_int_equal(r.party[2].of[1].why, QR_ERR_STALE); /* told to the operator */
+    /* After a minute, then 10, 20, 40 seconds later, then every minute. */
+    assert_in_range(r.party[2].attester.verified - before, 12, 18);
+    assert_int_equal(rig_send(&r, 1, 2, QR_MSG_ADMIN, 0, 100), 1); /* and it works meanwhile */
+    RIG_UNTIL(&r, 1000, r.party[2].of[1].received == 1);
+
+    r.party[2].attester.refuse = 0; /* renewed: the age begins again */
+    RIG_UNTIL(&r, 61000, r.party[1].of[2].resumed == 1);
+    assert_int_equal(r.party[1].of[2].downs, 0);
+
+    r.party[2].attester.refuse = 2; /* never again: the line lives as long as its evidence */
+    rig_run(&r, 19 * 60000);
+    assert_int_equal(r.party[1].of[2].downs, 0);
+    RIG_UNTIL(&r, 2 * 60000, r.party[1].of[2].downs == 1 && r.party[2].of[1].downs == 1);
+    rig_free(&r);
+}
+
+/* Another policy, other ages. */
+static void
+renewal_by_policy(void **state)
+{
+    uint8_t hash[32] = {9};
+    struct rig r;
+    (void)state;
+
+    start_all(&r, 2);
+    for (uint16_t i = 1; i <= 2; i++) {
+        qr_net_set_policy(r.party[i].net, hash, 8, 5000 * RIG_MS, 60000 * RIG_MS);
+    }
+    RIG_UNTIL(&r, 5000, r.party[1].of[2].ups == 2 && rig_all_up(&r));
+    unsigned ups = r.party[1].of[2].ups;
+    rig_run(&r, 21000);
+    assert_in_range(r.party[1].of[2].ups - ups, 3, 4);
+    rig_free(&r);
+}
+
 /* The nth allocation fails: no crash, no leak; a net that stands recovers. */
 static size_t gate_left;
 
@@ -593,6 +650,8 @@ main(void)
         cmocka_unit_test(renewal),
         cmocka_unit_test(renewal_refused),
         cmocka_unit_test(renewal_impossible),
+        cmocka_unit_test(renewal_stale),
+        cmocka_unit_test(renewal_by_policy),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
