@@ -6,6 +6,7 @@
 
 #define SCALAR_LEN 48u
 #define SCALAR_FIELD 72u
+#define NAME_MAX_LEN 128u
 
 const char *
 evsnp_line_name(enum evsnp_line line)
@@ -100,26 +101,76 @@ evsnp_name(struct evsnp *s, unsigned slot, const char *cn)
     return name_to(s->names[slot], sizeof s->names[slot], cn);
 }
 
-/* The ARK of a line is the same wherever it is made, so that it can be pinned beforehand. */
+enum role { ARK, ASK, ASVK, ROLES };
+
+/* A genuine CA of a line; the two names live in the caller's memory. */
 static struct evgen_cert_spec
-ark_spec(enum evsnp_line line, const char *name)
+ca_spec(enum evsnp_line line, enum role role, char subject[static NAME_MAX_LEN],
+        char issuer[static NAME_MAX_LEN])
 {
+    static const char *const prefix[ROLES] = {"ARK-", "SEV-", "SEV-VLEK-"};
+    char cn[32];
     EVP_PKEY *k = evgen_key(EVGEN_RSA2048, 0);
-    struct evgen_cert_spec s = evgen_cert_spec_of(name, k, name, k, 1);
-    s.serial = 0x10000 + (unsigned)line;
+
+    (void)snprintf(cn, sizeof cn, "ARK-%s", evsnp_line_name(line));
+    (void)name_to(issuer, NAME_MAX_LEN, cn);
+    (void)snprintf(cn, sizeof cn, "%s%s", prefix[role], evsnp_line_name(line));
+    (void)name_to(subject, NAME_MAX_LEN, cn);
+    struct evgen_cert_spec s = evgen_cert_spec_of(subject, k, issuer, k, 1);
+    s.serial = 0x10000 + (unsigned)line + 0x100u * (unsigned)role;
+    if (role != ARK) {
+        s.pathlen = 0;
+        s.key_usage = EVGEN_KU_CERT_SIGN;
+    }
     return s;
 }
 
-/* Names and issuers by line and kind; keys and dates as they are. */
+static int
+same_spec(const struct evgen_cert_spec *a, const struct evgen_cert_spec *b)
+{
+    return strcmp(a->subject, b->subject) == 0 && strcmp(a->issuer, b->issuer) == 0 &&
+           a->key == b->key && a->signer == b->signer && a->sig == b->sig &&
+           a->serial == b->serial && a->from_ms == b->from_ms && a->to_ms == b->to_ms &&
+           a->ca == b->ca && a->pathlen == b->pathlen && a->key_usage == b->key_usage &&
+           a->bad_signature == b->bad_signature && a->n_ext == 0 && b->n_ext == 0;
+}
+
+/*
+ * The vendor's CAs are made once a process: their signatures are salted, and a root is pinned by its
+ * bytes. Any other CA is made anew.
+ */
+static void
+make_ca(const struct evgen_cert_spec *spec, struct evgen_der *ret)
+{
+    static struct evgen_der genuine[EVSNP_LINES][ROLES];
+    char subject[NAME_MAX_LEN], issuer[NAME_MAX_LEN];
+
+    for (int line = 0; line < EVSNP_LINES; line++) {
+        for (int role = 0; role < ROLES; role++) {
+            struct evgen_der *der = &genuine[line][role];
+            struct evgen_cert_spec like =
+                ca_spec((enum evsnp_line)line, (enum role)role, subject, issuer);
+            if (!same_spec(spec, &like)) {
+                continue;
+            }
+            if (der->len == 0) {
+                evgen_cert(&like, der);
+            }
+            *ret = *der;
+            return;
+        }
+    }
+    evgen_cert(spec, ret);
+}
+
+/* Names and issuers by line and kind. */
 static void
 name_all(struct evsnp *s, int vlek)
 {
-    char cn[32];
-    (void)snprintf(cn, sizeof cn, "SEV-%s%s", vlek ? "VLEK-" : "", evsnp_line_name(s->line));
+    s->ask_spec = ca_spec(s->line, vlek ? ASVK : ASK, s->names[1], s->names[2]);
+    s->ark_spec = ca_spec(s->line, ARK, s->names[2], s->names[2]);
     s->vek_spec.subject = evsnp_name(s, 0, vlek ? "SEV-VLEK" : "SEV-VCEK");
-    s->ask_spec.subject = evsnp_name(s, 1, cn);
     s->vek_spec.issuer = s->ask_spec.subject;
-    s->ask_spec.issuer = s->ark_spec.subject;
 }
 
 void
@@ -130,7 +181,6 @@ evsnp_init(struct evsnp *s, enum evsnp_line line, unsigned version)
     static const uint8_t family[EVSNP_LINES][3] = {
         {0x19, 0x01, 1}, {0x19, 0x11, 1}, {0x1a, 0x02, 1}};
     EVP_PKEY *rsa = evgen_key(EVGEN_RSA2048, 0), *vek = evgen_key(EVGEN_P384, 0);
-    char cn[32];
 
     memset(s, 0, sizeof *s);
     s->line = line;
@@ -163,11 +213,6 @@ evsnp_init(struct evsnp *s, enum evsnp_line line, unsigned version)
         evsnp_put(s, EVSNP_CURRENT_MIT, 7, 8);
     }
 
-    (void)snprintf(cn, sizeof cn, "ARK-%s", evsnp_line_name(line));
-    s->ark_spec = ark_spec(line, evsnp_name(s, 2, cn));
-    s->ask_spec = evgen_cert_spec_of("", rsa, "", rsa, 1);
-    s->ask_spec.pathlen = 0;
-    s->ask_spec.key_usage = EVGEN_KU_CERT_SIGN;
     s->vek_spec = evgen_cert_spec_of("", vek, "", rsa, -1);
     s->vek_spec.serial = 0;
     s->report_key = vek;
@@ -250,8 +295,8 @@ evsnp_build(struct evsnp *s)
     struct evgen_cert_spec vek = s->vek_spec;
     add_extensions(s, &vek);
     evgen_cert(&vek, &s->vek);
-    evgen_cert(&s->ask_spec, &s->ask);
-    evgen_cert(&s->ark_spec, &s->ark);
+    make_ca(&s->ask_spec, &s->ask);
+    make_ca(&s->ark_spec, &s->ark);
     evsnp_sign(s);
 }
 
@@ -296,12 +341,12 @@ evsnp_roots(struct qr_roots *r)
 {
     static const enum qr_vendor_root root[EVSNP_LINES] = {QR_ROOT_AMD_MILAN, QR_ROOT_AMD_GENOA,
                                                           QR_ROOT_AMD_TURIN};
+    char subject[NAME_MAX_LEN], issuer[NAME_MAX_LEN];
+    struct evgen_der der;
+
     for (int i = 0; i < EVSNP_LINES; i++) {
-        char cn[32], name[128];
-        struct evgen_der der = {0};
-        (void)snprintf(cn, sizeof cn, "ARK-%s", evsnp_line_name((enum evsnp_line)i));
-        struct evgen_cert_spec c = ark_spec((enum evsnp_line)i, name_to(name, sizeof name, cn));
-        evgen_cert(&c, &der);
+        struct evgen_cert_spec ark = ca_spec((enum evsnp_line)i, ARK, subject, issuer);
+        make_ca(&ark, &der);
         evgen_pin(r, root[i], &der);
     }
 }
