@@ -39,8 +39,8 @@ take(struct qr_party *p, const struct qr_ask *ask, char *why, size_t cap)
     for (size_t i = 0; i < ask->n_pieces; i++) {
         piece[i] = (struct qr_tee_piece){part_named(ask->pieces[i].name), ask->pieces[i].body};
         if (piece[i].part == QR_PART_NONE || piece[i].body.len > qr_part_max(piece[i].part)) {
-            (void)snprintf(why, cap, "piece %zu, \"%s\", of %zu bytes: not one that evidence has", i + 1,
-                           qr_quote(q, ask->pieces[i].name), ask->pieces[i].body.len);
+            (void)snprintf(why, cap, "piece %zu, \"%s\", of %zu bytes: not one that evidence has",
+                           i + 1, qr_quote(q, ask->pieces[i].name), ask->pieces[i].body.len);
             return QR_ERR_MALFORMED;
         }
     }
