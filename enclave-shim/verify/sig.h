@@ -28,6 +28,7 @@ int qr_key_is_rsa(EVP_PKEY *k);
 
 /* 1: valid. raw is r || s, big-endian, each as long as the curve's order. */
 int qr_evp_ecdsa_verify(EVP_PKEY *k, enum qr_hash_alg h, qr_view msg, qr_view raw);
+/* pss: MGF1 with the same hash, a salt of any length: TPMs have long ones and short ones. */
 int qr_evp_rsa_verify(EVP_PKEY *k, enum qr_hash_alg h, int pss, qr_view msg, qr_view sig);
 
 #endif
