@@ -107,9 +107,13 @@ struct evp_pkey_st;
 /* A PEM private key; refuses files that others can read. */
 int qr_ctl_load_key(const struct qr_ctl *c, const char *path, struct evp_pkey_st **ret);
 
+/* The signature (DER, in a file) over SHA-256 of `file` under `pub` (hex). Says so; exit code. */
+int qr_ctl_verify_signature(const struct qr_ctl *c, const char *pub, const char *sig,
+                            const char *file);
+
 /* ---- commands, by file ---- */
 
 extern const struct qr_ctl_cmd qr_ctl_key_cmds[], qr_ctl_doc_cmds[], qr_ctl_admin_cmds[],
-    qr_ctl_sign_cmds[]; /* each ends with name NULL */
+    qr_ctl_sign_cmds[], qr_ctl_verify_cmds[]; /* each ends with name NULL */
 
 #endif

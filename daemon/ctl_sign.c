@@ -1,5 +1,5 @@
 /*
- * quorate sign, verify: a client that trusts nobody.
+ * quorate sign, and verification of a signature: a client that trusts nobody.
  *
  * sign: reads the roster, asks a gateway for the key and checks its n confirmations against the
  * roster, writes and stamps the request, sends it, and verifies what comes back before it shows
@@ -403,33 +403,22 @@ sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
 
 /* ---- verify ---- */
 
-static int
-verify(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+int
+qr_ctl_verify_signature(const struct qr_ctl *c, const char *pub, const char *sig, const char *file)
 {
-    const char *pub = NULL, *sig = NULL;
-    struct qr_ctl_list rest;
     struct qr_dbuf d = {0}, s = {0};
     uint8_t pk33[33], rs[64], digest[32];
     qr_pt pk;
-    const struct qr_ctl_opt opts[] = {
-        {"key", QR_CTL_TEXT, &pub, "HEX", "public key it should verify under", 1, 0},
-        {"signature", QR_CTL_TEXT, &sig, "FILE", "signature in DER", 1, 0},
-        {.kind = QR_CTL_END},
-    };
 
-    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
-    if (code >= 0) {
-        return code;
-    }
     if (strlen(pub) != 66 || qr_hex_decode(pub, 66, pk33, sizeof pk33) != QR_OK ||
         qr_pt_parse(&pk, pk33) != QR_OK) {
         return qr_ctl_fail(c, QR_EXIT_USAGE, "--key is no compressed secp256k1 public key in hex");
     }
-    code = qr_ctl_read(c, sig, 128, &s);
+    int code = qr_ctl_read(c, sig, 128, &s);
     if (code != QR_EXIT_OK) {
         return code;
     }
-    code = qr_ctl_read(c, rest.v[0], 1u << 30, &d);
+    code = qr_ctl_read(c, file, 1u << 30, &d);
     if (code == QR_EXIT_OK) {
         qr_sha256(qr_view_of(d.p, d.len), digest);
         if (qr_ctl_der_parse(qr_view_of(s.p, s.len), rs) != QR_OK) {
@@ -449,6 +438,5 @@ const struct qr_ctl_cmd qr_ctl_sign_cmds[] = {
     {"sign", "FILE",
      "Have FILE (- for stdin) signed; checks the key and the signature before showing anything.",
      sign},
-    {"verify", "FILE", "Verify a signature over SHA-256 of FILE.", verify},
     {.name = NULL},
 };

@@ -1,0 +1,407 @@
+/*
+ * quorate verify: is this evidence genuine, is it what a policy wants; is this signature right.
+ *
+ * Three uses, told apart by their options:
+ *   --case DIR            a folder of evidence, laid out like the published cases
+ *   --evidence FILE...    one encoded evidence, or its pieces by name
+ *   --key, --signature    a quorum's signature over a file (ctl_sign.c)
+ * Nothing is fetched: evidence, collateral, policy and time are given, so that a session that was
+ * recorded years ago is judged as it would have been judged then.
+ */
+#include "daemon/ctl.h"
+
+#include "daemon/ctl_case.h"
+#include "daemon/ctl_report.h"
+#include "daemon/loop.h"
+#include "daemon/roster.h"
+#include "enclave-shim/verify/peers.h"
+#include "protocol/base/enc.h"
+
+#define NONCE_MAX 512u
+#define POLICY_VALUES 8192u
+
+struct job {
+    struct qr_ctl_list cases, files, manifests;
+    const char *at, *policy, *nonce, *platform, *roster, *key, *signature;
+    unsigned long max_age;
+    int verbose;
+
+    int64_t at_ms; /* of --at */
+    uint8_t binder[NONCE_MAX];
+    size_t binder_len;
+    struct qr_dbuf policy_text;
+    struct qr_json policy_json;
+    char policy_err[QR_ERR_TEXT_MAX];
+    struct qr_peers *peers;
+    struct qr_dbuf manifest_text[QR_CTL_LIST_MAX];
+    struct qr_manifest *manifest[QR_CTL_LIST_MAX];
+    struct qr_roster *members;
+};
+
+/* One evidence and what was found; too large for a stack. */
+struct member {
+    struct qr_ctl_case k;
+    struct qr_verdict v;
+    struct qr_peers_domain domain;
+};
+
+/* ---- what is given ---- */
+
+static int
+load_policy(const struct qr_ctl *c, struct job *j)
+{
+    struct qr_json_at peers;
+    const struct qr_json_field fields[] = {
+        {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
+        {"type", QR_JSON_SKIP, 0, 0, NULL, NULL},
+        {"cluster", QR_JSON_SKIP, 0, 0, NULL, NULL},
+        {"serial", QR_JSON_SKIP, 0, 0, NULL, NULL},
+        {"peers", QR_JSON_OBJECT, 0, 0, &peers, NULL},
+        {"requests", QR_JSON_SKIP, 0, 0, NULL, NULL},
+        {.type = QR_JSON_END},
+    };
+
+    int code = qr_ctl_read(c, j->policy, QR_DOC_MAX, &j->policy_text);
+    if (code != QR_EXIT_OK) {
+        return code;
+    }
+    qr_view text = qr_view_of(j->policy_text.p, j->policy_text.len);
+    qr_err e =
+        qr_json_parse(&j->policy_json, text, POLICY_VALUES, j->policy_err, sizeof j->policy_err);
+    if (e == QR_OK) {
+        struct qr_json_at root = qr_json_root(&j->policy_json);
+        e = qr_json_head(&root, "quorate/policy");
+        e = e == QR_OK ? qr_json_fields(&root, fields) : e;
+        e = e == QR_OK ? qr_peers_parse(&peers, text, &j->peers) : e;
+    }
+    return e == QR_OK ? QR_EXIT_OK
+                      : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", j->policy,
+                                    j->policy_err[0] ? j->policy_err : qr_err_text(e));
+}
+
+static int
+load_manifests(const struct qr_ctl *c, struct job *j)
+{
+    char err[QR_ERR_TEXT_MAX] = "";
+
+    for (size_t i = 0; i < j->manifests.n; i++) {
+        const char *path = j->manifests.v[i];
+        struct qr_dbuf *d = &j->manifest_text[i];
+        int code = qr_ctl_read(c, path, QR_MANIFEST_MAX, d);
+        if (code != QR_EXIT_OK) {
+            return code;
+        }
+        qr_err e = qr_manifest_parse(qr_view_of(d->p, d->len), &j->manifest[i], err, sizeof err);
+        e = e == QR_OK ? qr_peers_add_manifest(j->peers, j->manifest[i], err, sizeof err) : e;
+        if (e != QR_OK) {
+            return qr_ctl_fail(c, qr_ctl_code(e), "%s: %s", path, err[0] ? err : qr_err_text(e));
+        }
+    }
+    return QR_EXIT_OK;
+}
+
+static int
+load_roster(const struct qr_ctl *c, struct job *j)
+{
+    char err[QR_ERR_TEXT_MAX] = "";
+    struct qr_dbuf d;
+
+    int code = qr_ctl_read(c, j->roster, QR_DOC_MAX, &d);
+    if (code != QR_EXIT_OK) {
+        return code;
+    }
+    qr_err e = qr_roster_parse(qr_view_of(d.p, d.len), &j->members, err, sizeof err);
+    qr_dbuf_free(&d);
+    return e == QR_OK
+               ? QR_EXIT_OK
+               : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", j->roster, err[0] ? err : qr_err_text(e));
+}
+
+/* What the options say, and the documents they name. */
+static int
+prepare(const struct qr_ctl *c, struct job *j)
+{
+    size_t hex = j->nonce ? strlen(j->nonce) : 0;
+    int code = QR_EXIT_OK;
+
+    if (j->at && !qr_ctl_time(j->at, &j->at_ms)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "--at takes a time like 2026-11-21T17:00:00Z");
+    }
+    if (j->nonce && (hex == 0 || hex > 2 * NONCE_MAX ||
+                     qr_hex_decode(j->nonce, hex, j->binder, hex / 2) != QR_OK)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "--nonce takes 1 to %u bytes in lower-case hex",
+                           NONCE_MAX);
+    }
+    j->binder_len = hex / 2;
+    if (!j->policy && (j->manifests.n > 0 || j->roster || j->cases.n > 1)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "--manifest, --roster and more than one --case need --policy FILE");
+    }
+    if (j->platform && qr_evidence_kind_by_name(qr_view_str(j->platform)) == QR_EV_NONE) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "\"%s\" is no platform; aws-nitro is one",
+                           j->platform);
+    }
+    if (j->policy) {
+        code = load_policy(c, j);
+    }
+    if (code == QR_EXIT_OK) {
+        code = load_manifests(c, j);
+    }
+    if (code == QR_EXIT_OK && j->roster) {
+        code = load_roster(c, j);
+    }
+    return code;
+}
+
+static void
+release(struct job *j)
+{
+    j->peers = qr_peers_free(j->peers);
+    qr_json_clear(&j->policy_json);
+    qr_dbuf_free(&j->policy_text);
+    for (size_t i = 0; i < j->manifests.n; i++) {
+        j->manifest[i] = qr_manifest_free(j->manifest[i]);
+        qr_dbuf_free(&j->manifest_text[i]);
+    }
+    qr_roster_free(j->members);
+}
+
+/* ---- judging ---- */
+
+/* The time to judge at: what the user says, what the case says, now. */
+static int64_t
+time_of(const struct job *j, const struct qr_ctl_case *k)
+{
+    if (j->at) {
+        return j->at_ms;
+    }
+    return k->has_at ? k->at_ms : (int64_t)qr_wall_ms();
+}
+
+/* Verdict and, with a policy, its judgement into m->v. 0, or an exit code for failures of our own. */
+static int
+judge(const struct qr_ctl *c, const struct job *j, size_t index, struct member *m)
+{
+    int64_t now = time_of(j, &m->k);
+    struct qr_verify_opts o = {.now_ms = now,
+                               .binder = {j->binder_len ? j->binder : NULL, j->binder_len},
+                               .max_age_ms = j->max_age * UINT64_C(1000)};
+
+    if (m->v.reason != QR_REASON_NONE) {
+        return QR_EXIT_OK; /* a piece could not even be read */
+    }
+    if (m->k.e.kind == QR_EV_NONE) {
+        qr_fail(&m->v, QR_CHECK_PARSE, QR_REASON_UNSUPPORTED,
+                "expected a platform of the list in verify/README.md, found \"%.40s\"",
+                m->k.platform);
+        return QR_EXIT_OK;
+    }
+    if (j->peers) {
+        qr_peers_verify_opts(j->peers, &o);
+    }
+    qr_err e = qr_verify(&m->k.e, &o, &m->v, NULL);
+    if (e == QR_OK && j->peers) {
+        const struct qr_roster_party *p =
+            j->members && index < j->members->n ? &j->members->party[index] : NULL;
+        struct qr_peers_who who = {.index = p ? p->index : 0,
+                                   .cloud = p ? p->cloud : NULL,
+                                   .operator_name = p ? p->operator_name : NULL};
+        e = qr_peers_judge(j->peers, m->k.e.kind, 0, &who, now, &m->v, &m->domain);
+    }
+    if (e == QR_OK || (e == QR_ERR_ATTESTATION && m->v.reason != QR_REASON_NONE)) {
+        return QR_EXIT_OK;
+    }
+    return qr_ctl_fail(c, qr_ctl_code(e), "the verifier failed: %s", qr_err_text(e));
+}
+
+static int
+show(const struct qr_ctl *c, const struct job *j, const struct member *m)
+{
+    struct qr_dbuf out;
+
+    qr_dbuf_init(&out, QR_REPORT_MAX * 2);
+    qr_err e = c->json ? qr_ctl_report_json(m->k.platform, &m->v, &out)
+                       : qr_ctl_report_text(m->k.platform, &m->v, j->verbose, &out);
+    int code = e == QR_OK ? qr_ctl_emit(c, qr_view_of(out.p, out.len))
+                          : qr_ctl_fail(c, QR_EXIT_INTERNAL, "the report cannot be written: %s",
+                                        qr_err_text(e));
+    qr_dbuf_free(&out);
+    if (code != QR_EXIT_OK || m->v.reason == QR_REASON_NONE) {
+        return code;
+    }
+    return c->json ? qr_ctl_fail(c, QR_EXIT_REFUSED, "%s", m->v.sentence) : QR_EXIT_REFUSED;
+}
+
+static void
+tell_left_out(const struct qr_ctl *c, const struct qr_ctl_case *k)
+{
+    for (size_t i = 0; i < k->n_left && i < QR_CASE_LEFT_MAX; i++) {
+        qr_ctl_warn(c, "%s is no evidence here and was not read", k->left[i]);
+    }
+    if (k->n_left > QR_CASE_LEFT_MAX) {
+        qr_ctl_warn(c, "%zu more files were not read", k->n_left - QR_CASE_LEFT_MAX);
+    }
+}
+
+static int
+load_files(const struct qr_ctl *c, const struct job *j, struct member *m)
+{
+    int code = QR_EXIT_OK;
+
+    m->k.at_ms = -1;
+    for (size_t i = 0; i < j->files.n && code == QR_EXIT_OK; i++) {
+        code = qr_ctl_case_add(c, j->files.v[i], &m->k, &m->v);
+    }
+    if (code != QR_EXIT_OK || m->v.reason != QR_REASON_NONE) {
+        return code;
+    }
+    if (m->k.e.kind == QR_EV_NONE) {
+        qr_ctl_case_guess(&m->k);
+    }
+    if (j->platform) {
+        m->k.e.kind = qr_evidence_kind_by_name(qr_view_str(j->platform));
+        snprintf(m->k.platform, sizeof m->k.platform, "%s", j->platform);
+    }
+    return m->k.e.kind != QR_EV_NONE
+               ? code
+               : qr_ctl_fail(c, QR_EXIT_USAGE,
+                             "these pieces do not say what they are; name the "
+                             "platform with --platform");
+}
+
+/* Case `index`, or the files. Shows what was found; the domain is for the quorum's rules. */
+static int
+one(const struct qr_ctl *c, const struct job *j, size_t index, struct qr_peers_domain *ret)
+{
+    struct member *m = qr_alloc(sizeof *m);
+
+    if (!m) {
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
+    }
+    qr_verdict_init(&m->v);
+    int code =
+        j->cases.n ? qr_ctl_case_load(c, j->cases.v[index], &m->k, &m->v) : load_files(c, j, m);
+    if (code == QR_EXIT_OK && j->verbose) {
+        tell_left_out(c, &m->k);
+    }
+    if (code == QR_EXIT_OK) {
+        code = judge(c, j, index, m);
+    }
+    if (code == QR_EXIT_OK) {
+        code = show(c, j, m);
+        *ret = m->domain;
+    }
+    qr_ctl_case_free(&m->k);
+    qr_free(m);
+    return code;
+}
+
+/* All members' evidence, then the rules that hold for them together. */
+static int
+quorum(const struct qr_ctl *c, const struct job *j)
+{
+    struct qr_peers_domain d[QR_CTL_LIST_MAX] = {0};
+    char err[QR_ERR_TEXT_MAX] = "";
+    int worst = QR_EXIT_OK;
+
+    for (size_t i = 0; i < j->cases.n; i++) {
+        int code = one(c, j, i, &d[i]);
+        if (code != QR_EXIT_OK && code != QR_EXIT_REFUSED) {
+            return code;
+        }
+        worst = code != QR_EXIT_OK ? code : worst;
+    }
+    if (worst != QR_EXIT_OK) {
+        return qr_ctl_fail(c, worst,
+                           "not every member's evidence is accepted, so that the rules "
+                           "of the quorum were not looked at");
+    }
+    qr_err e = qr_peers_quorum(j->peers, d, j->cases.n, err, sizeof err);
+    if (e != QR_OK) {
+        return qr_ctl_fail(c, qr_ctl_code(e), "%s", err[0] ? err : qr_err_text(e));
+    }
+    qr_ctl_progress(c, "the rules of the quorum hold for these %zu", j->cases.n);
+    return QR_EXIT_OK;
+}
+
+/* ---- the command ---- */
+
+static int
+evidence(const struct qr_ctl *c, struct job *j)
+{
+    struct qr_peers_domain domain;
+
+    if (j->cases.n && (j->files.n || j->platform)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "--case says all; --evidence and --platform are for "
+                           "single files");
+    }
+    int code = prepare(c, j);
+    if (code == QR_EXIT_OK) {
+        code = j->cases.n > 1 ? quorum(c, j) : one(c, j, 0, &domain);
+    }
+    release(j);
+    return code;
+}
+
+static int
+verify(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    static struct job j;
+    struct qr_ctl_list rest;
+    const struct qr_ctl_opt opts[] = {
+        {"case", QR_CTL_MANY, &j.cases, "DIR",
+         "evidence in a folder; several are the members of a quorum, in the roster's order", 0, 0},
+        {"evidence", QR_CTL_MANY, &j.files, "FILE",
+         "encoded evidence, or a piece of it: report.bin, vek.der, or NAME=FILE", 0, 0},
+        {"platform", QR_CTL_TEXT, &j.platform, "NAME", "what the pieces are, if they do not say", 0,
+         0},
+        {"at", QR_CTL_TEXT, &j.at, "TIME",
+         "judge as of then, 2026-11-21T17:00:00Z; else what the case says, else now", 0, 0},
+        {"policy", QR_CTL_TEXT, &j.policy, "FILE", "judge by this policy, too", 0, 0},
+        {"manifest", QR_CTL_MANY, &j.manifests, "FILE", "measurements that the policy refers to", 0,
+         0},
+        {"roster", QR_CTL_TEXT, &j.roster, "FILE", "clouds and operators of the members", 0, 0},
+        {"nonce", QR_CTL_TEXT, &j.nonce, "HEX", "what the evidence must commit to", 0, 0},
+        {"max-age", QR_CTL_NUMBER, &j.max_age, "SECONDS",
+         "of evidence that carries its own time (default 300)", 0, 1000000000},
+        {"verbose", QR_CTL_FLAG, &j.verbose, NULL, "show claims, and files that were not read", 0,
+         0},
+        {"key", QR_CTL_TEXT, &j.key, "HEX", "verify a signature: the public key", 0, 0},
+        {"signature", QR_CTL_TEXT, &j.signature, "FILE", "and the signature over FILE, in DER", 0,
+         0},
+        {.kind = QR_CTL_END},
+    };
+
+    memset(&j, 0, sizeof j);
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 0, QR_CTL_LIST_MAX);
+    if (code >= 0) {
+        return code;
+    }
+    if (j.cases.n || j.files.n) {
+        if (j.key || j.signature) {
+            return qr_ctl_fail(c, QR_EXIT_USAGE, "verify evidence or a signature, one at a time");
+        }
+        for (size_t i = 0; i < rest.n; i++) { /* --evidence A B C */
+            if (j.files.n == QR_CTL_LIST_MAX) {
+                return qr_ctl_fail(c, QR_EXIT_USAGE, "more than %u files", QR_CTL_LIST_MAX);
+            }
+            j.files.v[j.files.n++] = rest.v[i];
+        }
+        return evidence(c, &j);
+    }
+    if (!j.key || !j.signature || rest.n != 1) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "verify needs --case DIR, or --evidence FILE, or "
+                           "--key HEX --signature FILE and a FILE; see quorate "
+                           "verify --help");
+    }
+    return qr_ctl_verify_signature(c, j.key, j.signature, rest.v[0]);
+}
+
+const struct qr_ctl_cmd qr_ctl_verify_cmds[] = {
+    {"verify", "[FILE...]",
+     "Verify a TEE's evidence (--case, --evidence) or a signature over FILE (--key, --signature).",
+     verify},
+    {.name = NULL},
+};
