@@ -17,8 +17,9 @@
 #include "enclave-shim/verify/peers.h"
 #include "protocol/base/enc.h"
 
+#include <unistd.h>
+
 #define NONCE_MAX 512u
-#define POLICY_VALUES 8192u
 
 struct job {
     struct qr_ctl_list cases, files, manifests;
@@ -29,11 +30,7 @@ struct job {
     int64_t at_ms; /* of --at */
     uint8_t binder[NONCE_MAX];
     size_t binder_len;
-    struct qr_dbuf policy_text;
-    struct qr_json policy_json;
-    char policy_err[QR_ERR_TEXT_MAX];
     struct qr_peers *peers;
-    struct qr_dbuf manifest_text[QR_CTL_LIST_MAX];
     struct qr_manifest *manifest[QR_CTL_LIST_MAX];
     struct qr_roster *members;
 };
@@ -50,54 +47,63 @@ struct member {
 static int
 load_policy(const struct qr_ctl *c, struct job *j)
 {
-    struct qr_json_at peers;
-    const struct qr_json_field fields[] = {
-        {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
-        {"type", QR_JSON_SKIP, 0, 0, NULL, NULL},
-        {"cluster", QR_JSON_SKIP, 0, 0, NULL, NULL},
-        {"serial", QR_JSON_SKIP, 0, 0, NULL, NULL},
-        {"peers", QR_JSON_OBJECT, 0, 0, &peers, NULL},
-        {"requests", QR_JSON_SKIP, 0, 0, NULL, NULL},
-        {.type = QR_JSON_END},
-    };
+    char err[QR_ERR_TEXT_MAX] = "";
+    struct qr_dbuf d;
 
-    int code = qr_ctl_read(c, j->policy, QR_DOC_MAX, &j->policy_text);
+    int code = qr_ctl_read(c, j->policy, QR_DOC_MAX, &d);
     if (code != QR_EXIT_OK) {
         return code;
     }
-    qr_view text = qr_view_of(j->policy_text.p, j->policy_text.len);
-    qr_err e =
-        qr_json_parse(&j->policy_json, text, POLICY_VALUES, j->policy_err, sizeof j->policy_err);
-    if (e == QR_OK) {
-        struct qr_json_at root = qr_json_root(&j->policy_json);
-        e = qr_json_head(&root, "quorate/policy");
-        e = e == QR_OK ? qr_json_fields(&root, fields) : e;
-        e = e == QR_OK ? qr_peers_parse(&peers, text, &j->peers) : e;
+    qr_err e = qr_peers_read(qr_view_of(d.p, d.len), &j->peers, err, sizeof err);
+    qr_dbuf_free(&d);
+    return e == QR_OK
+               ? QR_EXIT_OK
+               : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", j->policy, err[0] ? err : qr_err_text(e));
+}
+
+/* The manifest and, beside it, FILE.sigs with the release keys' signatures. */
+static int
+load_manifest(const struct qr_ctl *c, struct job *j, size_t i)
+{
+    char err[QR_ERR_TEXT_MAX] = "", sigs[4096];
+    struct qr_dbuf d, s = {0};
+
+    if ((size_t)snprintf(sigs, sizeof sigs, "%s.sigs", j->manifests.v[i]) >= sizeof sigs) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "%s: the name is too long", j->manifests.v[i]);
     }
-    return e == QR_OK ? QR_EXIT_OK
-                      : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", j->policy,
-                                    j->policy_err[0] ? j->policy_err : qr_err_text(e));
+    int code = qr_ctl_read(c, j->manifests.v[i], QR_MANIFEST_MAX, &d);
+    if (code == QR_EXIT_OK && access(sigs, F_OK) == 0) {
+        code = qr_ctl_read(c, sigs, QR_MANIFEST_SIGS_MAX, &s);
+    }
+    if (code == QR_EXIT_OK) {
+        qr_err e = qr_manifest_parse(qr_view_of(d.p, d.len), &j->manifest[i], err, sizeof err);
+        if (e == QR_OK) {
+            e = qr_peers_add_manifest(j->peers, j->manifest[i], qr_view_of(s.p, s.len), err,
+                                      sizeof err);
+        }
+        if (e != QR_OK) {
+            code = qr_ctl_fail(c, qr_ctl_code(e), "%s: %s", j->manifests.v[i],
+                               err[0] ? err : qr_err_text(e));
+        }
+    }
+    qr_dbuf_free(&d);
+    qr_dbuf_free(&s);
+    return code;
 }
 
 static int
 load_manifests(const struct qr_ctl *c, struct job *j)
 {
-    char err[QR_ERR_TEXT_MAX] = "";
+    int code = QR_EXIT_OK;
 
-    for (size_t i = 0; i < j->manifests.n; i++) {
-        const char *path = j->manifests.v[i];
-        struct qr_dbuf *d = &j->manifest_text[i];
-        int code = qr_ctl_read(c, path, QR_MANIFEST_MAX, d);
-        if (code != QR_EXIT_OK) {
-            return code;
-        }
-        qr_err e = qr_manifest_parse(qr_view_of(d->p, d->len), &j->manifest[i], err, sizeof err);
-        e = e == QR_OK ? qr_peers_add_manifest(j->peers, j->manifest[i], err, sizeof err) : e;
-        if (e != QR_OK) {
-            return qr_ctl_fail(c, qr_ctl_code(e), "%s: %s", path, err[0] ? err : qr_err_text(e));
-        }
+    for (size_t i = 0; i < j->manifests.n && code == QR_EXIT_OK; i++) {
+        code = load_manifest(c, j, i);
     }
-    return QR_EXIT_OK;
+    if (code == QR_EXIT_OK && j->peers && j->manifests.n == 0 &&
+        qr_peers_wants_manifests(j->peers)) {
+        qr_ctl_warn(c, "the policy refers to published measurements; give them with --manifest");
+    }
+    return code;
 }
 
 static int
@@ -157,11 +163,8 @@ static void
 release(struct job *j)
 {
     j->peers = qr_peers_free(j->peers);
-    qr_json_clear(&j->policy_json);
-    qr_dbuf_free(&j->policy_text);
     for (size_t i = 0; i < j->manifests.n; i++) {
         j->manifest[i] = qr_manifest_free(j->manifest[i]);
-        qr_dbuf_free(&j->manifest_text[i]);
     }
     qr_roster_free(j->members);
 }
