@@ -160,10 +160,8 @@ struct qr_dcap_qe_identity {
  */
 qr_err QR_MUST qr_dcap_tcb_info_read(struct qr_json *doc, struct qr_dcap_tcb_info *ret);
 qr_err QR_MUST qr_dcap_qe_identity_read(struct qr_json *doc, struct qr_dcap_qe_identity *ret);
-/* "2026-03-16T22:06:09Z" in unix milliseconds; 0 when it is not exactly that. */
-int qr_dcap_time(qr_view text, int64_t *ret_ms);
-/* The other way, for sentences. Returns out. */
-#define QR_TIME_TEXT 64u
+/* A time for sentences: "2026-03-16T22:06:09Z", or a number when it has no such form. Returns out. */
+#define QR_TIME_TEXT 32u
 const char *qr_dcap_time_text(int64_t ms, char out[static QR_TIME_TEXT]);
 /* 2n hex digits of either case (the vendor writes both) as n bytes; 0 when it is not that. */
 int qr_dcap_hex(qr_view text, uint8_t *out, size_t n);

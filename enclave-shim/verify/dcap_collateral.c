@@ -104,7 +104,8 @@ say(struct qr_verify_run *r, const struct document *d, qr_err e, const char *tex
     } else if (strstr(text, ": duplicate object key")) {
         why = QR_REASON_DUPLICATE_KEY;
     }
-    return qr_fail(r->v, QR_CHECK_COLLATERAL, why, "%s: %s", d->what, text);
+    return qr_fail(r->v, QR_CHECK_COLLATERAL, why,
+                   "%s: expected a document that this verifier knows, found: %s", d->what, text);
 }
 
 static qr_err
@@ -195,10 +196,10 @@ static qr_err
 check_expired(struct qr_verify_run *r, const char *what, const struct qr_dcap_issue *i)
 {
     qr_run_ends(r, i->next_ms);
-    if (r->o->now_ms >= 0 && r->o->now_ms >= i->next_ms) {
+    if (r->o->now_ms >= 0 && r->o->now_ms > i->next_ms) {
         char now[QR_TIME_TEXT], next[QR_TIME_TEXT];
         return qr_fail(r->v, QR_CHECK_COLLATERAL, QR_REASON_COLLATERAL_EXPIRED,
-                       "nextUpdate of the %s: expected after %s, found %s", what,
+                       "nextUpdate of the %s: expected %s or later, found %s", what,
                        qr_dcap_time_text(r->o->now_ms, now), qr_dcap_time_text(i->next_ms, next));
     }
     return QR_OK;
@@ -228,7 +229,7 @@ check_certs(struct qr_verify_run *r, const struct qr_certs *s, int end)
         qr_cert_cn(s->x[i], cn, sizeof cn);
         if (!qr_cert_dates(s->x[i], &from, &to)) {
             return qr_fail(r->v, QR_CHECK_VALIDITY, QR_REASON_MALFORMED,
-                           "certificate \"%s\": dates that cannot be read", cn);
+                           "certificate \"%s\": expected dates, found none", cn);
         }
         if (end ? r->o->now_ms > to : r->o->now_ms < from) {
             char now[QR_TIME_TEXT], bound[QR_TIME_TEXT];

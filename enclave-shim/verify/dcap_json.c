@@ -5,10 +5,13 @@
  */
 #include "enclave-shim/verify/dcap.h"
 
+#include "enclave-shim/verify/manifest.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #define TEXT_MAX 64u
+#define END_OF_TIME_MS INT64_C(253402300800000) /* the year 10000 */
 
 /* Numbers are read whole and judged here: one that is too great is malformed, not a limit. */
 static qr_err
@@ -55,67 +58,14 @@ hex(const struct qr_json_at *at, const char *name, qr_view text, uint8_t *out, s
     return QR_OK;
 }
 
-static int
-digits(const uint8_t *p, size_t n, int *ret)
-{
-    int v = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] < '0' || p[i] > '9') {
-            return 0;
-        }
-        v = v * 10 + (p[i] - '0');
-    }
-    *ret = v;
-    return 1;
-}
-
-int
-qr_dcap_time(qr_view text, int64_t *ret_ms)
-{
-    static const int days_before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    static const int days_of[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int y, mo, d, h, mi, s;
-    const uint8_t *p = text.p;
-
-    if (text.len != 20 || p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' ||
-        p[16] != ':' || p[19] != 'Z' || !digits(p, 4, &y) || !digits(p + 5, 2, &mo) ||
-        !digits(p + 8, 2, &d) || !digits(p + 11, 2, &h) || !digits(p + 14, 2, &mi) ||
-        !digits(p + 17, 2, &s)) {
-        return 0;
-    }
-    if (y < 1970 || mo < 1 || mo > 12 || h > 23 || mi > 59 || s > 59) {
-        return 0;
-    }
-    int leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-    if (d < 1 || d > days_of[mo - 1] + (leap && mo == 2)) {
-        return 0;
-    }
-    int64_t before = y - 1; /* whole years since year 1 */
-    int64_t days = before * 365 + before / 4 - before / 100 + before / 400 - 719162;
-    days += days_before[mo - 1] + (leap && mo > 2) + d - 1;
-    *ret_ms = (((days * 24 + h) * 60 + mi) * 60 + s) * 1000;
-    return 1;
-}
-
 const char *
 qr_dcap_time_text(int64_t ms, char out[static QR_TIME_TEXT])
 {
-    /* Days since 0000-03-01, so that a leap day is the last of its year. */
-    int64_t s = ms / 1000, days = s / 86400 + 719468;
-    int64_t era = days / 146097, of_era = days % 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    int64_t month = (5 * of_year + 2) / 153;
-    int64_t day = of_year - (153 * month + 2) / 5 + 1;
-
-    month += month < 10 ? 3 : -9;
-    year += era * 400 + (month <= 2);
-    if (ms < 0 || year > 9999) {
-        (void)snprintf(out, QR_TIME_TEXT, "a time out of range");
-        return out;
+    if (ms < 0 || ms >= END_OF_TIME_MS) {
+        (void)snprintf(out, QR_TIME_TEXT, "%" PRId64 " ms", ms);
+    } else {
+        qr_time_print(ms, out);
     }
-    (void)snprintf(out, QR_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)year, (int)month,
-                   (int)day, (int)(s / 3600 % 24), (int)(s / 60 % 60), (int)(s % 60));
     return out;
 }
 
@@ -123,7 +73,7 @@ static qr_err
 read_time(const struct qr_json_at *at, const char *name, qr_view text, int64_t *ret)
 {
     char q[QR_QUOTE_MAX];
-    if (!qr_dcap_time(text, ret)) {
+    if (qr_time_parse(text, ret) != QR_OK) {
         return qr_json_fail(at, QR_ERR_MALFORMED,
                             "%s: expected a date as 2026-01-31T23:59:59Z, found \"%s\"", name,
                             qr_quote(q, text));

@@ -25,7 +25,9 @@ enum { PCE_SVN = 17, CPU_SVN = 18, COMPONENTS = 16, CONFIGS = 3 };
 static qr_err
 malformed(struct qr_verdict *v, const char *what)
 {
-    return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED, "SGX extension of the PCK: %s", what);
+    return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
+                   "SGX extension of the PCK: expected the form of its profile, found that %s",
+                   what);
 }
 
 /*
@@ -80,7 +82,7 @@ read_tcb(qr_view value, struct qr_dcap_pck *p, qr_view *ret_cpu_svn, struct qr_v
         seen |= 1u << n;
         if (n == CPU_SVN) {
             if (tag != DER_OCTETS || val.len != 16) {
-                return malformed(v, "CPUSVN: expected 16 bytes, found something else");
+                return malformed(v, "CPUSVN is not 16 bytes");
             }
             *ret_cpu_svn = val;
         } else if (!small_uint(tag, val, n == PCE_SVN ? 65535 : 255, &svn)) {
@@ -92,7 +94,7 @@ read_tcb(qr_view value, struct qr_dcap_pck *p, qr_view *ret_cpu_svn, struct qr_v
         }
     }
     if (seen != (1u << (CPU_SVN + 1)) - 2) {
-        return malformed(v, "expected 18 TCB members, found fewer");
+        return malformed(v, "a TCB member is missing");
     }
     return QR_OK;
 }
@@ -136,7 +138,7 @@ claim_sgx_type(uint8_t tag, qr_view value, struct qr_verdict *v)
     static const char *const name[] = {"Standard", "Scalable", "ScalableWithIntegrity"};
     uint64_t u;
     if (tag != DER_ENUM || qr_der_uint(value, &u) != QR_OK) {
-        return malformed(v, "SGX type: expected an enumerated number, found something else");
+        return malformed(v, "the SGX type is no enumerated number");
     }
     if (u >= sizeof name / sizeof name[0]) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_UNSUPPORTED,
@@ -169,7 +171,7 @@ read_extension(qr_view ext, struct qr_dcap_pck *p, struct qr_verdict *v)
     struct qr_claimset *c = &v->claims;
 
     if (qr_der_want(&top, DER_SEQ, &body) != QR_OK || top.left != 0) {
-        return malformed(v, "expected one sequence, found something else");
+        return malformed(v, "it is not one sequence");
     }
     d = qr_der_of(body);
     while (d.left > 0) {
@@ -190,10 +192,10 @@ read_extension(qr_view ext, struct qr_dcap_pck *p, struct qr_verdict *v)
         return malformed(v, "PPID, TCB, PCE-ID or FMSPC is missing or of another length");
     }
     if (tag[INSTANCE_ID] && !octets(tag, member, INSTANCE_ID, 16)) {
-        return malformed(v, "platform instance id: expected 16 bytes, found something else");
+        return malformed(v, "the platform instance id is not 16 bytes");
     }
     if (tag[CONFIGURATION] && tag[CONFIGURATION] != DER_SEQ) {
-        return malformed(v, "configuration: expected a sequence, found something else");
+        return malformed(v, "the configuration is no sequence");
     }
     QR_TRY(read_tcb(member[TCB], p, &cpu_svn, v));
     memcpy(p->pce_id, member[PCE_ID].p, sizeof p->pce_id);
@@ -225,8 +227,9 @@ claim_serial(X509 *x, struct qr_verdict *v)
     size_t len = 0;
 
     if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || n < 1 || n > 20) {
-        return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                       "serial number of the PCK: expected 1 to 20 bytes and no sign");
+        return qr_fail(
+            v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
+            "serial number of the PCK: expected 1 to 20 bytes and no sign, found %d bytes", n);
     }
     for (int i = 0; i < n; i++) {
         if (i > 0 || p[i] >> 4) {

@@ -73,8 +73,9 @@ static const struct sgx_paths qe_paths = SGX_PATHS("qe_report.");
 static void
 claim_sgx(struct qr_claimset *c, const struct sgx_paths *at, const uint8_t *b)
 {
+    const uint8_t misc[4] = {b[19], b[18], b[17], b[16]}; /* MISCSELECT is a number */
     qr_claim_hex(c, at->cpu_svn, qr_view_of(b, 16));
-    qr_claim_hex(c, at->misc_select, qr_view_of(b + 16, 4));
+    qr_claim_hex_copy(c, at->misc_select, qr_view_of(misc, 4));
     qr_claim_hex(c, at->attributes, qr_view_of(b + 48, 16));
     qr_claim_bool(c, at->debug, (b[48] >> 1) & 1);
     qr_claim_bool(c, at->mode64, (b[48] >> 2) & 1);
@@ -240,8 +241,9 @@ read_pck(struct cut *in, struct qr_dcap_quote *q, struct qr_verdict *v)
     q->cert_type = take16(in);
     uint32_t size = take32(in);
     if (in->bad) {
-        return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                       "QE authentication data does not fit into the signature data");
+        return qr_fail(
+            v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
+            "QE authentication data: expected to fit into the signature data, found its end");
     }
     if (size != in->left.len) {
         return bad(v, "PCK certification data", in->left.len, size);
@@ -286,7 +288,7 @@ read_signature_data(qr_view data, struct qr_dcap_quote *q, struct qr_verdict *v)
     q->qe_signature = take(&in, 64);
     if (in.bad) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                       "signature data of %zu bytes has no room for the QE report", data.len);
+                       "signature data: expected room for a QE report, found %zu bytes", data.len);
     }
     return read_pck(&in, q, v);
 }
@@ -315,7 +317,7 @@ qr_dcap_quote_parse(qr_view in, int want_tdx, struct qr_verdict *v, struct qr_dc
     uint32_t signature_len = take32(&c);
     if (c.bad) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                       "quote of %zu bytes ends inside its body", in.len);
+                       "quote: expected header, body and a length, found %zu bytes", in.len);
     }
     qr_view data = take(&c, signature_len);
     if (c.bad) {

@@ -29,7 +29,8 @@ is_name(qr_view v)
 static qr_err
 malformed(struct qr_verdict *v, const char *what)
 {
-    return qr_fail(v, QR_CHECK_RUNTIME_DATA, QR_REASON_MALFORMED, "custom claims: %s", what);
+    return qr_fail(v, QR_CHECK_RUNTIME_DATA, QR_REASON_MALFORMED,
+                   "custom claims: expected the form of Open Enclave, found that %s", what);
 }
 
 static qr_err
@@ -46,7 +47,7 @@ read_claims(struct qr_verify_run *r, qr_view in)
     struct qr_claimset *c = &r->v->claims;
 
     if (in.len < HEAD_LEN || qr_le64(in.p) != 1) {
-        return malformed(r->v, "expected a header of version 1, found something else");
+        return malformed(r->v, "the header is not of version 1");
     }
     uint64_t n = qr_le64(in.p + 8);
     if (n > QR_DCAP_CUSTOM_CLAIMS) {
@@ -55,7 +56,7 @@ read_claims(struct qr_verify_run *r, qr_view in)
     in = qr_view_of(in.p + HEAD_LEN, in.len - HEAD_LEN);
     for (uint64_t i = 0; i < n; i++) {
         if (in.len < HEAD_LEN) {
-            return malformed(r->v, "one more was expected, found the end");
+            return malformed(r->v, "they end too early");
         }
         uint64_t name_len = qr_le64(in.p), value_len = qr_le64(in.p + 8);
         in = qr_view_of(in.p + HEAD_LEN, in.len - HEAD_LEN);
@@ -68,7 +69,7 @@ read_claims(struct qr_verify_run *r, qr_view in)
         qr_view name = qr_view_of(in.p, (size_t)name_len);
         qr_view value = qr_view_of(in.p + name_len, (size_t)value_len);
         if (!is_name(name)) {
-            return malformed(r->v, "a name is not printable text with a NUL at its end");
+            return malformed(r->v, "a name is no printable text with a NUL at its end");
         }
         in = qr_view_of(value.p + value.len, in.len - name.len - value.len);
         qr_claim_text(c, qr_claim_path(c, "custom_claims[%u].name", (unsigned)i),

@@ -162,6 +162,8 @@ void evgen_dcap_make(const struct evgen_dcap *d, struct evgen_dcap_out *ret);
 void evgen_dcap_add(const struct evgen_dcap_out *o, struct qr_evidence *e);
 /* Pins the throwaway root as Intel's. */
 void evgen_dcap_pin(const struct evgen_dcap_out *o, struct qr_roots *roots);
+/* The value of the SGX extension that d describes, to build a wrong one from. Returns its length. */
+size_t evgen_dcap_sgx_ext(const struct evgen_dcap *d, uint8_t *out, size_t cap);
 /* The user field of the body: 64 bytes inside d->body. */
 uint8_t *evgen_dcap_report_data(struct evgen_dcap *d);
 
