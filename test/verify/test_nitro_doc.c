@@ -73,8 +73,9 @@ outer(unsigned k)
         T("\x5f", "\xff"),                             /* 21 */
 #undef T
     };
-    frame(qr_view_of(t[k].head, t[k].head_len), d->protected_item, d->unprotected_item,
-          (qr_view){0}, (qr_view){0}, qr_view_of(t[k].tail, t[k].tail_len));
+    frame(qr_view_of(t[k].head, t[k].head_len), d->protected_item,
+          k == 1 ? (qr_view){0} : d->unprotected_item, (qr_view){0}, (qr_view){0},
+          qr_view_of(t[k].tail, t[k].tail_len));
 }
 
 static void
@@ -287,6 +288,7 @@ test_cose(void **state)
 {
     static const struct evbad t[] = {
         {"array of three with four items", DOC, outer, 0, QR_CHECK_PARSE, QR_REASON_TRAILING_DATA},
+        {"array of three, with four items", DOC, outer, 0, QR_CHECK_PARSE, QR_REASON_TRAILING_DATA},
         {"17.1 array of three", DOC, outer, 1, QR_CHECK_PARSE, QR_REASON_MALFORMED},
         {"17.1 array of five", DOC, outer, 2, QR_CHECK_PARSE, QR_REASON_MALFORMED},
         {"array of five with four items", DOC, outer, 3, QR_CHECK_PARSE, QR_REASON_MALFORMED},
