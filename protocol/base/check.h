@@ -1,6 +1,6 @@
 /*
  * QR_ASSERT: for our own bugs only, never for input. Kept in release builds: it wipes the secret
- * memory (through the hook that mem.c installs) and aborts.
+ * memory (through the hook that locked.c installs) and aborts.
  *
  * QR_VERIFY: the same for invariants that are too hot or too secret to look at in a release build;
  * only `make CONF=verify` compiles it. It may branch on secrets, so that build is for tests.
@@ -8,7 +8,7 @@
 #ifndef QR_CHECK_H
 #define QR_CHECK_H
 
-/* Called once before abort(); mem.c points it at the wiping of all locked memory. */
+/* Called once before abort(); locked.c points it at the wiping of all locked memory. */
 extern void (*qr_panic_hook)(void);
 
 _Noreturn void qr_panic(const char *file, int line, const char *what);
