@@ -39,6 +39,22 @@ on_answer(void *ctx, uint64_t to, const struct qr_answer *a)
     c->answer[slot] = copy;
 }
 
+static void
+cloud_of(const struct cluster *c, size_t i, char *out, size_t cap)
+{
+    if (c->how && c->how->cloud[i]) {
+        (void)snprintf(out, cap, "%s", c->how->cloud[i]);
+    } else {
+        (void)snprintf(out, cap, "cloud-%zu", i);
+    }
+}
+
+static uint64_t
+wall_of(const struct cluster *c, size_t i)
+{
+    return c->wall_ms + (uint64_t)c->skew_ms[i];
+}
+
 void
 cluster_boot(struct cluster *c, size_t i)
 {
@@ -46,9 +62,12 @@ cluster_boot(struct cluster *c, size_t i)
     char err[512] = "", path[160], address[QR_ADDRESS_MAX], cloud[16];
     (void)snprintf(path, sizeof path, "%s/store.db", x->dir);
     (void)snprintf(address, sizeof address, "unix://%s/link.sock", x->dir);
-    (void)snprintf(cloud, sizeof cloud, "cloud-%zu", i);
+    cloud_of(c, i, cloud, sizeof cloud);
     int fresh = 0;
     assert_int_equal(qr_tee_sim_open(x->dir, &x->tee, err, sizeof err), QR_OK);
+    if (c->how && c->how->box) {
+        c->how->box(c->how->box_ctx, i, &x->tee);
+    }
     qr_err e = qr_store_open(path, &x->tee, &x->store, &fresh, err, sizeof err);
     if (e != QR_OK) {
         fail_msg("store: %s", err);
@@ -58,12 +77,15 @@ cluster_boot(struct cluster *c, size_t i)
     cfg.cloud = strdup(cloud);
     cfg.operator_name = "test";
     struct qr_party_env env = {.tee = &x->tee,
+                               .roots = c->how ? c->how->roots : NULL,
                                .store = x->store,
                                .rng = qr_tee_rng(&x->tee),
                                .new_link = new_link,
                                .answer = on_answer,
                                .answer_ctx = c};
-    e = qr_party_new(&cfg, &env, c->now, c->wall_ms, &x->party, err, sizeof err);
+    c->running = i;
+    e = qr_party_new(&cfg, &env, c->now, wall_of(c, i), &x->party, err, sizeof err);
+    c->running = 0;
     if (e != QR_OK) {
         fail_msg("party %zu: %s", i, err);
     }
@@ -93,9 +115,11 @@ cluster_turn(struct cluster *c)
     for (size_t i = 1; i <= c->n; i++) {
         if (c->p[i].alive && !c->p[i].frozen) {
             int more = 1;
+            c->running = i;
             for (int k = 0; k < 64 && more; k++) {
-                more = qr_party_step(c->p[i].party, c->now, c->wall_ms);
+                more = qr_party_step(c->p[i].party, c->now, wall_of(c, i));
             }
+            c->running = 0;
         }
     }
 }
@@ -135,7 +159,9 @@ cluster_ask(struct cluster *c, size_t i, int admin, const struct qr_ask *ask)
 {
     uint64_t id = ++c->next_ask;
     c->answer[id % 64] = qr_answer_free(c->answer[id % 64]);
+    c->running = i;
     qr_party_ask(c->p[i].party, admin, id, ask);
+    c->running = 0;
     return id;
 }
 
@@ -178,6 +204,9 @@ static void
 load(struct cluster *c, enum qr_admin what, const char *doc)
 {
     for (size_t i = 1; i <= c->n; i++) {
+        if (!c->p[i].alive) {
+            continue;
+        }
         struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = what, .n_stamps = 1};
         ask.body = qr_view_str(doc);
         ask.stamps[0] = cluster_stamp(c->admin, doc, 0);
@@ -189,58 +218,95 @@ load(struct cluster *c, enum qr_admin what, const char *doc)
     }
 }
 
-void
-cluster_start(struct cluster *c, size_t n, const char *policy_rules)
+/* Both documents' texts, from what is known now. */
+static void
+write_roster(struct cluster *c)
 {
-    char hex[67], cid[65], idhex[65];
-    *c = (struct cluster){.n = n, .now = 1000 * SECOND, .wall_ms = WALL0};
-    if (c->cfg.batch == 0) {
-        c->cfg = (struct qr_party_cfg){
-            .pool_low = 4, .pool_high = 8, .pool_standby = 4, .batch = 4, .sign_timeout_ms = 500};
-    }
-    (void)snprintf(c->dir, sizeof c->dir, "/tmp/quorate-test-XXXXXX");
-    assert_non_null(mkdtemp(c->dir));
-    c->admin = EVP_EC_gen("P-256");
-    c->client = EVP_EC_gen("P-256");
-    assert_int_equal(qr_stamp_init(), QR_OK);
-    memset(c->cluster, 0xc1, 32);
+    char hex[67], cid[65], idhex[65], cloud[16];
+    const struct cluster_how *how = c->how;
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
     size_t at = (size_t)snprintf(
         c->roster, sizeof c->roster,
         "{\"v\":1,\"type\":\"quorate/roster\",\"cluster\":\"%s\",\"name\":\"test\","
         "\"serial\":1,\"parties\":[",
         cid);
-    for (size_t i = 1; i <= n; i++) {
-        (void)snprintf(c->p[i].dir, sizeof c->p[i].dir, "%s/p%zu", c->dir, i);
-        assert_int_equal(mkdir(c->p[i].dir, 0700), 0);
-        cluster_boot(c, i);
+    for (size_t i = 1; i <= c->n; i++) {
         qr_hex_encode(qr_view_of(c->p[i].id, 32), idhex);
+        cloud_of(c, i, cloud, sizeof cloud);
         at += (size_t)snprintf(
             c->roster + at, sizeof c->roster - at,
             "%s{\"index\":%zu,\"identity\":\"%s\",\"address\":\"unix://%s/link.sock\","
-            "\"cloud\":\"cloud-%zu\",\"operator\":\"test\",\"tee\":\"sim\"}",
-            i > 1 ? "," : "", i, idhex, c->p[i].dir, i);
+            "\"cloud\":\"%s\",\"operator\":\"%s\",\"tee\":\"%s\"}",
+            i > 1 ? "," : "", i, idhex, c->p[i].dir, cloud,
+            how && how->operator_name[i] ? how->operator_name[i] : "test",
+            how && how->tee[i] ? how->tee[i] : "sim");
     }
     key_hex(c->admin, hex);
     (void)snprintf(c->roster + at, sizeof c->roster - at,
                    "],\"admins\":{\"need\":1,\"keys\":[{\"name\":\"admin\",\"scheme\":\"p256\","
                    "\"key\":\"%s\"}]}}",
                    hex);
+}
+
+static void
+write_policy(struct cluster *c, const char *peers)
+{
+    char hex[67], cid[65];
+    const char *rules = c->how ? c->how->rules : NULL;
+    qr_hex_encode(qr_view_of(c->cluster, 32), cid);
     key_hex(c->client, hex);
     (void)snprintf(
         c->policy, sizeof c->policy,
-        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":1,"
-        "\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":\"ops\","
+        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":%u,"
+        "\"peers\":%s,\"requests\":{\"clients\":[{\"name\":\"ops\","
         "\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[%s]}}",
-        cid, hex,
-        policy_rules ? policy_rules
-                     : "{\"id\":\"all\",\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"*\"],"
-                       "\"kinds\":[\"sha256\",\"sha256d\",\"eip191\",\"eth_tx\"]}");
-    load(c, QR_ADMIN_LOAD_ROSTER, c->roster);
+        cid, ++c->policy_serial, peers ? peers : "{\"insecure_sim\":true}", hex,
+        rules ? rules
+              : "{\"id\":\"all\",\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"*\"],"
+                "\"kinds\":[\"sha256\",\"sha256d\",\"eip191\",\"eth_tx\"]}");
+}
+
+void
+cluster_policy(struct cluster *c, const char *peers)
+{
+    write_policy(c, peers);
     load(c, QR_ADMIN_LOAD_POLICY, c->policy);
-    if (!cluster_until(c, 20000, cluster_linked, NULL)) {
+}
+
+void
+cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how)
+{
+    *c = (struct cluster){.n = n,
+                          .how = how,
+                          .now = 1000 * SECOND,
+                          .wall_ms = how && how->wall_ms ? how->wall_ms : WALL0};
+    c->cfg = (struct qr_party_cfg){
+        .pool_low = 4, .pool_high = 8, .pool_standby = 4, .batch = 4, .sign_timeout_ms = 500};
+    (void)snprintf(c->dir, sizeof c->dir, "/tmp/quorate-test-XXXXXX");
+    assert_non_null(mkdtemp(c->dir));
+    c->admin = EVP_EC_gen("P-256");
+    c->client = EVP_EC_gen("P-256");
+    assert_int_equal(qr_stamp_init(), QR_OK);
+    memset(c->cluster, 0xc1, 32);
+    for (size_t i = 1; i <= n; i++) {
+        (void)snprintf(c->p[i].dir, sizeof c->p[i].dir, "%s/p%zu", c->dir, i);
+        assert_int_equal(mkdir(c->p[i].dir, 0700), 0);
+        cluster_boot(c, i);
+    }
+    write_roster(c);
+    load(c, QR_ADMIN_LOAD_ROSTER, c->roster);
+    cluster_policy(c, how ? how->peers : NULL);
+    if (!cluster_until(c, 20000, how && how->until ? how->until : cluster_linked, NULL)) {
         fail_msg("the parties did not link");
     }
+}
+
+void
+cluster_start(struct cluster *c, size_t n, const char *policy_rules)
+{
+    static struct cluster_how how;
+    how = (struct cluster_how){.rules = policy_rules};
+    cluster_start_as(c, n, &how);
 }
 
 void

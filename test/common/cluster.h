@@ -13,6 +13,8 @@
 
 #include <openssl/evp.h>
 
+struct cluster;
+
 struct cluster_party {
     int alive;
     int frozen; /* not stepped: a process that hangs */
@@ -23,15 +25,33 @@ struct cluster_party {
     uint8_t id[32];
 };
 
+/* What may differ from the plain cluster; everything may be left out. Outlives the cluster. */
+struct cluster_how {
+    uint64_t wall_ms;  /* where the clocks begin */
+    const char *peers; /* the policy's `peers`, a JSON object */
+    const char *rules; /* the policy's rules, as in cluster_start */
+    const struct qr_roots *roots;
+    const char *cloud[QR_MAX_PARTIES + 1], *operator_name[QR_MAX_PARTIES + 1],
+        *tee[QR_MAX_PARTIES + 1]; /* as the roster tells; from 1 */
+    /* Turns the software TEE that was opened for party i into another platform. */
+    void (*box)(void *ctx, size_t i, struct qr_tee *tee);
+    void *box_ctx;
+    int (*until)(struct cluster *c, void *ctx); /* in place of cluster_linked */
+};
+
 struct cluster {
     char dir[64];
     size_t n;
+    const struct cluster_how *how;
+    size_t running;                      /* whose code runs now; 0: the test's */
+    int64_t skew_ms[QR_MAX_PARTIES + 1]; /* of each party's wall clock */
     uint64_t now, wall_ms;
     struct cluster_party p[QR_MAX_PARTIES + 1]; /* 1..n */
     struct qr_party_cfg cfg;
     EVP_PKEY *admin, *client;
     uint8_t cluster[32];
-    char roster[8192], policy[8192];
+    char roster[8192], policy[16384];
+    unsigned policy_serial;
     /* the last answer to each ask id */
     struct qr_answer *answer[64];
     uint64_t next_ask;
@@ -39,8 +59,11 @@ struct cluster {
 
 /* Makes everything, loads roster and policy, waits until all pairs are active. */
 void cluster_start(struct cluster *c, size_t n, const char *policy_rules);
+void cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how);
 void cluster_stop(struct cluster *c);
 void cluster_boot(struct cluster *c, size_t i);
+/* Another policy for all: the same rules, serial one higher, these `peers`. */
+void cluster_policy(struct cluster *c, const char *peers);
 /* As kill -9: nothing is told to anybody. */
 void cluster_kill(struct cluster *c, size_t i);
 /* Steps all parties once; the clock moves by 1 ms. */
