@@ -301,7 +301,7 @@ void
 evgen_set_le(uint8_t *p, uint64_t v, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        p[i] = i < 8 ? (uint8_t)(v >> (8 * i)) : 0;
+        p[i] = (uint8_t)(i < 8 ? v >> (8 * i) : 0);
     }
 }
 
@@ -309,7 +309,7 @@ void
 evgen_set_be(uint8_t *p, uint64_t v, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        p[n - 1 - i] = i < 8 ? (uint8_t)(v >> (8 * i)) : 0;
+        p[n - 1 - i] = (uint8_t)(i < 8 ? v >> (8 * i) : 0);
     }
 }
 
