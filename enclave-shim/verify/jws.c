@@ -116,14 +116,15 @@ parse_parts(struct qr_verdict *v, struct qr_jws *j, qr_view token)
     j->signed_part = qr_view_of(token.p, part[0].len + 1 + part[1].len);
 
     struct qr_buf b = qr_buf_over(j->mem, token.len);
+    /* The algorithm first: what the other parts must look like follows from it. */
     QR_TRY(decode(v, "token header", part[0], &b, &header_text));
+    QR_TRY(qr_jws_json(header_text, QR_JWS_VALUES, v, "token header", &j->header));
+    QR_TRY(check_header(v, j->header.root));
     QR_TRY(decode(v, "token payload", part[1], &b, &j->payload_text));
     QR_TRY(decode(v, "token signature", part[2], &b, &j->signature));
     if (j->signature.len > QR_JWS_SIG_MAX) {
         return malformed(v, "token signature", "at most 512 bytes");
     }
-    QR_TRY(qr_jws_json(header_text, QR_JWS_VALUES, v, "token header", &j->header));
-    QR_TRY(check_header(v, j->header.root));
     return qr_jws_json(j->payload_text, QR_JWS_VALUES, v, "token payload", &j->payload);
 }
 
