@@ -139,7 +139,20 @@ $(eval $(call program,quorate-gateway,$(and $(wildcard daemon/main_gateway.c),da
 $(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC))))
 $(eval $(call program,quorate-load,$(LOAD_SRC)))
 
-all: $(LIB) $(PROGRAMS)
+# ---- the library for wallets ----------------------------------------------------------------------
+# The verifier, and of proto/ and protocol/base/ what it needs, without libsodium. Nothing but
+# quorate_verify.h's functions can be seen; the archive is one object, so that its other names cannot
+# meet those of a wallet.
+LIBDIR     := $(if $(filter build/release,$(BUILD)),build/lib,$(BUILD)/lib)
+WALLET_SRC := $(sort $(wildcard enclave-shim/verify/*.c) $(wildcard proto/json_*.c) \
+              $(addprefix protocol/base/,buf.c check.c enc.c err.c mem.c))
+WALLET_OBJ := $(WALLET_SRC:%.c=$(BUILD)/pic/%.o)
+WALLET_MAP := enclave-shim/verify/quorate_verify.map
+WALLET_SO  := $(LIBDIR)/libquorate-verify.so.1
+WALLET_A   := $(LIBDIR)/libquorate-verify.a
+WALLET_EX  := $(BUILD)/enclave-shim/verify/example/wallet
+
+all: $(LIB) $(PROGRAMS) $(WALLET_SO) $(WALLET_A)
 	@:
 
 # ---- rules ----------------------------------------------------------------------------------------
@@ -175,6 +188,29 @@ $(Q)rm -f $@.$$$$ && $(AR) crD $@.$$$$ $^ && mv $@.$$$$ $@
 endef
 $(LIB): $(LIB_OBJ)
 	$(archive)
+
+# Measured through libquorate.a already: no --coverage here.
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(GEN_H) $(BUILD)/gen/build_info.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fPIE $(SAN_cov),$(CFLAGS_ALL)) -fPIC -MMD -MP -c -o $@ $<
+
+$(WALLET_SO): $(WALLET_OBJ) $(WALLET_MAP)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -pie $(SAN_cov),$(LDFLAGS_ALL)) -shared -Wl,-soname,$(@F) \
+	    -Wl,--version-script=$(WALLET_MAP) $(if $(filter-out cov,$(CONF:release=cov)),,-Wl,-z,defs) \
+	    -o $@ $(WALLET_OBJ) -lcrypto -lcbor -ljansson
+	$(Q)ln -sf $(@F) $(@:.1=)
+
+$(WALLET_A): $(WALLET_OBJ)
+	@mkdir -p $(@D)
+	$(Q)ld -r -o $@.$$$$.o $^ && objcopy --wildcard --keep-global-symbol='quorate_*' $@.$$$$.o $(BUILD)/pic/quorate_verify.o && \
+	    rm $@.$$$$.o && rm -f $@ && $(AR) crD $@ $(BUILD)/pic/quorate_verify.o
+
+# Against the shared library alone, as a wallet is.
+$(WALLET_EX): enclave-shim/verify/example/wallet.c enclave-shim/verify/quorate_verify.h $(WALLET_SO)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Ienclave-shim/verify $(LDFLAGS_ALL) -o $@ $< -L$(LIBDIR) -lquorate-verify
+$(BUILD)/test/verify/test_wallet: | $(WALLET_EX)
 
 # The tests' and benches' helpers; an archive, so that a binary links those it uses.
 $(TEST_LIB): $(TEST_AUX:%.c=$(BUILD)/%.o)
@@ -258,6 +294,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
+$(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder
 
 # Put before libc in the daemons that test/e2e/fault_*.py torment; not of the sanitizers.
 INTERPOSE := $(BUILD)/test/e2e/rig/interpose.so
@@ -271,7 +308,7 @@ $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $
 .PHONY: FORCE
 FORCE:
 
--include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)))
+-include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)) $(WALLET_OBJ:.o=.d))
 
 # ---- everything else is a phony target ------------------------------------------------------------
 .PHONY: sim help deps proofs tests test check gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
@@ -398,9 +435,12 @@ lint: $(GEN_H) $(BUILD)/gen/build_info.h ## clang-tidy, cppcheck, gcc -fanalyzer
 	@BUILD=$(BUILD) JOBS=$(JOBS) test/lint.sh $(LINT)
 
 PREFIX ?= /usr/local
-install: all ## install the programs below DESTDIR and PREFIX=/usr/local
-	install -d $(DESTDIR)$(PREFIX)/bin
+install: all ## install programs, library and header below DESTDIR and PREFIX=/usr/local
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(WALLET_A) $(WALLET_SO) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(WALLET_SO)) $(DESTDIR)$(PREFIX)/lib/$(notdir $(WALLET_SO:.1=))
+	install -m 644 enclave-shim/verify/quorate_verify.h $(DESTDIR)$(PREFIX)/include
 
 clean: ## remove build/
 	rm -rf build
