@@ -12,6 +12,7 @@
 
 #include "enclave-shim/verify/cert.h"
 #include "enclave-shim/verify/snp.h"
+#include "test/common/evjudge.h"
 #include "test/common/snp_break.h"
 
 #define ANY_DATE (EVGEN_NOW_MS + EVGEN_DAY_MS)
@@ -580,6 +581,23 @@ test_every_length_is_refused(void **state)
     assert_int_equal(verdict.reason, QR_REASON_MALFORMED);
 }
 
+/*
+ * Published evidence of real machines, under the product's own pins: verdict, reason, and all claims,
+ * neither more nor fewer. What the cases list as changes is test_cases.c's.
+ */
+static void
+test_real_cases(void **state)
+{
+    static const struct evjudge_reason reasons[] = {
+        {"coco-milan-v2-wrong-vcek-legacy", QR_REASON_CHAIN},
+        {"coco-milan-v2-wrong-vcek-new", QR_REASON_CHAIN},
+    };
+
+    (void)state;
+    size_t n = evjudge_real(QR_EV_SNP, reasons, sizeof reasons / sizeof reasons[0], 1);
+    printf("real cases of SEV-SNP: %zu\n", n);
+}
+
 static int
 make_roots(void **state)
 {
@@ -605,6 +623,7 @@ main(void)
         cmocka_unit_test(test_44_committed_below_reported_is_refused),
         cmocka_unit_test(test_every_changed_byte_is_refused),
         cmocka_unit_test(test_every_length_is_refused),
+        cmocka_unit_test(test_real_cases),
     };
     return cmocka_run_group_tests(tests, make_roots, NULL);
 }
