@@ -197,7 +197,7 @@ $(BUILD)/pic/%.o: %.c $(BUILD)/flags | $(GEN_H) $(BUILD)/gen/build_info.h
 $(WALLET_SO): $(WALLET_OBJ) $(WALLET_MAP)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -pie $(SAN_cov),$(LDFLAGS_ALL)) -shared -Wl,-soname,$(@F) \
-	    -Wl,--version-script=$(WALLET_MAP) $(if $(filter-out cov,$(CONF:release=cov)),,-Wl,-z,defs) \
+	    -Wl,--version-script=$(WALLET_MAP) $(if $(SAN_$(CONF)),,-Wl,-z,defs) \
 	    -o $@ $(WALLET_OBJ) -lcrypto -lcbor -ljansson
 	$(Q)ln -sf $(@F) $(@:.1=)
 

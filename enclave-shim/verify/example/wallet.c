@@ -52,7 +52,7 @@ main(int argc, char **argv)
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         printf("%-12s %s\n", checks[i], quorate_verdict_check(v, checks[i]) == 1 ? "yes" : "NO");
     }
-    printf("%s %s\n", quorate_verdict_accepted(v) ? "accepted" : "refused:",
-           quorate_verdict_sentence(v));
+    printf("%s %s\n",
+           quorate_verdict_accepted(v) ? "accepted" : "refused:", quorate_verdict_sentence(v));
     return quorate_verdict_accepted(v) ? 0 : 1; /* the handles end with the program */
 }
