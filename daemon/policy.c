@@ -364,6 +364,13 @@ qr_policy_peers(const struct qr_policy *p)
     return p->peers;
 }
 
+qr_err
+qr_policy_add_manifest(struct qr_policy *p, const struct qr_manifest *m, qr_view signatures,
+                       char *err_text, size_t err_cap)
+{
+    return qr_peers_add_manifest(p->peers, m, signatures, err_text, err_cap);
+}
+
 size_t
 qr_policy_n_clients(const struct qr_policy *p)
 {

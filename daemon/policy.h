@@ -7,7 +7,7 @@
  *                    "rules":[{"id":"hot-1","effect":"allow","clients":["ops-1"],
  *                              "keys":["*"],"kinds":["eth_tx"]}]}}
  *       signed by the administrators over the exact bytes. hash = TH("doc"; "policy", bytes).
- *       peers: enclave-shim/verify/README.md.
+ *       peers: enclave-shim/verify/POLICY.md.
  * Why a closed set of predicates: a rule that a person can read is a rule that a person can check.
  * Decision: a matching deny wins, else a matching allow, else denied. "*" stands for all clients or
  *       all keys; kinds have no wildcard, so "digest" is allowed only where a rule says so.
@@ -53,6 +53,12 @@ const uint8_t *qr_policy_cluster(const struct qr_policy *p); /* 32 bytes */
 uint64_t qr_policy_serial(const struct qr_policy *p);
 /* 1: peers, and keys made with them, may be of the software TEE. */
 int qr_policy_insecure_sim(const struct qr_policy *p);
+/*
+ * Makes a manifest's measurements count for this policy (peers.h); before anybody judges by it. m must
+ * outlive the policy. Errors as qr_peers_add_manifest.
+ */
+qr_err QR_MUST qr_policy_add_manifest(struct qr_policy *p, const struct qr_manifest *m,
+                                      qr_view signatures, char *err_text, size_t err_cap);
 /* What a member must be; lives as long as p. */
 const struct qr_peers *qr_policy_peers(const struct qr_policy *p);
 size_t qr_policy_n_clients(const struct qr_policy *p);
