@@ -480,6 +480,12 @@ qr_attest_tick(struct qr_party *p)
     save_memory(p);
 }
 
+const uint8_t *
+qr_attest_measurement(const struct qr_party *p)
+{
+    return p->attest.self_known ? p->attest.self.measurement : p->env.tee->measurement;
+}
+
 /* ---- gates ------------------------------------------------------------------------------- */
 
 qr_err

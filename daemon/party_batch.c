@@ -190,7 +190,7 @@ build(struct qr_party *p, const struct qr_ctl_start *st, uint16_t owner, struct 
     for (unsigned i = 0; i < t; i++) {
         const struct qr_peer_info *info = S[i] == p->self ? NULL : qr_net_info(p->net, S[i]);
         memcpy(id[i], k->pub.id[S[i] - 1], 32);
-        memcpy(meas[i], info ? info->claims.measurement : p->env.tee->measurement, 32);
+        memcpy(meas[i], info ? info->claims.measurement : qr_attest_measurement(p), 32);
         memcpy(nonce[i], info ? info->boot_nonce : p->boot_nonce, 32);
         pairs[i] = info ? p->peer[S[i]].pair : NULL;
     }

@@ -319,6 +319,8 @@ void qr_attest_up(struct qr_party *p, const struct qr_peer_info *info);
 void qr_attest_down(struct qr_party *p, uint16_t peer);
 void qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m);
 void qr_attest_tick(struct qr_party *p);
+/* Our own, as the peers see it; before our evidence was judged, as the platform tells it. */
+const uint8_t *qr_attest_measurement(const struct qr_party *p);
 /* STALE or ATTESTATION, with a sentence for whoever asked. */
 qr_err QR_MUST qr_attest_may_keygen(const struct qr_party *p, char *why, size_t cap);
 qr_err QR_MUST qr_attest_may_sign(const struct qr_party *p, uint16_t mask);

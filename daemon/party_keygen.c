@@ -71,7 +71,7 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask, 
             return QR_ERR_QUORUM;
         }
         memcpy(dp.id[i - 1], p->roster->party[i - 1].identity, 32);
-        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : p->attest.self.measurement,
+        memcpy(dp.measurement[i - 1], info ? info->claims.measurement : qr_attest_measurement(p),
                32);
         memcpy(dp.nonce[i - 1], info ? info->boot_nonce : p->boot_nonce, 32);
     }

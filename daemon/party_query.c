@@ -124,9 +124,7 @@ put_peer(struct qr_dbuf *d, const struct qr_party *p, uint16_t i)
         r->address);
     if (i == p->self) {
         put(d, ",\"up\":true,\"insecure_sim\":%s,", yes(p->env.tee->insecure));
-        put_hex(d, "measurement",
-                p->attest.self_known ? p->attest.self.measurement : p->env.tee->measurement, 32,
-                "");
+        put_hex(d, "measurement", qr_attest_measurement(p), 32, "");
         if (p->attest.self_known) {
             put_domain(d, &p->attest.self_domain);
         }
@@ -448,7 +446,7 @@ put_descriptor(struct qr_dbuf *d, const struct qr_party *p)
     struct qr_descriptor x = {.party = {.platform = p->env.tee->platform}};
     struct qr_id_signer s = {(void *)(uintptr_t)p, qr_state_sign};
     memcpy(x.party.identity, p->id, 32);
-    memcpy(x.measurement, p->env.tee->measurement, 32);
+    memcpy(x.measurement, qr_attest_measurement(p), 32);
     const char *address = p->cfg.advertise ? p->cfg.advertise : p->cfg.listen;
     /* What does not fit is refused, not shortened. */
     if (snprintf(x.party.address, sizeof x.party.address, "%s", address) >= (int)QR_ADDRESS_MAX ||

@@ -459,6 +459,20 @@ sign_text(const struct evgen_dcap *d, EVP_PKEY *k, qr_view text, uint8_t *out, s
 
 /* ---- putting it together ---- */
 
+/* A root is pinned by its bytes, and its signature is salted: one nobody changed is made once. */
+static void
+make_root(const struct evgen_cert_spec *s, struct evgen_der *ret)
+{
+    static struct evgen_cert_spec spec;
+    static struct evgen_der der;
+
+    if (der.len == 0 || memcmp(&spec, s, sizeof spec) != 0) {
+        spec = *s;
+        evgen_cert(s, &der);
+    }
+    *ret = der;
+}
+
 static void
 make_certs(const struct evgen_dcap *d, struct evgen_dcap_out *o)
 {
@@ -474,7 +488,7 @@ make_certs(const struct evgen_dcap *d, struct evgen_dcap_out *o)
             d->sgx_ext ? *d->sgx_ext : qr_view_of(ext, evgen_dcap_sgx_ext(d, ext, sizeof ext));
         evgen_spec_add_ext(&pck, SGX_OID, v, 0);
     }
-    evgen_cert(&d->root, &o->root);
+    make_root(&d->root, &o->root);
     evgen_cert(&ca, &o->pck_ca);
     evgen_cert(&pck, &o->pck);
     evgen_cert(&d->tcb_signer, &o->tcb_signer);
