@@ -265,7 +265,9 @@ qr_cbor_skip(struct qr_cbor *c)
             continue; /* what it tags is the item */
         }
         if (it.type == QR_CBOR_ARRAY || it.type == QR_CBOR_MAP) {
-            QR_TRY(qr_cbor_enter(c, &it, &stack[n].open)); /* refused past the depth: n fits */
+            struct qr_cbor_open open;
+            QR_TRY(qr_cbor_enter(c, &it, &open)); /* refused past the depth: n fits from here on */
+            stack[n].open = open;
             stack[n].per = it.type == QR_CBOR_MAP ? 2 : 1;
             stack[n].due = 0;
             n++;
