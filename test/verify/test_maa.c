@@ -206,8 +206,7 @@ twice(unsigned k)
 {
     static const char *const text[] = {
         "{\"iss\":\"a\",\"x-ms-isolation-tee\":{},\"x-ms-isolation-tee\":{}}",
-        "{\"x-ms-isolation-tee\":{\"x-ms-attestation-type\":\"sevsnpvm\","
-        "\"x-ms-attestation-type\":\"sevsnpvm\"}}",
+        "{\"x-ms-isolation-tee\":{\"x-ms-vmpl\":0,\"x-ms-vmpl\":0}}",
         "{\"exp\":1,\"\\u0065xp\":2}",
     };
     t.payload_text = text[k];
