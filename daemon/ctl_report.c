@@ -195,19 +195,30 @@ line(struct qr_jsonw *w, const char *format, ...)
 static void
 put_checks(struct qr_jsonw *w, const struct qr_verdict *v)
 {
-    static const char *const mark[] = {
-        [QR_CHECK_SKIPPED] = "  -- ", [QR_CHECK_PASS] = "  ok ", [QR_CHECK_FAIL] = "  NO "};
-    static const enum qr_check_result order[] = {QR_CHECK_FAIL, QR_CHECK_PASS, QR_CHECK_SKIPPED};
+    static const struct {
+        enum qr_check_result result;
+        const char *mark;
+    } order[] = {{QR_CHECK_FAIL, "NO"}, {QR_CHECK_PASS, "ok"}};
+    size_t column = 0;
 
-    line(w, "\nchecks: ok passed, NO failed, -- not made");
     for (size_t k = 0; k < sizeof order / sizeof order[0]; k++) {
         for (int i = 0; i < QR_CHECK_COUNT; i++) {
-            if (v->check[i] == order[k]) {
-                line(w, "%s %-13s %s", mark[order[k]], qr_check_name((enum qr_check)i),
+            if (v->check[i] == order[k].result) {
+                line(w, "      %s  %-13s %s", order[k].mark, qr_check_name((enum qr_check)i),
                      qr_check_meaning((enum qr_check)i));
             }
         }
     }
+    for (int i = 0; i < QR_CHECK_COUNT; i++) {
+        const char *name = qr_check_name((enum qr_check)i);
+        if (v->check[i] == QR_CHECK_SKIPPED) {
+            int fresh = column == 0 || column + strlen(name) + 2 > 90;
+            qr_jsonw_raw(w, column == 0 ? "not made  " : fresh ? ",\n          " : ", ");
+            qr_jsonw_raw(w, name);
+            column = (fresh ? 10 : column + 2) + strlen(name);
+        }
+    }
+    qr_jsonw_raw(w, column ? "\n" : "");
 }
 
 /* Indented JSON, by jansson's own writer. */

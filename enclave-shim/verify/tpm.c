@@ -88,18 +88,22 @@ values_of(const struct qr_verify_run *r, uint8_t slot, enum qr_hash_alg bank)
     return v;
 }
 
-/* Shown whatever comes of them, where there are as many as were selected. */
+/*
+ * Shown whatever comes of them, where there are as many as were selected; or all there are, which is
+ * then refused.
+ */
 static void
 claim_values(struct qr_verify_run *r, uint8_t slot, const struct qr_tpm_attest *a, qr_view values)
 {
     struct qr_verdict *v = r->v;
     size_t len = qr_hash_len(a->bank);
+    int all = values.len == QR_PCRS * len;
 
-    if (!values.p || values.len != count_bits(a->selected) * len) {
+    if (!values.p || (!all && values.len != count_bits(a->selected) * len)) {
         return;
     }
     for (unsigned i = 0, k = 0; i < QR_PCRS; i++) {
-        if (a->selected & (1u << i)) {
+        if (all || (a->selected & (1u << i))) {
             qr_claim_hex(&v->claims,
                          qr_claim_path(&v->claims, "%squote.pcrs.%u", qr_tpm_slot_prefix(slot), i),
                          qr_view_of(values.p + len * k++, len));
