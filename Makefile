@@ -296,6 +296,9 @@ $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
 $(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder
 
+# A verifier that forgets a check.
+$(BUILD)/test/verify/test_verify: LDFLAGS += -Wl,--wrap=qr_verify_nitro
+
 # Put before libc in the daemons that test/e2e/fault_*.py torment; not of the sanitizers.
 INTERPOSE := $(BUILD)/test/e2e/rig/interpose.so
 $(INTERPOSE): test/e2e/rig/interpose.c $(BUILD)/flags

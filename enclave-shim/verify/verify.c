@@ -10,17 +10,37 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
+/*
+ * What evidence of each platform cannot be genuine without. A verifier that comes to its end and has
+ * left one of these out is refused here: the advisories of this field are checks that were skipped.
+ */
+#define MADE(c) (UINT64_C(1) << QR_CHECK_##c)
+#define MADE_CHAIN (MADE(ROOT) | MADE(CHAIN))
+#define MADE_SNP (MADE_CHAIN | MADE(SIGNATURE) | MADE(KEY_KIND) | MADE(PRODUCT) | MADE(TCB_BINDING))
+#define MADE_INTEL                                                                                 \
+    (MADE_CHAIN | MADE(CRL) | MADE(SIGNATURE) | MADE(QE_REPORT) | MADE(QE_IDENTITY) |              \
+     MADE(COLLATERAL) | MADE(TCB))
+_Static_assert(QR_CHECK_COUNT <= 64, "checks are bits");
+
 static const struct {
     enum qr_evidence_kind kind;
     qr_err (*verify)(struct qr_verify_run *r);
+    uint64_t made;
 } verifiers[] = {
-    {QR_EV_NITRO, qr_verify_nitro},     {QR_EV_SNP, qr_verify_snp},
-    {QR_EV_TDX, qr_verify_tdx},         {QR_EV_SGX, qr_verify_sgx},
-    {QR_EV_TPM, qr_verify_tpm},         {QR_EV_AZURE_SNP, qr_verify_azure},
-    {QR_EV_AZURE_TDX, qr_verify_azure}, {QR_EV_GCP_SNP, qr_verify_gcp},
-    {QR_EV_GCP_TDX, qr_verify_gcp},     {QR_EV_GCP_AK, qr_verify_gcp_ak},
-    {QR_EV_MAA, qr_verify_maa},         {QR_EV_CONFIDENTIAL_SPACE, qr_verify_confidential_space},
+    {QR_EV_NITRO, qr_verify_nitro, MADE_CHAIN | MADE(SIGNATURE)},
+    {QR_EV_SNP, qr_verify_snp, MADE_SNP},
+    {QR_EV_TDX, qr_verify_tdx, MADE_INTEL | MADE(TDX_MODULE)},
+    {QR_EV_SGX, qr_verify_sgx, MADE_INTEL},
+    {QR_EV_TPM, qr_verify_tpm, MADE(QUOTE)},
+    {QR_EV_AZURE_SNP, qr_verify_azure, MADE_SNP | MADE(RUNTIME_DATA)},
+    {QR_EV_AZURE_TDX, qr_verify_azure, MADE_INTEL | MADE(TDX_MODULE) | MADE(RUNTIME_DATA)},
+    {QR_EV_GCP_SNP, qr_verify_gcp, MADE_SNP | MADE(AK) | MADE(COMPOSITE)},
+    {QR_EV_GCP_TDX, qr_verify_gcp, MADE_INTEL | MADE(TDX_MODULE) | MADE(AK) | MADE(COMPOSITE)},
+    {QR_EV_GCP_AK, qr_verify_gcp_ak, MADE_CHAIN | MADE(AK)},
+    {QR_EV_MAA, qr_verify_maa, MADE(TOKEN) | MADE(SIGNATURE)},
+    {QR_EV_CONFIDENTIAL_SPACE, qr_verify_confidential_space, MADE(TOKEN) | MADE(SIGNATURE)},
 };
+#define VERIFIERS (sizeof verifiers / sizeof verifiers[0])
 
 /* ---- what verifiers share ---- */
 
@@ -209,7 +229,7 @@ static qr_err
 dispatch(struct qr_verify_run *r)
 {
     QR_TRY(check_limits(r->e, r->v));
-    for (size_t i = 0; i < sizeof verifiers / sizeof verifiers[0]; i++) {
+    for (size_t i = 0; i < VERIFIERS; i++) {
         if (verifiers[i].kind == r->e->kind) {
             return verifiers[i].verify(r);
         }
@@ -218,21 +238,32 @@ dispatch(struct qr_verify_run *r)
                    "evidence: expected a known platform, found kind %u", (unsigned)r->e->kind);
 }
 
+/* The first check of the platform's list that was not made; QR_CHECK_COUNT: none is missing. */
+static enum qr_check
+missing_check(const struct qr_verify_run *r)
+{
+    uint64_t made = MADE(LIMITS) | MADE(PARSE);
+    for (size_t i = 0; i < VERIFIERS; i++) {
+        if (verifiers[i].kind == r->e->kind) {
+            made |= verifiers[i].made;
+        }
+    }
+    if ((made & MADE(ROOT)) != 0 && r->o->now_ms >= 0) {
+        made |= MADE(VALIDITY);
+    }
+    unsigned c = 0;
+    while (c < QR_CHECK_COUNT && ((made >> c & 1) == 0 || r->v->check[c] == QR_CHECK_PASS)) {
+        c++;
+    }
+    return (enum qr_check)c;
+}
+
 /* What no verifier may forget. */
 static qr_err
 conclude(struct qr_verify_run *r, qr_err e)
 {
     struct qr_verdict *v = r->v;
 
-    if (e == QR_OK && v->claims.overflow) {
-        return qr_fail(v, QR_CHECK_LIMITS, QR_REASON_RESOURCE_LIMIT,
-                       "claims: expected at most %u of %u bytes in all, each once; found more",
-                       QR_CLAIMS_MAX, QR_CLAIMS_ARENA);
-    }
-    if (e == QR_OK && r->o->binder.p && v->check[QR_CHECK_BINDER] != QR_CHECK_PASS) {
-        return qr_fail(v, QR_CHECK_BINDER, QR_REASON_BINDER,
-                       "evidence: expected a field that commits to a value, found none");
-    }
     if (e == QR_ERR_NO_MEMORY) {
         (void)qr_fail(v, QR_CHECK_LIMITS, QR_REASON_RESOURCE_LIMIT, "out of memory");
         return e;
@@ -240,10 +271,26 @@ conclude(struct qr_verify_run *r, qr_err e)
     if (v->reason != QR_REASON_NONE) {
         return QR_ERR_ATTESTATION; /* whatever was returned; and no other check is marked as failed */
     }
-    /* An error of a parser that nobody put into words is an error of form. */
-    return e == QR_OK ? QR_OK
-                      : qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                                "evidence: expected well-formed parts, found: %s", qr_err_text(e));
+    if (e != QR_OK) { /* an error of a parser that nobody put into words is an error of form */
+        return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
+                       "evidence: expected well-formed parts, found: %s", qr_err_text(e));
+    }
+    if (v->claims.overflow) {
+        return qr_fail(v, QR_CHECK_LIMITS, QR_REASON_RESOURCE_LIMIT,
+                       "claims: expected at most %u of %u bytes in all, each once; found more",
+                       QR_CLAIMS_MAX, QR_CLAIMS_ARENA);
+    }
+    if (r->o->binder.p && v->check[QR_CHECK_BINDER] != QR_CHECK_PASS) {
+        return qr_fail(v, QR_CHECK_BINDER, QR_REASON_BINDER,
+                       "evidence: expected a field that commits to a value, found none");
+    }
+    enum qr_check missing = missing_check(r);
+    if (missing != QR_CHECK_COUNT) {
+        return qr_fail(v, missing, QR_REASON_UNSUPPORTED,
+                       "evidence: expected the check %s to be made, found it left out",
+                       qr_check_name(missing));
+    }
+    return QR_OK;
 }
 
 qr_err
