@@ -248,8 +248,10 @@ $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c
 CASE_OBJ := $(addprefix $(BUILD)/daemon/,ctl_case.o ctl_report.o ctl_out.o)
 $(BUILD)/test/verify/test_cases: $(BUILD)/test/verify/test_cases.o $(CASE_OBJ) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+# Its wrappers time the signature checks inside a verification.
+SIGNATURE_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_evp_ecdsa_verify qr_evp_rsa_verify X509_verify X509_CRL_verify)
 $(BUILD)/bench/bench_verify: $(BUILD)/bench/bench_verify.o $(CASE_OBJ) $(TEST_LIB) $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(SIGNATURE_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 # What reaches the disks in memory of test/sim/disk.h instead of the system.
 SIM_DISK      := $(BUILD)/test/sim/disk.o $(BUILD)/test/sim/disk_vfs.o

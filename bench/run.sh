@@ -26,6 +26,8 @@ if [ -x "$BUILD/bench/bench_transport" ]; then
     echo "transport, loopback" >&2
     "$BUILD/bench/bench_transport" | tee "$OUT/transport.jsonl"
 fi
+echo "evidence, in process" >&2
+"$BUILD/bench/bench_verify" | tee "$OUT/verify.jsonl"
 if [ -z "$Q" ] && command -v valgrind >/dev/null 2>&1; then
     echo "instructions, callgrind" >&2
     bench/instructions.sh
