@@ -278,13 +278,6 @@ may_enter(const struct qr_party *p, char *why, size_t cap)
                        a->self_why);
         return QR_ERR_STALE;
     }
-    if (!a->clock.agree) {
-        qr_duration_text(a->clock.apart_ms, age);
-        (void)snprintf(why, cap,
-                       "no new peers while the parties' clocks are %s apart: set the clocks right",
-                       age);
-        return QR_ERR_STALE;
-    }
     if (a->stage >= QR_FRESH_NO_PEERS) {
         qr_duration_text(a->age_ms, age);
         (void)snprintf(why, cap,
@@ -312,6 +305,34 @@ judge_peer(struct qr_party *p, uint16_t peer, enum qr_platform platform,
     return e == QR_ERR_ATTESTATION && is_age(a->verdict.reason) ? QR_ERR_STALE : e;
 }
 
+/*
+ * A process that is new here, while the clocks are too far apart to say what time it is: it comes in if
+ * its evidence is good at both ends of what the time may be, so that their quarrel does not matter.
+ */
+static qr_err
+judge_at_both_ends(struct qr_party *p, uint16_t peer, enum qr_platform platform, qr_view evidence,
+                   const uint8_t binder[32], struct qr_claims *ret, struct qr_peers_domain *domain,
+                   char *why, size_t cap)
+{
+    const struct qr_qtime_now *t = &p->attest.clock;
+    int64_t first = t->lower_ms < t->upper_ms ? t->lower_ms : t->upper_ms;
+    int64_t last = t->lower_ms < t->upper_ms ? t->upper_ms : t->lower_ms;
+    char apart[24], text[QR_SENTENCE_MAX] = "";
+
+    qr_err e = judge(p, peer, platform, evidence, binder, first, ret, domain, text, sizeof text);
+    if (e == QR_OK) {
+        e = judge(p, peer, platform, evidence, binder, last, ret, domain, text, sizeof text);
+    }
+    if (e == QR_ERR_ATTESTATION && is_age(p->attest.verdict.reason)) {
+        qr_duration_text(t->apart_ms, apart);
+        (void)snprintf(why, cap, "the parties' clocks are %s apart, and it matters here: %s", apart,
+                       text);
+        return QR_ERR_STALE;
+    }
+    (void)snprintf(why, cap, "%s", text);
+    return e;
+}
+
 qr_err
 qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint8_t boot_nonce[32],
                  qr_view evidence, const uint8_t binder[32], struct qr_claims *ret, char *why,
@@ -330,10 +351,15 @@ qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint
         return QR_ERR_ATTESTATION;
     }
     read_clocks(p);
-    if (!qr_fresh_knows(&a->fresh, peer, boot_nonce)) {
+    int is_new = !qr_fresh_knows(&a->fresh, peer, boot_nonce);
+    if (is_new) {
         QR_TRY(may_enter(p, why, cap));
     }
-    QR_TRY(judge_peer(p, peer, platform, boot_nonce, evidence, binder, &c, &domain, why, cap));
+    if (is_new && !a->clock.agree) {
+        QR_TRY(judge_at_both_ends(p, peer, platform, evidence, binder, &c, &domain, why, cap));
+    } else {
+        QR_TRY(judge_peer(p, peer, platform, boot_nonce, evidence, binder, &c, &domain, why, cap));
+    }
     QR_TRY(check_quorum(p, peer, &domain, why, cap));
     s->next = domain;
     s->next_end_ms = a->found.earliest_end_ms;
@@ -415,10 +441,11 @@ watch_clocks(struct qr_party *p)
     if (a->agreed) {
         qr_party_log(QR_LOG_INFO, "clocks", 0, "the parties' clocks agree again");
     } else {
-        qr_party_log(QR_LOG_ERROR, "clocks", 0,
-                     "the parties' clocks are %s apart: no new peers and no new keys until they "
-                     "are set right; signing goes on",
-                     apart);
+        qr_party_log(
+            QR_LOG_ERROR, "clocks", 0,
+            "the parties' clocks are %s apart: no new keys, and no new peers whose evidence "
+            "depends on it, until they are set right; signing goes on",
+            apart);
     }
 }
 
@@ -463,7 +490,7 @@ void
 qr_attest_down(struct qr_party *p, uint16_t peer)
 {
     p->attest.peer[peer].stage = QR_FRESH_OK;
-    qr_qtime_forget(&p->attest.time, peer);
+    p->attest.stopped &= (uint16_t) ~(1u << (peer - 1));
 }
 
 void

@@ -53,6 +53,13 @@ clock_of(const struct qr_qtime *q, uint16_t party, uint64_t mono_ms)
     return since > (uint64_t)(LATEST_MS - wall) ? LATEST_MS : wall + (int64_t)since;
 }
 
+static int
+is_old(const struct qr_qtime *q, uint16_t party, uint64_t mono_ms)
+{
+    return mono_ms > q->party[party].mono_ms &&
+           mono_ms - q->party[party].mono_ms > QR_QTIME_KEEP_MS;
+}
+
 /* Insertion, ascending: a few dozen values. */
 static void
 insert(int64_t *v, size_t *n, int64_t x)
@@ -81,7 +88,7 @@ qr_qtime_read(struct qr_qtime *q, uint16_t t, uint64_t mono_ms, uint64_t spread_
     struct qr_qtime_now r = {.lower_ms = -1, .upper_ms = INT64_MAX, .agree = 1};
 
     for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
-        if (q->party[i].known) {
+        if (q->party[i].known && !is_old(q, i, mono_ms)) {
             insert(clock, &n_clocks, clock_of(q, i, mono_ms));
             insert(witness, &n_witnesses, clock_of(q, i, mono_ms));
         }

@@ -19,6 +19,9 @@
 
 #include <stdint.h>
 
+/* A clock that was told goes on with our steady one for so long; then it says nothing any more. */
+#define QR_QTIME_KEEP_MS UINT64_C(3600000)
+
 struct qr_qtime {
     uint16_t self;
     struct {
@@ -47,7 +50,11 @@ void qr_qtime_told(struct qr_qtime *q, uint16_t party, uint64_t wall_ms, uint64_
 /* Its evidence was accepted, and the newest signed date in it is this; -1: it had none. */
 void qr_qtime_issued(struct qr_qtime *q, uint16_t party, int64_t issued_ms);
 
-/* The party's connection is gone: its clock bounds nothing any more. Its signed dates stay true. */
+/*
+ * The party's clock bounds nothing any more; its signed dates stay true. A connection that is lost is no
+ * reason: what a party said of the time is not forgotten with it, or whoever can cut connections could
+ * choose whose clock counts.
+ */
 void qr_qtime_forget(struct qr_qtime *q, uint16_t party);
 
 /* t: 2..QR_MAX_PARTIES, the smallest number of parties that is a quorum. Raises the floor. */

@@ -164,6 +164,8 @@ never_backwards(void **state)
     assert_int_equal(r.agree, 1);
     int64_t was = r.now_ms;
     for (uint64_t mono = 0; mono < (uint64_t)(2 * DAY); mono += 3600 * 1000) {
+        qr_qtime_told(&q, 1, (uint64_t)(NOW - DAY) + mono, mono);
+        qr_qtime_told(&q, 2, (uint64_t)(NOW - DAY) + mono, mono);
         read_at(2, mono);
         assert_true(r.now_ms >= was);
         was = r.now_ms;
@@ -226,9 +228,18 @@ steady_between(void **state)
     read_at(2, 90000);
     assert_int_equal(r.now_ms, NOW + 90000);
     assert_int_equal(r.apart_ms, 0);
-    qr_qtime_told(&q, 2, (uint64_t)INT64_C(253402300799000), 0); /* the last second there is */
-    read_at(2, UINT64_MAX);
+    /* The last second there is, and nothing after it. */
+    qr_qtime_told(&q, 1, (uint64_t)INT64_C(253402300799000), 0);
+    qr_qtime_told(&q, 2, (uint64_t)INT64_C(253402300799000), 0);
+    read_at(2, 5000);
     assert_int_equal(r.lower_ms, INT64_C(253402300799000));
+    /* What was told long ago is no clock any more; what was sure stays. */
+    read_at(2, QR_QTIME_KEEP_MS);
+    assert_true(r.upper_ms != INT64_MAX);
+    read_at(2, QR_QTIME_KEEP_MS + 1);
+    assert_true(r.upper_ms == INT64_MAX);
+    assert_int_equal(r.lower_ms, -1);
+    assert_int_equal(r.now_ms, INT64_C(253402300799000));
 }
 
 /* As many clocks as a roster can have, told twice: each counts once. */
