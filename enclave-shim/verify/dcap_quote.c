@@ -121,7 +121,7 @@ claim_td(struct qr_claimset *c, qr_view body)
     }
     for (size_t i = 0; i < sizeof attribute / sizeof attribute[0]; i++) {
         unsigned bit = attribute[i].bit;
-        qr_claim_uint(c, attribute[i].path, (body.p[120 + bit / 8] >> (bit % 8)) & 1u);
+        qr_claim_uint(c, attribute[i].path, (unsigned)body.p[120 + bit / 8] >> (bit % 8) & 1u);
     }
 }
 
