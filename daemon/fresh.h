@@ -7,9 +7,8 @@
  * Why: an outage of a vendor's service must neither stop a quorum at once nor go unnoticed: first it
  *      warns, then no new process is let in, then no new key is made, then nothing is signed, at the
  *      times of the signed policy.
- * Stages: of a peer by its age; of the party by the (t-1)-th freshest connected peer, because with
- *      that one and the fresher ones it still signs. A peer that is not connected has no stage: it
- *      comes back with evidence, or not at all.
+ * Stages: of a peer by its age, connected or not; of the party by the (t-1)-th freshest peer, because
+ *      with that one and the fresher ones it still signs.
  * Invariants: a process is `known` from the first evidence of its that was accepted without
  *             tolerance; only a known one may come back with collateral that has run out since.
  * Thread rules: none; no clock, no I/O.

@@ -210,7 +210,6 @@ on_down(void *ctx, uint16_t peer, qr_err why, const char *detail)
     struct qr_party *p = ctx;
     qr_party_log(QR_LOG_WARN, "peer_down", peer, "connection lost (%s)%s%s", qr_err_text(why),
                  detail[0] ? ": " : "", detail);
-    qr_attest_down(p, peer);
     qr_sign_peer_lost(p, peer, "its connection was lost");
     p->pool_want = 1;
 }

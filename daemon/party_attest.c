@@ -278,8 +278,11 @@ may_enter(const struct qr_party *p, char *why, size_t cap)
                        a->self_why);
         return QR_ERR_STALE;
     }
-    if (a->stage >= QR_FRESH_NO_PEERS) {
-        qr_duration_text(a->age_ms, age);
+    /* Of those who are connected: when all are gone, somebody must be the first to come back. */
+    uint64_t age_ms =
+        qr_fresh_party_age_ms(&a->fresh, up_mask(p), quorum_of(p), mono_ms(p), a->clock.now_ms);
+    if (qr_fresh_stage(times(p), age_ms) >= QR_FRESH_NO_PEERS) {
+        qr_duration_text(age_ms, age);
         (void)snprintf(why, cap,
                        "no new peers: the evidence of those we have was not renewed for %s", age);
         return QR_ERR_STALE;
@@ -398,19 +401,30 @@ say_stage(struct qr_party *p, uint16_t peer, enum qr_fresh_stage was, enum qr_fr
                  is == QR_FRESH_STOP ? "" : qr_fresh_stage_means((enum qr_fresh_stage)(is + 1)));
 }
 
+/* Whether connected or not: who comes back comes with evidence. */
+static uint16_t
+known_mask(const struct qr_party *p)
+{
+    uint16_t mask = 0;
+
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        mask |= p->attest.fresh.peer[i].known ? (uint16_t)(1u << (i - 1)) : 0;
+    }
+    return mask;
+}
+
 static void
 watch_ages(struct qr_party *p)
 {
     struct qr_attest *a = &p->attest;
     const struct qr_peers_times *t = times(p);
-    uint16_t up = up_mask(p), stopped = 0;
+    uint16_t stopped = 0;
 
     for (uint16_t i = 1; i <= p->roster->n; i++) {
         struct qr_attest_peer *s = &a->peer[i];
-        int is_up = up >> (i - 1) & 1;
-        uint64_t age = is_up ? qr_fresh_age_ms(&a->fresh, i, mono_ms(p), a->clock.now_ms) : 0;
+        uint64_t age = qr_fresh_age_ms(&a->fresh, i, mono_ms(p), a->clock.now_ms);
         enum qr_fresh_stage is = qr_fresh_stage(t, age);
-        if (is != s->stage && is_up) {
+        if (is != s->stage) {
             say_stage(p, i, s->stage, is, age);
         }
         s->stage = is;
@@ -418,7 +432,8 @@ watch_ages(struct qr_party *p)
         stopped |= is == QR_FRESH_STOP ? (uint16_t)(1u << (i - 1)) : 0;
     }
     a->stopped = stopped;
-    a->age_ms = qr_fresh_party_age_ms(&a->fresh, up, quorum_of(p), mono_ms(p), a->clock.now_ms);
+    a->age_ms =
+        qr_fresh_party_age_ms(&a->fresh, known_mask(p), quorum_of(p), mono_ms(p), a->clock.now_ms);
     enum qr_fresh_stage is = qr_fresh_stage(t, a->age_ms);
     if (is != a->stage) {
         say_stage(p, 0, a->stage, is, a->age_ms);
@@ -484,13 +499,6 @@ qr_attest_up(struct qr_party *p, const struct qr_peer_info *info)
     tell_time(p, info->index);
     watch_ages(p);
     watch_quorum(p);
-}
-
-void
-qr_attest_down(struct qr_party *p, uint16_t peer)
-{
-    p->attest.peer[peer].stage = QR_FRESH_OK;
-    p->attest.stopped &= (uint16_t) ~(1u << (peer - 1));
 }
 
 void

@@ -141,7 +141,7 @@ struct qr_attest_peer {
     struct qr_peers_domain domain, next;
     uint8_t next_boot[32];
     int64_t next_end_ms;
-    enum qr_fresh_stage stage; /* while it is connected */
+    enum qr_fresh_stage stage;
     uint64_t age_ms;
 };
 
@@ -316,7 +316,6 @@ qr_err qr_attest_verify(void *party, uint16_t peer, enum qr_platform platform,
                         const uint8_t boot_nonce[32], qr_view evidence, const uint8_t binder[32],
                         struct qr_claims *ret, char *why, size_t cap);
 void qr_attest_up(struct qr_party *p, const struct qr_peer_info *info);
-void qr_attest_down(struct qr_party *p, uint16_t peer);
 void qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m);
 void qr_attest_tick(struct qr_party *p);
 /* Our own, as the peers see it; before our evidence was judged, as the platform tells it. */

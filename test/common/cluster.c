@@ -14,14 +14,15 @@
 #include <unistd.h>
 
 #include "daemon/stamp.h"
+#include "transport/link_mem.h"
 
 #define WALL0 1800000000000u
 
 static struct qr_link *
 new_link(void *ctx, const struct qr_link_events *ev)
 {
-    (void)ctx;
-    return qr_link_sock_new(ev);
+    const struct cluster_how *how = ctx;
+    return how && how->mem ? qr_link_mem_new(how->mem, ev) : qr_link_sock_new(ev);
 }
 
 static void
@@ -49,6 +50,16 @@ cloud_of(const struct cluster *c, size_t i, char *out, size_t cap)
     }
 }
 
+static void
+address_of(const struct cluster *c, size_t i, char out[static QR_ADDRESS_MAX])
+{
+    if (c->how && c->how->mem) {
+        (void)snprintf(out, QR_ADDRESS_MAX, "mem://p%zu", i);
+    } else {
+        (void)snprintf(out, QR_ADDRESS_MAX, "unix://%s/link.sock", c->p[i].dir);
+    }
+}
+
 static uint64_t
 wall_of(const struct cluster *c, size_t i)
 {
@@ -61,7 +72,7 @@ cluster_boot(struct cluster *c, size_t i)
     struct cluster_party *x = &c->p[i];
     char err[512] = "", path[160], address[QR_ADDRESS_MAX], cloud[16];
     (void)snprintf(path, sizeof path, "%s/store.db", x->dir);
-    (void)snprintf(address, sizeof address, "unix://%s/link.sock", x->dir);
+    address_of(c, i, address);
     cloud_of(c, i, cloud, sizeof cloud);
     int fresh = 0;
     assert_int_equal(qr_tee_sim_open(x->dir, &x->tee, err, sizeof err), QR_OK);
@@ -81,6 +92,7 @@ cluster_boot(struct cluster *c, size_t i)
                                .store = x->store,
                                .rng = qr_tee_rng(&x->tee),
                                .new_link = new_link,
+                               .new_link_ctx = (void *)(uintptr_t)c->how,
                                .answer = on_answer,
                                .answer_ctx = c};
     c->running = i;
@@ -107,11 +119,9 @@ cluster_kill(struct cluster *c, size_t i)
     }
 }
 
-void
-cluster_turn(struct cluster *c)
+static void
+step_all(struct cluster *c)
 {
-    c->now += MS;
-    c->wall_ms++;
     for (size_t i = 1; i <= c->n; i++) {
         if (c->p[i].alive && !c->p[i].frozen) {
             int more = 1;
@@ -124,6 +134,24 @@ cluster_turn(struct cluster *c)
     }
 }
 
+void
+cluster_turn(struct cluster *c)
+{
+    c->now += MS;
+    c->wall_ms++;
+    step_all(c);
+}
+
+void
+cluster_jump(struct cluster *c, uint64_t ns, size_t rounds)
+{
+    c->now += ns;
+    c->wall_ms += ns / MS;
+    for (size_t i = 0; i < rounds; i++) {
+        step_all(c);
+    }
+}
+
 int
 cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, void *ctx), void *ctx)
 {
@@ -132,7 +160,7 @@ cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, vo
             return 1;
         }
         cluster_turn(c);
-        if (k % 16 == 15) {
+        if (k % 16 == 15 && !(c->how && c->how->mem)) {
             (void)usleep(200); /* the kernel's sockets need the processor, too */
         }
     }
@@ -222,7 +250,7 @@ load(struct cluster *c, enum qr_admin what, const char *doc)
 static void
 write_roster(struct cluster *c)
 {
-    char hex[67], cid[65], idhex[65], cloud[16];
+    char hex[67], cid[65], idhex[65], cloud[16], address[QR_ADDRESS_MAX];
     const struct cluster_how *how = c->how;
     qr_hex_encode(qr_view_of(c->cluster, 32), cid);
     size_t at = (size_t)snprintf(
@@ -233,13 +261,13 @@ write_roster(struct cluster *c)
     for (size_t i = 1; i <= c->n; i++) {
         qr_hex_encode(qr_view_of(c->p[i].id, 32), idhex);
         cloud_of(c, i, cloud, sizeof cloud);
-        at += (size_t)snprintf(
-            c->roster + at, sizeof c->roster - at,
-            "%s{\"index\":%zu,\"identity\":\"%s\",\"address\":\"unix://%s/link.sock\","
-            "\"cloud\":\"%s\",\"operator\":\"%s\",\"tee\":\"%s\"}",
-            i > 1 ? "," : "", i, idhex, c->p[i].dir, cloud,
-            how && how->operator_name[i] ? how->operator_name[i] : "test",
-            how && how->tee[i] ? how->tee[i] : "sim");
+        address_of(c, i, address);
+        at += (size_t)snprintf(c->roster + at, sizeof c->roster - at,
+                               "%s{\"index\":%zu,\"identity\":\"%s\",\"address\":\"%s\","
+                               "\"cloud\":\"%s\",\"operator\":\"%s\",\"tee\":\"%s\"}",
+                               i > 1 ? "," : "", i, idhex, address, cloud,
+                               how && how->operator_name[i] ? how->operator_name[i] : "test",
+                               how && how->tee[i] ? how->tee[i] : "sim");
     }
     key_hex(c->admin, hex);
     (void)snprintf(c->roster + at, sizeof c->roster - at,

@@ -37,6 +37,7 @@ struct cluster_how {
     void (*box)(void *ctx, size_t i, struct qr_tee *tee);
     void *box_ctx;
     int (*until)(struct cluster *c, void *ctx); /* in place of cluster_linked */
+    struct qr_link_mem_net *mem;                /* links in memory; NULL: local sockets */
 };
 
 struct cluster {
@@ -68,6 +69,8 @@ void cluster_policy(struct cluster *c, const char *peers);
 void cluster_kill(struct cluster *c, size_t i);
 /* Steps all parties once; the clock moves by 1 ms. */
 void cluster_turn(struct cluster *c);
+/* The clock jumps by ns, then all are stepped `rounds` times without its moving. */
+void cluster_jump(struct cluster *c, uint64_t ns, size_t rounds);
 /* Turns until cond(ctx) or `turns` have passed; 1 if it held. */
 int cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, void *ctx),
                   void *ctx);
