@@ -295,6 +295,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
     qr_link_sock_new,-Wl,--wrap=$(f))
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
 $(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder
 

@@ -53,7 +53,8 @@ static qr_err
 open_chain(struct qr_verify_run *r, qr_view pem, struct qr_certs *ret)
 {
     char cn[64];
-    struct qr_chain_rules rules = {.root = QR_ROOT_INTEL, .now_ms = -1, .key_type = EVP_PKEY_EC};
+    struct qr_chain_rules rules = {
+        .root = QR_ROOT_INTEL, .now_ms = -1, .key_type = EVP_PKEY_EC, .links = r->o->links};
 
     QR_TRY(qr_certs_add_pem(ret, pem, r->v, QR_CHECK_COLLATERAL, "TCB signing chain"));
     if (ret->n != TCB_CHAIN_LEN) {

@@ -288,7 +288,8 @@ qr_dcap_pck_read(struct qr_verify_run *r, qr_view pem, struct qr_dcap_pck *ret)
 {
     char issuer[160];
     /* Dates are looked at with those of the collateral: what has expired there is told first. */
-    struct qr_chain_rules rules = {.root = QR_ROOT_INTEL, .now_ms = -1, .key_type = EVP_PKEY_EC};
+    struct qr_chain_rules rules = {
+        .root = QR_ROOT_INTEL, .now_ms = -1, .key_type = EVP_PKEY_EC, .links = r->o->links};
 
     QR_TRY(qr_certs_add_pem(&ret->certs, pem, r->v, QR_CHECK_PARSE, "PCK chain"));
     QR_TRY(check_number(r, &ret->certs));

@@ -141,7 +141,9 @@ qr_run_mark(struct qr_verify_run *r, const struct qr_collateral_mark *m, const c
 qr_err
 qr_run_chain(struct qr_verify_run *r, const struct qr_certs *s, const struct qr_chain_rules *rules)
 {
-    QR_TRY(qr_chain_verify(s, r->roots, rules, r->v));
+    struct qr_chain_rules with = *rules;
+    with.links = r->o->links;
+    QR_TRY(qr_chain_verify(s, r->roots, &with, r->v));
     for (size_t i = 0; i < s->n; i++) {
         int64_t from = 0, to = 0;
         if (qr_cert_dates(s->x[i], &from, &to)) {

@@ -41,6 +41,8 @@ struct qr_collateral_marks {
     struct qr_collateral_mark mark[QR_MARKS_MAX];
 };
 
+struct qr_links; /* cert.h */
+
 struct qr_verify_opts {
     const struct qr_roots *roots; /* NULL: qr_roots_builtin() */
     int64_t now_ms;               /* unix ms; -1: no time is known: dates and ages stay unchecked,
@@ -52,7 +54,8 @@ struct qr_verify_opts {
     const struct qr_tcb_exception *exception;
     size_t n_exceptions;
     const struct qr_collateral_marks *seen; /* NULL: nothing was seen before */
-    qr_view audience;                       /* tokens: the aud that must be there; p NULL: any */
+    struct qr_links *links; /* signatures of certificates found good before; NULL: check them all */
+    qr_view audience;       /* tokens: the aud that must be there; p NULL: any */
 };
 
 /* What a verification of valid evidence adds to what its caller remembers. */

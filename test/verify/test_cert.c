@@ -752,18 +752,128 @@ test_every_byte(void **state)
     }
 }
 
+static qr_err
+judge(void)
+{
+    qr_verdict_init(&c.v);
+    return qr_chain_verify(&c.certs, &c.roots, &c.rules, &c.v);
+}
+
+/* Counted by the linker's --wrap. */
+static unsigned verified;
+int __real_X509_verify(X509 *x, EVP_PKEY *k);
+int __wrap_X509_verify(X509 *x, EVP_PKEY *k);
+int
+__wrap_X509_verify(X509 *x, EVP_PKEY *k)
+{
+    verified++;
+    return __real_X509_verify(x, k);
+}
+
+static void
+test_links_spare_the_signature_alone(void **state)
+{
+    static struct qr_links links;
+    (void)state;
+    memset(&links, 0, sizeof links);
+    begin();
+    make();
+    c.rules.links = &links;
+    verified = 0;
+    assert_int_equal(judge(), QR_OK);
+    assert_int_equal(verified, 2);
+    assert_int_equal(links.n, 2);
+    assert_int_equal(judge(), QR_OK);
+    assert_int_equal(verified, 2);
+    /* Everything else is looked at each time. */
+    c.rules.now_ms = EVGEN_NOW_MS + 100 * 365 * EVGEN_DAY_MS;
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(c.v.reason, QR_REASON_EXPIRED);
+    c.rules.now_ms = EVGEN_NOW_MS;
+    c.rules.key_type = EVP_PKEY_RSA;
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(c.v.reason, QR_REASON_CHAIN);
+    c.rules.key_type = 0;
+    c.roots.of[INTEL].n = 0;
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(c.v.reason, QR_REASON_UNTRUSTED_ROOT);
+    qr_certs_free(&c.certs);
+}
+
+static void
+test_links_know_whole_certificates(void **state)
+{
+    static struct qr_links links;
+    (void)state;
+    memset(&links, 0, sizeof links);
+    begin();
+    make();
+    c.rules.links = &links;
+    assert_int_equal(judge(), QR_OK);
+    qr_certs_free(&c.certs);
+    /* A bit of the leaf's signature; the rest as before. */
+    c.der[0].p[c.der[0].len - 1] ^= 1;
+    for (size_t i = 0; i < c.n; i++) {
+        assert_int_equal(
+            qr_certs_add_der(&c.certs, evgen_view(&c.der[i]), &c.v, QR_CHECK_PARSE, "x"), QR_OK);
+    }
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(c.v.reason, QR_REASON_CHAIN);
+    assert_int_equal(links.n, 2); /* what failed is not remembered */
+    qr_certs_free(&c.certs);
+    /* The good leaf under another CA of the same name. */
+    c.der[0].p[c.der[0].len - 1] ^= 1;
+    c.spec[1].key = evgen_key(EVGEN_P256, 5);
+    evgen_cert(&c.spec[1], &c.der[1]);
+    for (size_t i = 0; i < c.n; i++) {
+        assert_int_equal(
+            qr_certs_add_der(&c.certs, evgen_view(&c.der[i]), &c.v, QR_CHECK_PARSE, "x"), QR_OK);
+    }
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(c.v.reason, QR_REASON_CHAIN);
+    qr_certs_free(&c.certs);
+}
+
+static void
+test_links_are_bounded(void **state)
+{
+    static struct qr_links links;
+    (void)state;
+    memset(&links, 0, sizeof links);
+    begin();
+    c.rules.links = &links;
+    for (unsigned i = 0; i < QR_LINKS_MAX; i++) { /* two new links each time */
+        make();
+        assert_int_equal(judge(), QR_OK);
+        qr_certs_free(&c.certs);
+    }
+    assert_int_equal(links.n, QR_LINKS_MAX);
+    assert_true(links.next < QR_LINKS_MAX);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_chains), cmocka_unit_test(test_rsa_chains),
-        cmocka_unit_test(test_roots),       cmocka_unit_test(test_chain_rules),
-        cmocka_unit_test(test_dates),       cmocka_unit_test(test_date_values),
-        cmocka_unit_test(test_der),         cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_pem),         cmocka_unit_test(test_pem_again),
-        cmocka_unit_test(test_facts),       cmocka_unit_test(test_crl),
-        cmocka_unit_test(test_crl_dates),   cmocka_unit_test(test_crl_scope),
-        cmocka_unit_test(test_crl_bytes),   cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_good_chains),
+        cmocka_unit_test(test_rsa_chains),
+        cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_chain_rules),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_date_values),
+        cmocka_unit_test(test_der),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_pem),
+        cmocka_unit_test(test_pem_again),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_crl),
+        cmocka_unit_test(test_crl_dates),
+        cmocka_unit_test(test_crl_scope),
+        cmocka_unit_test(test_crl_bytes),
+        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_links_spare_the_signature_alone),
+        cmocka_unit_test(test_links_know_whole_certificates),
+        cmocka_unit_test(test_links_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
