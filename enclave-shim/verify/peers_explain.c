@@ -1,6 +1,8 @@
 /* A policy in words: what is accepted, in the order in which it is judged, with the lines it stands on. */
 #include "enclave-shim/verify/peers_int.h"
 
+#include "protocol/base/enc.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,16 +54,25 @@ date(int64_t ms, char out[static 24])
     return out;
 }
 
+/* In full: people compare these with what a release publishes. */
+#define WHOLE 136u
 static const char *
-value_text(const struct qr_peers_value *x, enum qr_peers_op op, char out[static QR_PEERS_SHOWN])
+hex_text(qr_view v, char out[static WHOLE])
+{
+    qr_hex_encode(v, out); /* at most 64 bytes */
+    return out;
+}
+
+static const char *
+value_text(const struct qr_peers_value *x, enum qr_peers_op op, char out[static WHOLE])
 {
     if (op == QR_OP_BYTES) {
-        return qr_peers_show_bytes(qr_view_of(x->b, x->len), out);
+        return hex_text(qr_view_of(x->b, x->len), out);
     }
     if (op == QR_OP_UINT) {
-        (void)snprintf(out, QR_PEERS_SHOWN, "%" PRIu64, x->u);
+        (void)snprintf(out, WHOLE, "%" PRIu64, x->u);
     } else {
-        (void)snprintf(out, QR_PEERS_SHOWN, "%.*s", (int)x->len, (const char *)x->b);
+        (void)snprintf(out, WHOLE, "%.*s", (int)x->len, (const char *)x->b);
     }
     return out;
 }
@@ -111,9 +122,9 @@ say_set(const struct out *o, const struct qr_measurement *m, const char *indent)
     say(o, "%sMeasurement set \"%s\" (line %u), %s until %s:", indent, m->name, m->line,
         date(m->from_ms, a), date(m->until_ms, b));
     for (size_t i = 0; i < m->n; i++) {
-        char v[QR_PEERS_SHOWN];
+        char v[WHOLE];
         say(o, "%s  %s is %s", indent, m->expect[i].path,
-            qr_peers_show_bytes(qr_view_of(m->expect[i].bytes, m->expect[i].len), v));
+            hex_text(qr_view_of(m->expect[i].bytes, m->expect[i].len), v));
     }
 }
 
@@ -124,7 +135,7 @@ say_machines(const struct qr_peers *p, const struct out *o, const char *before,
     for (size_t i = 0; i < l->n; i++) {
         const struct qr_peers_value *x = &p->value[l->first + i];
         const struct qr_peers_id *id = &qr_peers_ids[x->id];
-        char v[QR_PEERS_SHOWN];
+        char v[WHOLE];
         say(o, "%s%s %s (line %u)", before, id->member,
             value_text(x, id->len ? QR_OP_BYTES : QR_OP_WORD, v), x->line);
     }
@@ -133,14 +144,16 @@ say_machines(const struct qr_peers *p, const struct out *o, const char *before,
 static void
 say_rule(const struct qr_peers *p, const struct out *o, const struct qr_peers_rule *r)
 {
-    char v[QR_PEERS_SHOWN];
+    char v[WHOLE], text[64];
 
+    (void)snprintf(text, sizeof text, "%s must be", r->def->text);
+    text[0] = (char)(text[0] >= 'a' && text[0] <= 'z' ? text[0] - ('a' - 'A') : text[0]);
     switch (r->def->op) {
     case QR_OP_TRUE:
-        say(o, "    %s must be on (line %u).", r->def->text, r->line);
+        say(o, "    %s on (line %u).", text, r->line);
         return;
     case QR_OP_MIN:
-        say(o, "    %s must be at least %" PRIu64 " (line %u).", r->def->text, r->u, r->line);
+        say(o, "    %s at least %" PRIu64 " (line %u).", text, r->u, r->line);
         return;
     case QR_OP_BITS:
         for (size_t i = 0; i < r->list.n; i++) {
@@ -186,7 +199,7 @@ say_intel(const struct qr_peers *p, const struct out *o, const struct qr_peers_s
 {
     for (size_t i = 0; i < s->n_statuses; i++) {
         const struct qr_peers_status *x = &s->status[i];
-        char v[QR_PEERS_SHOWN], until[24];
+        char v[WHOLE], until[24];
         say(o, "    TCB status %s %s%s, %s (line %u)%s", x->word,
             x->until_ms == INT64_MAX ? "with " : "until ",
             x->until_ms == INT64_MAX ? "no end" : date(x->until_ms, until),
@@ -202,11 +215,10 @@ say_intel(const struct qr_peers *p, const struct out *o, const struct qr_peers_s
     }
     for (size_t i = 0; i < s->n_signers; i++) {
         const struct qr_peers_signer *x = &s->signer[i];
-        char v[QR_PEERS_SHOWN];
+        char v[WHOLE];
         say(o,
             "    Any enclave signed by %s with ISVPRODID %u and ISVSVN of at least %u (line %u).",
-            qr_peers_show_bytes(qr_view_of(x->mrsigner, 32), v), x->isv_prod_id, x->min_isv_svn,
-            x->line);
+            hex_text(qr_view_of(x->mrsigner, 32), v), x->isv_prod_id, x->min_isv_svn, x->line);
     }
 }
 
@@ -254,11 +266,11 @@ say_beliefs(const struct qr_peers *p, const struct out *o)
 {
     for (size_t b = 0; b < p->n_beliefs; b++) {
         const struct qr_peers_belief *x = &p->belief[b];
-        char v[QR_PEERS_SHOWN], names[256] = "";
+        char v[WHOLE], names[256] = "";
         size_t len = 0;
         for (size_t i = 0; i < x->sha256.n; i++) {
             say(o, "Measurements of the manifest with SHA-256 %s count (line %u).",
-                qr_peers_show_bytes(qr_view_of(p->value[x->sha256.first + i].b, 32), v),
+                hex_text(qr_view_of(p->value[x->sha256.first + i].b, 32), v),
                 p->value[x->sha256.first + i].line);
         }
         for (size_t i = 0; i < x->signers.n && len < sizeof names; i++) {
@@ -280,8 +292,8 @@ say_quorum(const struct qr_peers *p, const struct out *o)
 
     for (int a = 0; a < QR_AXES; a++) {
         if (p->limit[a].most > 0) {
-            say(o, "At most %" PRIu64 " of the parties may share a %s (line %u).", p->limit[a].most,
-                qr_peers_axis_name[a], p->limit[a].line);
+            say(o, "At most %" PRIu64 " of the parties may be of one %s (line %u).",
+                p->limit[a].most, qr_peers_axis_name[a], p->limit[a].line);
             any = 1;
         }
     }
@@ -316,12 +328,12 @@ qr_peers_explain(const struct qr_peers *p, void (*line)(void *ctx, const char *t
     }
     for (size_t i = 0; i < p->n_exceptions; i++) {
         const struct qr_tcb_exception *x = &p->exception[i];
-        char v[QR_PEERS_SHOWN], until[24];
+        char v[WHOLE], until[24];
         say(&o,
             "Exception (line %u): on FMSPC %s, %s component %u counts as good from %u on, until "
             "%s.",
-            p->exception_line[i], qr_peers_show_bytes(qr_view_of(x->fmspc, 6), v),
-            x->tdx ? "TDX" : "SGX", x->component, x->min_svn, date(x->until_ms, until));
+            p->exception_line[i], hex_text(qr_view_of(x->fmspc, 6), v), x->tdx ? "TDX" : "SGX",
+            x->component, x->min_svn, date(x->until_ms, until));
     }
     say_quorum(p, &o);
     if (p->n_sections > 0) {

@@ -190,9 +190,7 @@ judge_machine(const struct qr_peers_judging *j)
         }
     }
     if (l->n > 0) {
-        char expected[40];
-        (void)snprintf(expected, sizeof expected, "one of %zu machines", l->n);
-        return refuse_machine(j, "machines.allow", 0, l->line, expected,
+        return refuse_machine(j, "machines.allow", 0, l->line, "a listed machine",
                               &qr_peers_ids[j->p->value[l->first].id]);
     }
     return QR_OK; /* none is listed: nothing was checked, and a policy that requires it does list */
@@ -227,13 +225,14 @@ judge_freshness(const struct qr_peers_judging *j)
         if (ahead > j->p->times.clock_spread_ms) {
             (void)snprintf(expected, sizeof expected, "at most %" PRIu64 " s ahead",
                            j->p->times.clock_spread_ms / 1000);
-            (void)snprintf(found, sizeof found, "%" PRIu64 " s", ahead / 1000);
+            (void)snprintf(found, sizeof found, "%" PRIu64 " s", (ahead + 999) / 1000);
             return qr_peers_refuse_top(j, QR_CHECK_FRESHNESS, QR_REASON_NOT_YET_VALID,
                                        "freshness.clock_spread_s", j->p->fresh_line, expected,
                                        found);
         }
     } else if ((uint64_t)j->now_ms - made > j->p->times.max_age_ms) {
-        (void)snprintf(found, sizeof found, "%" PRIu64 " s", ((uint64_t)j->now_ms - made) / 1000);
+        (void)snprintf(found, sizeof found, "%" PRIu64 " s",
+                       ((uint64_t)j->now_ms - made + 999) / 1000);
         return qr_peers_refuse_top(j, QR_CHECK_FRESHNESS, QR_REASON_STALE, "freshness.max_age_s",
                                    j->p->fresh_line, expected, found);
     }
@@ -259,8 +258,7 @@ list_text(const struct qr_peers_judging *j, const struct qr_peers_rule *r,
         (void)snprintf(one, sizeof one, "%.*s", (int)x->len, (const char *)x->b);
     }
     if (r->list.n > 1) {
-        (void)snprintf(out, QR_PEERS_SHOWN, "%.40s or %u other values", one,
-                       (unsigned)r->list.n - 1);
+        (void)snprintf(out, QR_PEERS_SHOWN, "%.48s (or %u more)", one, (unsigned)r->list.n - 1);
     } else {
         memcpy(out, one, sizeof one);
     }
