@@ -226,7 +226,7 @@ gcp_snp(void)
     struct qr_evidence *e = begin("gcp-snp", QR_EV_GCP_SNP, 1);
     evsnp_evidence(s, QR_EV_GCP_SNP, e);
     evak_add(google(ak), e);
-    evtpm_add(quote(ak, EVTPM_TPMT), 2, e);
+    evtpm_add(quote(ak, EVTPM_TPMT), 0, e);
 }
 
 static void
@@ -240,7 +240,7 @@ gcp_tdx(void)
     struct qr_evidence *e = begin("gcp-tdx", QR_EV_GCP_TDX, 1);
     evgen_dcap_add(dcap_made(d), e);
     evak_add(google(ak), e);
-    evtpm_add(quote(ak, EVTPM_TPMT), 2, e);
+    evtpm_add(quote(ak, EVTPM_TPMT), 0, e);
 }
 
 static void
