@@ -21,6 +21,7 @@
 #include "test/common/vendor.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/kit_seeds.h"
+#include "test/fuzz/kit_tpm_seeds.h"
 #include "transport/frame.h"
 #include "transport/hello.h"
 #include "transport/zip.h"
@@ -701,6 +702,7 @@ main(int argc, char **argv)
     snp();
     fuzz_seeds_nitro(seed);
     fuzz_seeds_tokens(seed);
+    fuzz_seeds_tpm(seed);
     scripts();
     return 0;
 }

@@ -1,0 +1,214 @@
+#include "test/fuzz/kit_tpm_seeds.h"
+
+#include "test/common/evgen_ca.h"
+#include "test/common/evgen_tpm.h"
+
+#include <string.h>
+
+static uint8_t mem[16384];
+static qr_seed_fn seed;
+
+static void
+script(const char *target, const char *name, const char *bytes, size_t n)
+{
+    seed(target, name, -1, qr_view_of(bytes, n));
+}
+#define SCRIPT(target, name, bytes) script(target, name, bytes, sizeof(bytes) - 1)
+
+static void
+tpm(void)
+{
+    static struct evtpm q;
+    struct evgen_buf b;
+    EVP_PKEY *rsa = evgen_key(EVGEN_RSA2048, 2), *ec = evgen_key(EVGEN_P256, 11);
+
+    for (int i = 0; i < 2; i++) {
+        evtpm_init(&q, i ? ec : rsa);
+        evtpm_build(&q);
+        seed("tpm", i ? "attest_ec" : "attest_rsa", 0, qr_view_of(q.msg, q.msg_len));
+        /* the target takes an EC key for odd lengths */
+        seed("tpm", i ? "sig_ec" : "sig_rsa", 1,
+             qr_view_of(q.sig, q.sig_len - (i && q.sig_len % 2 == 0)));
+        struct evtpm_public p = evtpm_public_of(i ? ec : rsa);
+        b = evgen_buf_over(mem, sizeof mem);
+        evtpm_put_public(&b, &p);
+        seed("tpm", i ? "public_ec" : "public_rsa", 2, evgen_buf_view(&b));
+        b.len = 0;
+        evtpm_put_pem(&b, i ? ec : rsa);
+        seed("tpm", i ? "pem_ec" : "pem_rsa", 3, evgen_buf_view(&b));
+    }
+    evtpm_init(&q, rsa);
+    q.form = EVTPM_RAW;
+    evtpm_build(&q);
+    seed("tpm", "sig_raw", 1, qr_view_of(q.sig, q.sig_len));
+    struct evtpm_public p = evtpm_public_of(rsa);
+    p.symmetric = 0x0006;
+    p.attributes = 0x000300b2;
+    b = evgen_buf_over(mem, sizeof mem);
+    evtpm_put_public(&b, &p);
+    seed("tpm", "public_ek", 2, evgen_buf_view(&b));
+    p = evtpm_public_of(ec);
+    p.kdf = 0x0020;
+    p.scheme = 0x0010;
+    b.len = 0;
+    evtpm_put_public(&b, &p);
+    seed("tpm", "public_kdf", 2, evgen_buf_view(&b));
+    SCRIPT("tpm", "fields_none", "\x04\x00");
+    SCRIPT("tpm", "fields_raw", "\x04\x00\x08\x01");
+    SCRIPT("tpm", "fields_pss", "\x04\x00\x09\x00\x16\x00\x0b");
+    SCRIPT("tpm", "fields_sha384", "\x04\x00\x0c\x02\x09\x00\x14\x00\x0c");
+    SCRIPT("tpm", "fields_sha1_bank", "\x04\x00\x06\x00\x00\x04\x03\x00\xff");
+    SCRIPT("tpm", "fields_two_banks", "\x04\x00\x05\x02\x06\x01\x00\x0c\x03\x00\x01");
+    SCRIPT("tpm", "fields_extra", "\x04\x00\x03\x1f");
+    SCRIPT("tpm", "fields_digest", "\x04\x00\x07\x20");
+    SCRIPT("tpm", "fields_attributes", "\x04\x00\x0a\x00\x02\x00\x00");
+    SCRIPT("tpm", "fields_ec", "\x04\x01");
+    SCRIPT("tpm", "fields_unknown_bank", "\x04\x00\x06\x00\x00\x12\x03\x00\xff");
+    SCRIPT("tpm", "bytes_none", "\x05\x00\x00\x00");
+    SCRIPT("tpm", "bytes_extra", "\x05\x00\x00\x00\x00\x2c\x00\x01");
+    SCRIPT("tpm", "bytes_cut", "\x05\x00\x00\x40");
+    SCRIPT("tpm", "bytes_longer", "\x05\x00\x00\x92");
+    SCRIPT("tpm", "instance_changed", "\x06\x01\x00\x02\x00\x13");
+    SCRIPT("tpm", "instance_other",
+           "\x06\x00\x30\x0f\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n");
+    SCRIPT("tpm", "instance_security",
+           "\x06\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a\xa0"
+           "\x03\x02\x01\x00\xa1\x03\x01\x01\xff");
+    SCRIPT("tpm", "instance_bad_flag",
+           "\x06\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a\xa0"
+           "\x03\x02\x01\x00\xa1\x03\x01\x01\x02");
+    for (char part = 0; part < 7; part++) {
+        for (char how = 0; how < 3; how++) {
+            char text[] = {7, (char)(part % 2), part, how, 0, 40, 0, 1};
+            char name[] = {
+                'c', 'h', 'a', 'n', 'g', 'e', 'd', '_', (char)('a' + part), (char)('0' + how), 0};
+            script("tpm", name, text, sizeof text);
+        }
+    }
+}
+
+static void
+hcl(void)
+{
+    static struct evhcl h;
+    char n[352], text[1024];
+    uint8_t data[64] = {0}, attributes[8] = {0}, mrtd[48] = {7};
+
+    evhcl_init(&h, 2);
+    evhcl_runtime(&h, evgen_key(EVGEN_RSA2048, 2));
+    h.total = 1236 + h.json_len + 8;
+    evhcl_make(&h);
+    seed("hcl", "snp", 0, qr_view_of(h.bytes, h.total));
+    seed("hcl", "runtime", 2, qr_view_of(h.json, h.json_len));
+    evhcl_init(&h, 4);
+    evhcl_text(&h, "{\"keys\":[]}");
+    h.total = 1236 + h.json_len;
+    evhcl_tdreport(&h, data, attributes, mrtd);
+    evhcl_make(&h);
+    seed("hcl", "tdx", 1, qr_view_of(h.bytes, h.total));
+    evhcl_modulus(evgen_key(EVGEN_RSA2048, 2), n);
+    (void)snprintf(
+        text, sizeof text,
+        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"%s\"}]}", n);
+    seed("hcl", "set_rsa", 3, qr_view_str(text));
+    seed("hcl", "set_ec", 3,
+         qr_view_str("{\"keys\":[{\"kid\":\"HCLAkPub\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
+                     "\"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY\",\"y\":"
+                     "\"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU\"}]}"));
+    static const char *const texts[] = {
+        "{\"keys\":[{\"kid\":\"HCLAkPub\"},{\"kid\":\"HCLAkPub\"}]}",
+        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"key_ops\":[\"encrypt\"],\"kty\":\"RSA\"}]}",
+        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],\"kty\":\"EC\"}]}",
+        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],\"kty\":\"RSA\",\"e\":\"AQAB\","
+        "\"n\":\"AQAB\"}]}",
+        "{\"keys\":[{}],\"keys\":[{}]}",
+        "{\"keys\":[[[[[[[[[1]]]]]]]]]}",
+        "{\"keys\":[]}",
+        "[]",
+        "{\"keys\":[{\"kid\":\"a\"}],\"vm-configuration\":{\"a\":1,\"b\":true,\"c\":\"t\","
+        "\"d\":null,\"e\":[]},\"user-data\":\"00\"}",
+        "{\"keys\":[{\"kid\":\"a\"}],\"vm-configuration\":7}",
+        "{\"keys\":[{\"kid\":\"a\"}],\"vm-configuration\":{\"a.b\":1}}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char name[] = {'t', 'e', 'x', 't', '_', (char)('a' + i), 0};
+        seed("hcl", name, 2, qr_view_str(texts[i]));
+    }
+}
+
+static void
+azure(void)
+{
+    SCRIPT("azure", "runtime", "\x00\x01");
+    SCRIPT("azure", "runtime_changed", "\x00\x01\x00\x20\x00\x01");
+    SCRIPT("azure", "runtime_text", "\x00\x00{\"keys\":[]}");
+    SCRIPT("azure", "header", "\x01");
+    SCRIPT("azure", "header_version", "\x01\x01");
+    SCRIPT("azure", "header_var_size", "\x01\x00\x00\x00\x00\x00\x01");
+    SCRIPT("azure", "header_data_size", "\x01\x00\x00\x00\x00\x00\x00\x01");
+    SCRIPT("azure", "header_report_data", "\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05\x00\x01");
+    SCRIPT("azure", "set", "\x02\x01");
+    SCRIPT("azure", "set_text", "\x02\x00{\"keys\":[]}");
+    SCRIPT("azure", "set_changed", "\x02\x01\x00\x30\x00\x01");
+    for (char base = 0; base < 3; base++) {
+        for (char part = 0; part < 11; part++) {
+            for (char how = 0; how < 4; how++) {
+                char text[] = {3, base, how, part, 0, 9, 0, 1};
+                char name[] = {'p',
+                               'a',
+                               'r',
+                               't',
+                               '_',
+                               (char)('0' + base),
+                               (char)('a' + part),
+                               (char)('0' + how),
+                               0};
+                script("azure", name, text, sizeof text);
+            }
+        }
+    }
+}
+
+static void
+eventlog(void)
+{
+    static const enum qr_hash_alg tpm_banks[] = {QR_SHA1, QR_SHA256}, cc[] = {QR_SHA384};
+    static struct evlog l;
+
+    evlog_open(&l, mem, sizeof mem, 0, tpm_banks, 2);
+    evlog_locality(&l, 3);
+    evlog_boot(&l);
+    seed("eventlog", "tpm", 0, evgen_buf_view(&l.b));
+    evlog_open(&l, mem, sizeof mem, 1, cc, 1);
+    evlog_boot(&l);
+    evgen_fill(&l.b, 0xff, 40);
+    seed("eventlog", "td", 1, evgen_buf_view(&l.b));
+    SCRIPT("eventlog", "written", "\x02\x01\x00");
+    SCRIPT("eventlog", "written_td", "\x03\x01\x00");
+    SCRIPT("eventlog", "written_more", "\x02\x01\x03\x08\x04\x01x\x07\x10\x00\x00\x02\x01y");
+    SCRIPT("eventlog", "written_changed", "\x02\x01\x00\x00\x80\x00\x01");
+    SCRIPT("eventlog", "written_td_changed", "\x03\x01\x00\x00\x80\x00\x01");
+    SCRIPT("eventlog", "late_secure_boot", "\x02\x00\x02\x07\x01\x00\x07\x10\x00");
+    SCRIPT("eventlog", "locality", "\x02\x00\x01\x00\x02\x11StartupLocality\x00\x03");
+    SCRIPT("eventlog", "wrong_locality", "\x02\x00\x01\x00\x02\x11StartupLocality\x00\x09");
+    SCRIPT("eventlog", "count", "\x02\x01\x00\x00\x4d\x00\xff");
+    SCRIPT("eventlog", "register", "\x02\x01\x00\x00\x45\x00\xff");
+    SCRIPT("eventlog", "head_size", "\x02\x01\x00\x00\x1c\x00\x01");
+    SCRIPT("eventlog", "head_count", "\x02\x01\x00\x00\x38\x00\x01");
+    SCRIPT("eventlog", "head_zero", "\x02\x01\x00\x00\x38\x00\x02");
+    SCRIPT("eventlog", "head_alg", "\x02\x01\x00\x00\x3c\x00\x0f");
+    SCRIPT("eventlog", "head_len", "\x02\x01\x00\x00\x3e\x00\x01");
+    SCRIPT("eventlog", "head_format", "\x02\x01\x00\x00\x04\x00\x01");
+    SCRIPT("eventlog", "head_text", "\x02\x01\x00\x00\x20\x00\x01");
+    SCRIPT("eventlog", "digest_alg", "\x02\x01\x00\x00\x51\x00\x01");
+}
+
+void
+fuzz_seeds_tpm(qr_seed_fn fn)
+{
+    seed = fn;
+    tpm();
+    hcl();
+    azure();
+    eventlog();
+}
