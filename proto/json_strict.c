@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Longest chain of positions: the root and one more per open bracket. */
 #define CHAIN_MAX (QR_JSON_DEPTH + 2u)
@@ -186,10 +187,14 @@ scan_text(struct qr_json *j, qr_view text, size_t max_values, int any_number)
  */
 static _Thread_local int no_memory;
 
+/* What a program that has this in a library gave to jansson before; its blocks must go back there. */
+static json_malloc_t host_malloc;
+static json_free_t host_free;
+
 static void *
 take(size_t n)
 {
-    void *p = qr_lib_alloc(n);
+    void *p = host_malloc == malloc ? qr_lib_alloc(n) : host_malloc(n);
     no_memory |= !p;
     return p;
 }
@@ -197,7 +202,8 @@ take(size_t n)
 static void
 hook(void)
 {
-    json_set_alloc_funcs(take, qr_lib_free);
+    json_get_alloc_funcs(&host_malloc, &host_free);
+    json_set_alloc_funcs(take, host_free == free ? qr_lib_free : host_free);
 }
 
 static pthread_once_t hooked = PTHREAD_ONCE_INIT;
@@ -232,8 +238,8 @@ parse(struct qr_json *ret, qr_view text, size_t max_values, int any_number, char
             clean[i] = e.text[i] >= 0x20 && e.text[i] < 0x7f ? e.text[i] : '?';
         }
         clean[i] = 0;
-        qr_err code = json_error_code(&e) == json_error_duplicate_key ? QR_ERR_DUPLICATE
-                                                                      : QR_ERR_MALFORMED;
+        qr_err code =
+            json_error_code(&e) == json_error_duplicate_key ? QR_ERR_DUPLICATE : QR_ERR_MALFORMED;
         return fail_text(&j, code, "line %d column %d: %s", e.line, e.column, clean);
     }
     j.text = text;

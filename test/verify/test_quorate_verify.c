@@ -14,6 +14,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -70,10 +71,28 @@ judge(void)
     assert_non_null(verdict);
 }
 
+/* A wallet's own functions for jansson, given before the library is first used. */
+static size_t taken, given;
+
+static void *
+wallet_malloc(size_t n)
+{
+    taken++;
+    return malloc(n);
+}
+
+static void
+wallet_free(void *p)
+{
+    given += p != NULL;
+    free(p);
+}
+
 static int
 group_begin(void **state)
 {
     (void)state;
+    json_set_alloc_funcs(wallet_malloc, wallet_free);
     return qr_hash_init() == QR_OK ? 0 : -1; /* the party's side of test_client_binder */
 }
 
@@ -470,6 +489,23 @@ test_bad_arguments(void **state)
     assert_int_equal(quorate_verify_version(), QUORATE_VERIFY_VERSION);
 }
 
+/* The library keeps to the wallet's functions, and keeps nothing. */
+static void
+test_host_functions(void **state)
+{
+    (void)state;
+    walletkit_init(&k, EVGEN_NOW_MS);
+    json_t *own = json_string("the wallet's");
+    size_t before = taken - given;
+    policy = quorate_policy_read(k.policy, strlen(k.policy), err, sizeof err);
+    assert_non_null(policy);
+    assert_true(taken > 20);
+    quorate_policy_free(policy);
+    assert_int_equal(taken - given, before);
+    json_decref(own);
+    assert_int_equal(taken - given, before - 2); /* the value and its text */
+}
+
 /* Members in one cloud: the policy allows one. */
 static void
 test_quorum(void **state)
@@ -567,11 +603,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),  cmocka_unit_test(test_json),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_nothing_less),
-        cmocka_unit_test(test_platforms), cmocka_unit_test(test_client_binder),
-        cmocka_unit_test(test_policies),  cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_quorum),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_accepted),       cmocka_unit_test(test_json),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_nothing_less),
+        cmocka_unit_test(test_platforms),      cmocka_unit_test(test_client_binder),
+        cmocka_unit_test(test_policies),       cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_host_functions), cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, group_begin, NULL);
 }

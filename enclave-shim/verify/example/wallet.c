@@ -11,6 +11,7 @@
  */
 #include <quorate_verify.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static size_t
@@ -33,7 +34,9 @@ main(int argc, char **argv)
     int ok = argc == 6 && load(argv[3], c, sizeof c) == sizeof c;
 
     for (size_t i = 0; ok && i < sizeof root; i++) {
-        ok = sscanf(argv[5] + 2 * i, "%2hhx", &root[i]) == 1;
+        char digits[3] = {argv[5][2 * i], argv[5][2 * i] ? argv[5][2 * i + 1] : 0, 0}, *end;
+        root[i] = (uint8_t)strtoul(digits, &end, 16);
+        ok = end == digits + 2;
     }
     struct quorate_policy *p = ok ? quorate_policy_read(text, text_len, err, sizeof err) : NULL;
     struct quorate_evidence *e = quorate_evidence_read(wire, wire_len);
