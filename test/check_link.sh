@@ -1,6 +1,6 @@
 #!/bin/bash
-# Gate: what the programs link and how. The party may load these shared objects and no others; HTTP
-# is the gateway's alone. All are position independent, with immediate binding, a read-only
+# Gate: what the programs and the library for wallets link and how. The party may load these shared
+# objects and no others; HTTP is the gateway's alone. All are position independent, with immediate binding, a read-only
 # relocation table, no executable stack, no run path and no banned function of libc.
 # environment: BIN (default build/bin). Exit 1 on a violation.
 set -u
@@ -43,6 +43,33 @@ for p in quorated quorate-gateway quorate quorate-load; do
     [ -z "$hit" ] || bad "$f calls $hit"
     grep -q __stack_chk_fail <<<"$calls" || bad "$f has no stack protector"
 done
+# The library for wallets: three libraries and libc, and no function but those of its header.
+lib=${BIN%/bin}/lib/libquorate-verify
+wallet="$libc|libcrypto\.so\.3|libjansson\.so\.4|libcbor\.so\.0\.[0-9]+"
+header=enclave-shim/verify/quorate_verify.h
+if [ -f "$lib.so.1" ] && [ -f "$lib.a" ]; then
+    dyn=$(readelf -dW "$lib.so.1")
+    needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dyn")
+    extra=$(printf '%s\n' "$needed" | grep -vxE "$wallet")
+    [ -z "$extra" ] || bad "$lib.so.1 needs $(echo "$extra" | tr '\n' ' ')which its list does not allow"
+    grep -q 'SONAME.*\[libquorate-verify\.so\.1\]' <<<"$dyn" || bad "$lib.so.1 has another soname"
+    grep -qE 'BIND_NOW|FLAGS_1.*NOW' <<<"$dyn" || bad "$lib.so.1 binds lazily"
+    grep -qE 'R(UN)?PATH' <<<"$dyn" && bad "$lib.so.1 has a run path"
+    readelf -lW "$lib.so.1" | grep GNU_STACK | grep -q RWE && bad "$lib.so.1 has an executable stack"
+    declared=$(sed 's/^[ *\/].*//' "$header" | grep -o 'quorate_[a-z_]*(' | tr -d '(' | sort -u)
+    exported=$(nm -D --defined-only "$lib.so.1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u)
+    archived=$(nm -g --defined-only "$lib.a" | awk 'NF == 3 { print $3 }' | sort -u)
+    [ -n "$declared" ] && [ "$declared" = "$exported" ] ||
+        bad "$lib.so.1 exports other functions than $header declares: $(diff <(echo "$declared") <(echo "$exported") | grep '^[<>]' | tr '\n' ' ')"
+    [ "$declared" = "$archived" ] || bad "$lib.a shows other functions than $header declares"
+    calls=$(nm -D --undefined-only "$lib.so.1" | awk '{ sub(/@.*/, "", $2); print $2 }')
+    # no files, sockets, clocks or environment: what is judged is given
+    io='open|openat|fopen|read|write|socket|connect|getenv|secure_getenv|time|clock_gettime|gettimeofday'
+    hit=$(grep -xE "$banned|$io" <<<"$calls" | tr '\n' ' ')
+    [ -z "$hit" ] || bad "$lib.so.1 calls $hit"
+else
+    bad "$lib.so.1 or $lib.a is not built"
+fi
 if [ $n != 0 ]; then
     echo "check_link: $n violations"
     exit 1

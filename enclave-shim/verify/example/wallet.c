@@ -1,7 +1,5 @@
 /*
- * A wallet looks at one party of a quorum before it uses its key.
- *
- * usage: wallet POLICY EVIDENCE CONTEXT VENDOR ROOT     (times: now)
+ * A wallet looks at a party, now, before it uses the key: wallet POLICY EVIDENCE CONTEXT VENDOR ROOT
  *   POLICY    the quorum's policy document: measurements, debug, freshness, machines
  *   EVIDENCE  what the party answered, encoded
  *   CONTEXT   160 bytes: the nonce that was sent, the party's identity key, SHA-256 of policy and
