@@ -90,9 +90,10 @@ qr_measure_hex(const struct qr_json_at *at, size_t len, uint8_t *ret)
     const struct qr_json_field f = {"", QR_JSON_HEX, 0, len, ret, NULL};
     QR_TRY(qr_json_value(at, &f));
     if (all_zero(ret, len)) {
-        return qr_json_fail(at, QR_ERR_MALFORMED,
-                            "all zero is what is there when nothing was measured; write the value "
-                            "that the release computes, or leave the member out");
+        return qr_json_fail(
+            at, QR_ERR_MALFORMED,
+            "all zero is how an absent value looks; write the real one, or leave the "
+            "member out");
     }
     return QR_OK;
 }

@@ -323,53 +323,66 @@ read_platforms(const struct qr_json_at *at, struct qr_peers *p)
                               "\"platforms\" out");
 }
 
-/* What the sections need of the rest: sets, machines, checks that they make. */
+/* What a section needs of the rest: a set, machines, checks that its platform makes. */
 static qr_err
-check_whole(const struct qr_json_at *at, const struct qr_peers *p)
+check_section(const struct qr_json_at *at, const struct qr_peers *p,
+              const struct qr_peers_section *s)
 {
-    for (size_t i = 0; i < p->n_sections; i++) {
-        const struct qr_peers_section *s = &p->section[i];
-        const char *name = qr_evidence_kind_name(s->kind);
-        uint64_t never = (p->require | s->require) & ~qr_peers_possible_checks(s->kind);
-        int has_set = s->n_signers > 0 || p->n_beliefs > 0;
-        for (size_t k = 0; k < p->n_sets; k++) {
-            has_set |= p->set[k].kind == s->kind;
-        }
-        if (!has_set) {
+    const char *name = qr_evidence_kind_name(s->kind);
+    uint64_t demanded = p->require | s->require;
+    uint64_t never = demanded & ~qr_peers_possible_checks(s->kind);
+    int has_set = s->n_signers > 0 || p->n_beliefs > 0;
+
+    for (size_t k = 0; k < p->n_sets; k++) {
+        has_set |= p->set[k].kind == s->kind;
+    }
+    if (!has_set) {
+        return qr_json_fail(at, QR_ERR_MALFORMED,
+                            "no measurement set is for %s; add one to \"measurements\", or a rule "
+                            "to \"manifests\"",
+                            name);
+    }
+    for (unsigned c = 0; never && c < QR_CHECK_COUNT; c++) {
+        if (never & QR_PEERS_CHECK(c)) {
             return qr_json_fail(at, QR_ERR_MALFORMED,
-                                "no measurement set is for %s (line %u); add one to "
-                                "\"measurements\", or a rule to \"manifests\"",
-                                name, s->line);
-        }
-        for (unsigned c = 0; never && c < QR_CHECK_COUNT; c++) {
-            if (never & QR_PEERS_CHECK(c)) {
-                return qr_json_fail(at, QR_ERR_MALFORMED,
-                                    "check \"%s\" is required, which evidence of %s (line %u) "
-                                    "never has; require it in the sections of platforms that do",
-                                    qr_check_name((enum qr_check)c), name, s->line);
-            }
-        }
-        if (((p->require | s->require) & QR_PEERS_CHECK(QR_CHECK_MACHINE)) && s->allow.n == 0) {
-            return qr_json_fail(at, QR_ERR_MALFORMED,
-                                "check \"machine\" is required, and %s (line %u) allows no machine "
-                                "by name; list them under machines.allow",
-                                name, s->line);
-        }
-        if (((p->require | s->require) & QR_PEERS_CHECK(QR_CHECK_DEBUG)) &&
-            (s->debug || s->kind == QR_EV_TPM)) {
-            return qr_json_fail(at, QR_ERR_MALFORMED,
-                                "check \"debug\" is required, and %s (line %u) %s; take one of the "
-                                "two back",
-                                name, s->line,
-                                s->debug ? "allows debug" : "cannot show that none is on");
+                                "check \"%s\" is required, which evidence of %s never has; require "
+                                "it in the sections of platforms that do",
+                                qr_check_name((enum qr_check)c), name);
         }
     }
+    if ((demanded & QR_PEERS_CHECK(QR_CHECK_MACHINE)) && s->allow.n == 0) {
+        return qr_json_fail(at, QR_ERR_MALFORMED,
+                            "check \"machine\" is required, and no machine is allowed by name; "
+                            "list them under machines.allow");
+    }
+    if ((demanded & QR_PEERS_CHECK(QR_CHECK_DEBUG)) && (s->debug || s->kind == QR_EV_TPM)) {
+        return qr_json_fail(at, QR_ERR_MALFORMED,
+                            "check \"debug\" is required, and %s; take one of the two back",
+                            s->debug ? "debug is allowed" : "a TPM cannot show that none is on");
+    }
+    return QR_OK;
+}
+
+static qr_err
+check_sections(const struct qr_json_at *platforms, const struct qr_peers *p)
+{
+    for (size_t i = 0, s = 0; i < qr_json_size(platforms); i++) {
+        struct qr_json_at one = qr_json_member(platforms, i);
+        if (strcmp(one.name, "note") != 0) {
+            QR_TRY(check_section(&one, p, &p->section[s++]));
+        }
+    }
+    return QR_OK;
+}
+
+static qr_err
+check_sets(const struct qr_json_at *sets, const struct qr_peers *p)
+{
     for (size_t k = 0; k < p->n_sets; k++) {
         if (!qr_peers_find(p, p->set[k].kind)) {
-            return qr_json_fail(at, QR_ERR_MALFORMED,
-                                "measurement \"%s\" (line %u) is for %s, which \"platforms\" does "
-                                "not name; add the platform or take the set out",
-                                p->set[k].name, p->set[k].line,
+            struct qr_json_at at = qr_json_elem(sets, k);
+            return qr_json_fail(&at, QR_ERR_MALFORMED,
+                                "\"platforms\" does not name %s; add it, or take the set out",
                                 qr_evidence_kind_name(p->set[k].kind));
         }
     }
@@ -404,6 +417,10 @@ read_peers(const struct qr_json_at *at, struct qr_peers *p)
 
     QR_TRY(qr_json_fields(at, fields));
     p->line = p->sim_line = qr_json_line(at);
+    for (size_t i = 0; i < qr_json_size(at); i++) {
+        struct qr_json_at one = qr_json_member(at, i);
+        p->sim_line = strcmp(one.name, "insecure_sim") == 0 ? qr_json_line(&one) : p->sim_line;
+    }
     p->times = default_times;
     if (has_platforms && !has_fresh) {
         return qr_json_fail(at, QR_ERR_MALFORMED,
@@ -452,7 +469,10 @@ read_peers(const struct qr_json_at *at, struct qr_peers *p)
     if (has_quorum) {
         QR_TRY(read_quorum(&quorum, p));
     }
-    return check_whole(at, p);
+    if (has_platforms) {
+        QR_TRY(check_sections(&platforms, p));
+    }
+    return has_sets ? check_sets(&sets, p) : QR_OK;
 }
 
 qr_err
