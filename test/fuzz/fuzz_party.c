@@ -339,10 +339,11 @@ ask_admin(struct fuzz_in *in, uint8_t how)
 }
 
 static const enum qr_msg types[] = {
-    QR_MSG_PAIR1,       QR_MSG_PAIR2,    QR_MSG_PAIR3,         QR_MSG_DKG1,     QR_MSG_DKG2,
-    QR_MSG_DKG3,        QR_MSG_DKG4,     QR_MSG_PRESIGN1,      QR_MSG_PRESIGN2, QR_MSG_SIGN_REQUEST,
-    QR_MSG_SIGN_SHARE,  QR_MSG_ADMIN,    QR_MSG_PRESIGN_START, QR_MSG_ABORT,    QR_MSG_RETIRE,
-    QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC, QR_MSG_PRESIGN_DONE,  (enum qr_msg)200};
+    QR_MSG_PAIR1,         QR_MSG_PAIR2,        QR_MSG_PAIR3,      QR_MSG_DKG1,
+    QR_MSG_DKG2,          QR_MSG_DKG3,         QR_MSG_DKG4,       QR_MSG_PRESIGN1,
+    QR_MSG_PRESIGN2,      QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE, QR_MSG_ADMIN,
+    QR_MSG_PRESIGN_START, QR_MSG_ABORT,        QR_MSG_RETIRE,     QR_MSG_STORE_STATE,
+    QR_MSG_KEY_SYNC,      QR_MSG_PRESIGN_DONE, (enum qr_msg)200,  QR_MSG_TIME};
 
 static void
 inject(struct fuzz_in *in, uint16_t from)

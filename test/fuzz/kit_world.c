@@ -1,10 +1,12 @@
 #include "test/fuzz/kit_world.h"
 
+#include "enclave-shim/tee_sim.h"
 #include "proto/wire.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
 #include "test/common/testrng.h"
 #include "test/fuzz/kit.h"
+#include "transport/chan.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -194,6 +196,23 @@ same_documents(const struct qr_net *a, const struct qr_net *b)
            memcmp(a->p.policy_hash, b->p.policy_hash, 32) == 0;
 }
 
+/* The peer's evidence over a binder that nobody chose, as a channel would have it judged. */
+static qr_err
+attest(struct qr_net *n, struct qr_net *o, uint16_t peer)
+{
+    static const uint8_t binder[32] = {0xb1};
+    uint8_t mem[QR_SIM_EVIDENCE_LEN];
+    struct qr_buf b = qr_buf_over(mem, sizeof mem);
+    struct qr_claims claims;
+    char why[QR_CHAN_WHY_MAX] = "";
+
+    qr_err e = o->p.attester.evidence(o->p.attester.ctx, binder, &b);
+    return e == QR_OK
+               ? n->p.attester.verify(n->p.attester.ctx, peer, QR_PLATFORM_SIM, o->p.boot_nonce,
+                                      qr_buf_view(&b), binder, &claims, why, sizeof why)
+               : e;
+}
+
 /* Connections come and go. */
 static void
 links(struct qr_net *n)
@@ -221,6 +240,11 @@ links(struct qr_net *n)
             n->ev.check_store(n->ev.ctx, j, info.boot_counter, info.store_serial, info.store_root);
         if (e != QR_OK) {
             n->ev.on_refused(n->ev.ctx, j, e, "its store was rolled back");
+            continue;
+        }
+        e = e == QR_OK ? attest(n, o, j) : e;
+        if (e != QR_OK) {
+            n->ev.on_refused(n->ev.ctx, j, e, "its evidence was refused");
             continue;
         }
         if (!info.resumed) {

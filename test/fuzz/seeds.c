@@ -9,12 +9,14 @@
 #include "daemon/control.h"
 #include "daemon/ctl_check.h"
 #include "daemon/descriptor.h"
+#include "daemon/fresh.h"
 #include "daemon/keyjson.h"
 #include "proto/boundary.h"
 #include "proto/wire.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "test/common/documents.h"
+#include "test/common/evgen_dcap.h"
 #include "test/common/evgen_snp.h"
 #include "test/common/fakekey.h"
 #include "test/common/parties.h"
@@ -165,6 +167,13 @@ control(void)
     fakekey_make(&k, 2, 3, 1, zero, zero, zero, 0);
     rec.pub = k.pub;
     FUZZ_MUST(qr_fq_parse(&rec.share, k.secret) == QR_OK);
+    uint8_t wall[8] = {0, 0, 1, 0x9f, 0, 0, 0, 0};
+    seed("control", "time", 0xfe, qr_view_of(wall, sizeof wall));
+    static struct qr_fresh_memory memory = {.floor_ms = 1, .marks = {.n = 1}};
+    memory.marks.mark[0] = (struct qr_collateral_mark){.kind = QR_COLL_CRL, .number = 7};
+    b = qr_buf_over(mem, sizeof mem);
+    qr_fresh_memory_encode(&memory, &b);
+    seed("control", "memory", 0xff, qr_buf_view(&b));
     seed("control", "record", 7, qr_view_of(mem, qr_key_encode(&rec, mem)));
 }
 
@@ -570,6 +579,7 @@ scripts(void)
     bytes("party", "key-sync", "1d 00 00 1d 08 00 1d 48 00000010 01 00");
     bytes("party", "batch", "1d 02 05 00 42");
     bytes("party", "store-state", "1d 03 00 00 00 1d 03 ff ff 00");
+    bytes("party", "time", "09 13 00 08 0000019f00000000 42 09 13 00 07 00000000000000 42");
     bytes("party", "admin", "1d 04 00 1d 0c 00 1d 14 00 1d 44 00000020 01 00");
     bytes("party", "bad-share", "0d 00 1d 05 00 00 1d 05 00 9d 05 00 02");
     bytes("party", "abort", "1d 06 1d 0e 1d 16 9d 46 00");
@@ -684,6 +694,139 @@ snp(void)
     seed("snp_table", "empty", -1, qr_view_of(table + 72, 24));
 }
 
+/* ---- SGX and TDX ----------------------------------------------------------------------------- */
+
+/* Scripts of fuzz_dcap: 01, kind, then changes: 00 quote, 01 certificates, 02 lists, 03 options, 04 platform. */
+static void
+dcap_scripts(void)
+{
+    static const struct {
+        const char *name, *hex;
+    } script[] = {
+        {"changed_body", "00 03 00 0080 00 01"},
+        {"changed_tcb_info", "00 06 01 0020 00 01"},
+        {"changed_signature", "00 00 02 0000 00 07"},
+        {"changed_signature_form", "00 00 04 0000 00 40"},
+        {"changed_chain", "00 03 05 0100 00 01"},
+        {"changed_pck_crl", "00 03 06 0040 00 01"},
+        {"changed_root_crl", "00 03 07 0002 00 01"},
+        {"changed_cut", "00 03 08 0400"},
+        {"again_sgx_v3", "01 00"},
+        {"again_sgx_v5", "01 02"},
+        {"again_tdx_before_15", "01 04"},
+        {"again_tdx_v5", "01 06"},
+        {"again_version", "01 03 00 00 00 0007"},
+        {"again_key_type", "01 03 00 00 01 03"},
+        {"again_tee_type", "01 03 00 00 02 05"},
+        {"again_tee_type_v3", "01 00 00 00 02 05"},
+        {"again_body_type", "01 06 00 00 03 00"},
+        {"again_body_size", "01 06 00 01 04"},
+        {"again_long", "01 03 00 01 05"},
+        {"again_short", "01 03 00 ff 05"},
+        {"again_outer_size", "01 03 00 01 06"},
+        {"again_auth_length", "01 03 00 7f 07"},
+        {"again_cert_size", "01 03 00 01 08"},
+        {"again_outer_type", "01 03 00 00 09 05"},
+        {"again_ppid", "01 03 00 00 0a 03"},
+        {"again_cert_type", "01 03 00 00 0a 09"},
+        {"again_vendor", "01 03 00 00 0b 00 00"},
+        {"again_trailing", "01 03 00 00 0c 00 07"},
+        {"again_future_cert", "01 03 01 00 00 01 00"},
+        {"again_expired_cert", "01 03 01 02 00 ff 01"},
+        {"again_leaf_is_ca", "01 03 01 00 00 00 02 02"},
+        {"again_chain_order", "01 03 01 00 00 00 03 00 01"},
+        {"again_signer", "01 03 01 00 00 00 04 00 00"},
+        {"again_two_certs", "01 03 01 00 00 00 05 02"},
+        {"again_four_certs", "01 03 01 00 00 00 03 03 02 01 00 00 00 05 04"},
+        {"again_future_list", "01 03 01 00 00 01 06"},
+        {"again_expired_list", "01 03 01 00 01 ff 07"},
+        {"again_revoked", "01 03 01 00 01 00 08"},
+        {"again_revoked_signer", "01 03 01 02 00 00 08"},
+        {"again_other_key", "01 03 01 01 00 00 09"},
+        {"again_processor", "01 00 01 00 00 00 0a"},
+        {"again_no_level", "01 03 02 00 00 00 ff 00 02 01 00 00 ff 00 02 02 00 00 ff 00"},
+        {"again_second_level", "01 03 02 00 00 00 ff 00"},
+        {"again_tdx_level", "01 03 02 00 00 02 ff 01 02 01 00 02 ff 01 02 02 00 02 ff 01"},
+        {"again_pce", "01 03 02 00 00 00 ff 02 02 01 00 00 ff 02 02 02 00 00 ff 02"},
+        {"again_status", "01 03 02 00 00 00 00 03 06"},
+        {"again_unknown_status", "01 03 02 00 00 00 00 03 07"},
+        {"again_module_level", "01 03 02 00 01 00 06 04 04"},
+        {"again_module_signer", "01 03 02 00 01 05 01 05"},
+        {"again_module_attributes", "01 03 02 00 01 05 01 06 ff"},
+        {"again_qe_signer", "01 03 02 00 00 03 01 07"},
+        {"again_qe_attributes", "01 03 02 00 00 00 ff 08 ff"},
+        {"again_qe_misc", "01 03 02 00 00 00 01 09 ff"},
+        {"again_qe_product", "01 03 02 00 00 00 05 0a"},
+        {"again_qe_status", "01 03 02 00 00 00 05 0b 04"},
+        {"again_expired", "01 03 02 00 00 00 00 0c 00 04"},
+        {"again_future", "01 03 02 00 00 00 00 0d 02 03"},
+        {"again_bad_date", "01 03 02 00 00 00 00 0c 05 03"},
+        {"again_v2", "01 00 02 00 00 00 02 0e"},
+        {"again_other_fmspc", "01 03 02 00 00 01 00 0f"},
+        {"again_other_pce", "01 03 02 00 00 00 01 0f"},
+        {"again_no_modules", "01 03 02 00 00 00 00 10"},
+        {"again_no_time", "01 03 03 00"},
+        {"again_minimum", "01 03 03 01 ff"},
+        {"again_exception", "01 03 04 0007 03 02 03 02 00 08 03 7f"},
+        {"again_exception_tdx", "01 03 04 0002 01 00 03 02 01 03 01 7f"},
+        {"again_binder", "01 03 03 03 20"},
+        {"again_no_binder", "01 03 03 03 00"},
+        {"again_no_tcb_info", "01 03 03 04 01"},
+        {"again_no_tcb_chain", "01 03 03 04 05"},
+        {"again_no_pck_crl", "01 03 03 04 06"},
+        {"again_no_root_crl", "01 03 03 04 07"},
+        {"again_unknown_module", "01 03 04 0001 02 00"},
+        {"again_old_module", "01 03 04 0000 00 00"},
+        {"again_foreign_module", "01 03 04 0040 01 00"},
+        {"again_debug_qe", "01 03 04 0030 17 01 02 00 00 00 11 08 f9"},
+        {"again_old_qe", "01 03 04 0102 00 01"},
+        {"again_sgx_type", "01 03 04 0000 07 05"},
+    };
+    for (size_t i = 0; i < sizeof script / sizeof script[0]; i++) {
+        bytes("dcap", script[i].name, script[i].hex);
+    }
+}
+
+static void
+dcap(void)
+{
+    static struct evgen_dcap d;
+    static struct evgen_dcap_out o;
+    static uint8_t mem[16384];
+    static const char *const name[EVGEN_DCAP_KINDS] = {"sgx_v3",  "sgx_v4",    "sgx_v5",   "tdx_v4",
+                                                       "tdx_old", "tdx_v5_10", "tdx_v5_15"};
+    static const uint8_t claims[] = {1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0,   0,   0, 3,   0,  0,
+                                     0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 'p', 'k', 0, 'x', 'y'};
+
+    dcap_scripts();
+    for (int k = 0; k < EVGEN_DCAP_KINDS; k++) {
+        evgen_dcap_default(&d, (enum evgen_dcap_kind)k);
+        d.n_chain = 0; /* the parser does not look into the PEM */
+        d.cert_junk = 3;
+        evgen_dcap_make(&d, &o);
+        seed("dcap_quote", name[k], k >= EVGEN_TDX_V4, qr_view_of(o.quote, o.quote_len));
+        if (k == EVGEN_SGX_V3 || k == EVGEN_TDX_V4) {
+            seed("dcap_collateral", name[k], 0, qr_view_of(o.tcb, o.tcb_len));
+            seed("dcap_collateral", k ? "td_qe" : "qe", 1, qr_view_of(o.qe, o.qe_len));
+            mem[0] = (uint8_t)k;
+            memcpy(mem + 1, o.qe, o.qe_len);
+            seed("dcap", k ? "td_qe" : "qe", 5, qr_view_of(mem, o.qe_len + 1));
+        }
+    }
+    evgen_dcap_default(&d, EVGEN_SGX_V3);
+    seed("dcap", "extension", 2, qr_view_of(mem, evgen_dcap_sgx_ext(&d, mem, sizeof mem)));
+    d.has_instance_id = d.has_config = 0;
+    seed("dcap", "extension_short", 2, qr_view_of(mem, evgen_dcap_sgx_ext(&d, mem, sizeof mem)));
+    seed("dcap", "claims", 3, qr_view_of(claims, sizeof claims));
+    d.tcb.version = 2;
+    d.tcb.id = NULL;
+    evgen_dcap_make(&d, &o);
+    seed("dcap_collateral", "sgx_2", 0, qr_view_of(o.tcb, o.tcb_len));
+    mem[0] = 0;
+    memcpy(mem + 1, o.tcb, o.tcb_len);
+    seed("dcap", "tcb_info_2", 4, qr_view_of(mem, o.tcb_len + 1));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -700,6 +843,7 @@ main(int argc, char **argv)
     texts();
     collateral();
     snp();
+    dcap();
     fuzz_seeds_nitro(seed);
     fuzz_seeds_tokens(seed);
     fuzz_seeds_tpm(seed);
