@@ -148,25 +148,23 @@ say_rule(const struct qr_peers *p, const struct out *o, const struct qr_peers_ru
 
     (void)snprintf(text, sizeof text, "%s must be", r->def->text);
     text[0] = (char)(text[0] >= 'a' && text[0] <= 'z' ? text[0] - ('a' - 'A') : text[0]);
-    switch (r->def->op) {
-    case QR_OP_TRUE:
+    if (r->def->op == QR_OP_TRUE) {
         say(o, "    %s on (line %u).", text, r->line);
         return;
-    case QR_OP_MIN:
+    }
+    if (r->def->op == QR_OP_MIN) {
         say(o, "    %s at least %" PRIu64 " (line %u).", text, r->u, r->line);
         return;
-    case QR_OP_BITS:
-        for (size_t i = 0; i < r->list.n; i++) {
-            const struct qr_peers_value *x = &p->value[r->list.first + i];
-            say(o, "    In %s, %s must be %s (line %u).", r->def->text,
-                value_text(x, QR_OP_WORD, v), x->set ? "set" : "clear", x->line);
-        }
-        return;
-    default:
-        for (size_t i = 0; i < r->list.n; i++) {
-            const struct qr_peers_value *x = &p->value[r->list.first + i];
-            say(o, "    %s %s %s (line %u).", i ? "      or" : r->def->text, i ? "" : "must be",
-                value_text(x, r->def->op, v), x->line);
+    }
+    for (size_t i = 0; i < r->list.n; i++) {
+        const struct qr_peers_value *x = &p->value[r->list.first + i];
+        (void)value_text(x, r->def->op, v);
+        if (r->def->op == QR_OP_BITS) {
+            say(o, "    In %s, %s must be %s (line %u).", r->def->text, v, x->set ? "set" : "clear",
+                x->line);
+        } else {
+            say(o, "    %s %s (line %u)%s", i ? "  or" : text, v, x->line,
+                i + 1 < r->list.n ? "," : ".");
         }
     }
 }
