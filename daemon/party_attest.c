@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-#define SELF_RETRY (60 * SECOND)
+#define SELF_RETRY (10 * SECOND)
+#define MEMORY_RETRY SECOND            /* after a call that found no memory */
 #define TIME_EVERY (30 * SECOND)       /* a clock is told again so often, */
 #define CLOCK_JUMP_MS 1000             /* and at once when it was set */
 #define FLOOR_STEP_MS INT64_C(3600000) /* the floor is written down when it has risen so far */
@@ -245,7 +246,9 @@ check_self(struct qr_party *p)
     qr_err e = mem ? judge_self(p, mem, why, sizeof why) : QR_ERR_NO_MEMORY;
 
     qr_free(mem);
-    a->self_at = p->now + (e == QR_OK ? times(p)->reattest_ms * MS : SELF_RETRY);
+    a->self_at = p->now + (e == QR_OK              ? times(p)->reattest_ms * MS
+                           : e == QR_ERR_NO_MEMORY ? MEMORY_RETRY
+                                                   : SELF_RETRY);
     if (e != QR_OK && (!a->self_failed || strcmp(why, a->self_why) != 0)) {
         qr_party_log(QR_LOG_ERROR, "own_evidence", p->self,
                      "our own evidence does not pass the policy in force; peers will refuse it: %s",
