@@ -120,9 +120,10 @@ word(qr_view *line)
 static qr_err
 line_read(qr_view line, struct qr_release_key *key, uint8_t sig[static 64])
 {
+    int blank_ends = line.len > 0 && line.p[line.len - 1] == ' ';
     qr_view scheme = word(&line), pub = word(&line), hex = word(&line);
 
-    if (line.len != 0) {
+    if (line.len != 0 || blank_ends) {
         return QR_ERR_MALFORMED;
     }
     QR_TRY(qr_release_key_read(scheme, pub, key));
