@@ -491,6 +491,35 @@ texts(void)
     text("ctl_file", "pem", 2,
          "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhsc"
          "HR4f\n-----END PRIVATE KEY-----\n");
+    text("case", "nothing", 0, "");
+    text("case", "folder", 0,
+         "\x09"
+         "case.json"
+         "\x2a"
+         "{\"platform\":\"tpm2\",\"evaluation_time\":null}"
+         "\x14"
+         "tpm_quote.sha256.msg"
+         "\x04"
+         "quot"
+         "\x0f"
+         "pcrs.sha256.bin"
+         "\x04"
+         "pcrs"
+         "\x0b"
+         "custom.file"
+         "\x01"
+         "x");
+    text("case", "report", 0,
+         "\x09"
+         "case.json"
+         "\x43"
+         "{\"platform\":\"amd-sev-snp\",\"evaluation_time\":\"2026-01-01T00:00:00Z\"}"
+         "\x0a"
+         "report.bin"
+         "\x05"
+         "short");
+    bytes("case", "encoded", "01 51524556 01 06 0001 11 02 00000001 41");
+    text("case", "time", 2, "2026-01-01T00:00:00.5+01:00");
     text("ctl_http", "ok", 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n{}");
     text("ctl_http", "to-the-end", 1, "HTTP/1.0 403 No\r\n\r\n{\"code\":\"x\"}");
     text("simkey", "key", 0, "0123456789abcdef0123456789abcdef");
