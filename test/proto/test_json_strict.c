@@ -451,17 +451,56 @@ test_lines(void **state)
     qr_json_clear(&j);
 }
 
+/* Documents of other makers: any number, and a word of its own for a member that stands twice. */
+static void
+test_foreign(void **state)
+{
+    static const char *const taken[] = {
+        "{\"a\":-1}", "{\"a\":1.5}", "{\"a\":-2e-3}", "[1E2,0]", "{\"a\":\"-.e\"}",
+    };
+    static const struct {
+        const char *text;
+        qr_err e;
+    } refused[] = {
+        {"{\"a\":1,\"a\":1}", QR_ERR_DUPLICATE},
+        {"{\"b\":{\"a\":1,\"\\u0061\":1}}", QR_ERR_DUPLICATE},
+        {"{\"a\":-}", QR_ERR_MALFORMED},
+        {"{\"a\":.5}", QR_ERR_MALFORMED},
+        {"{\"a\":+1}", QR_ERR_MALFORMED},
+        {"{\"a\":1e999}", QR_ERR_MALFORMED},
+        {"-", QR_ERR_MALFORMED},
+        {"{\"a\":\"\\u0000\"}", QR_ERR_MALFORMED},
+        {"[[[[[[[[[1]]]]]]]]]", QR_ERR_TOO_LARGE},
+        {"[1,2,3,4,5,6,7,8,9,10,11]", QR_ERR_TOO_LARGE},
+        {"", QR_ERR_MALFORMED},
+    };
+    struct qr_json j;
+    (void)state;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        assert_int_equal(qr_json_parse_foreign(&j, qr_view_str(taken[i]), 10, why, sizeof why),
+                         QR_OK);
+        qr_json_clear(&j);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        qr_view v = qr_view_str(refused[i].text);
+        assert_int_equal(qr_json_parse_foreign(&j, v, 10, why, sizeof why), refused[i].e);
+        assert_true(why[0] != 0);
+    }
+    /* Our own documents are read as ever. */
+    assert_int_equal(qr_json_parse(&j, qr_view_str("{\"a\":-1}"), 10, why, sizeof why),
+                     QR_ERR_MALFORMED);
+    assert_int_equal(qr_json_parse(&j, qr_view_str("{\"a\":1,\"a\":1}"), 10, why, sizeof why),
+                     QR_ERR_MALFORMED);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_form),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_head),
-        cmocka_unit_test(test_no_memory_changes_no_text),
+        cmocka_unit_test(test_form),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_fields),  cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_head),
+        cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_memory_changes_no_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
