@@ -281,7 +281,7 @@ rsa_key(const struct params *p)
     while (skip < 3 && e[skip] == 0) {
         skip++;
     }
-    if (p->n.len * 8 != p->bits || p->n.p[0] < 0x80) {
+    if (p->n.len == 0 || p->n.len * 8 != p->bits || p->n.p[0] < 0x80) {
         return NULL;
     }
     return qr_key_rsa(p->n, qr_view_of(e + skip, sizeof e - skip));

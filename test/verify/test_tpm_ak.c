@@ -3,11 +3,13 @@
  *
  * Numbers in brackets are those of the list of hostile evidence that this verifier must refuse.
  */
+#include "enclave-shim/verify/tpm.h"
 #include "test/common/tpmbench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -436,10 +438,32 @@ test_how_many(void **state)
     }
 }
 
+/* An RSA key of 0 bits ends with the length of its modulus: there is no first byte to look at. */
+static void
+test_modulus_of_no_bytes(void **state)
+{
+    static const uint8_t pub[] = {0x00, 0x01, 0x00, 0x0b, 0x00, 0x05, 0x00, 0x72,
+                                  0x00, 0x00, 0x00, 0x10, 0x00, 0x14, 0x00, 0x0b,
+                                  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
+    static struct qr_verdict v;
+    struct qr_tpm_public p;
+    uint8_t *alone = malloc(sizeof pub); /* so that a byte behind it is noticed */
+
+    (void)state;
+    assert_non_null(alone);
+    memcpy(alone, pub, sizeof pub);
+    qr_verdict_init(&v);
+    assert_int_equal(qr_tpm_public_parse(qr_view_of(alone, sizeof pub), &v, &p),
+                     QR_ERR_ATTESTATION);
+    assert_int_equal(v.reason, QR_REASON_MALFORMED);
+    free(alone);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modulus_of_no_bytes),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_how_many),
     };
