@@ -17,7 +17,6 @@
 #include "protocol/base/hash.h"
 #include "test/common/documents.h"
 #include "test/common/evgen_dcap.h"
-#include "test/common/evgen_snp.h"
 #include "test/common/fakekey.h"
 #include "test/common/parties.h"
 #include "test/common/vendor.h"
@@ -674,55 +673,6 @@ collateral(void)
          "{\"source\":\"jwks\",\"issuer\":\"https://confidentialcomputing.googleapis.com\"}]}");
 }
 
-/* ---- SEV-SNP --------------------------------------------------------------------------------- */
-
-static void
-snp(void)
-{
-    static struct evsnp e;
-    static uint8_t table[4 * 24 + 8] = {0};
-    static const char vcek[] = "\x63\xda\x75\x8d\xe6\x64\x45\x64\xad\xc5\xf4\xb9\x3b\xe8\xac\xcd";
-    static const char ark[] = "\xc0\xb4\x06\xa4\xa8\x03\x49\x52\x97\x43\x3f\xb6\x01\x4c\xd0\xae";
-
-    evsnp_init(&e, EVSNP_MILAN, 3);
-    evsnp_build(&e);
-    seed("snp", "report_milan", 0, qr_view_of(e.report, e.report_len));
-    seed("snp", "vcek", 1, evgen_view(&e.vek));
-    evsnp_init(&e, EVSNP_TURIN, 5);
-    evsnp_vlek(&e);
-    evsnp_build(&e);
-    seed("snp", "report_turin", 0, qr_view_of(e.report, e.report_len));
-    seed("snp", "vlek", 1, evgen_view(&e.vek));
-    /* part, offset, length, changed bits */
-    bytes("snp", "changed_report", "02 00 0090 00 01");
-    bytes("snp", "changed_leaf", "02 01 0100 00 01");
-    bytes("snp", "changed_list", "02 04 0040 00 01");
-    bytes("snp", "cut", "02 05 0480");
-#define SEED(name, script) bytes("snp", name, script);
-#include "test/fuzz/snp_seeds.def"
-#undef SEED
-
-    memcpy(table, ark, 16);
-    table[16] = 96;
-    table[20] = 3;
-    memcpy(table + 24, "unknown kind one", 16);
-    table[40] = 99;
-    table[44] = 1;
-    memcpy(table + 48, vcek, 16);
-    table[64] = 100;
-    table[68] = 4;
-    seed("snp_table", "three", -1, qr_view_of(table, sizeof table));
-    table[64] = 99;
-    seed("snp_table", "overlap", -1, qr_view_of(table, sizeof table));
-    table[64] = 100;
-    memcpy(table + 24, ark, 16);
-    seed("snp_table", "twice", -1, qr_view_of(table, sizeof table));
-    table[40] = 0;
-    seed("snp_table", "header", -1, qr_view_of(table, sizeof table));
-    seed("snp_table", "no_end", -1, qr_view_of(table, 72));
-    seed("snp_table", "empty", -1, qr_view_of(table + 72, 24));
-}
-
 /* ---- SGX and TDX ----------------------------------------------------------------------------- */
 
 /* Scripts of fuzz_dcap: 01, kind, then changes: 00 quote, 01 certificates, 02 lists, 03 options, 04 platform. */
@@ -739,7 +689,9 @@ dcap_scripts(void)
         {"changed_chain", "00 03 05 0100 00 01"},
         {"changed_pck_crl", "00 03 06 0040 00 01"},
         {"changed_root_crl", "00 03 07 0002 00 01"},
-        {"changed_cut", "00 03 08 0400"},
+        {"changed_cut", "00 03 09 0400"},
+        {"changed_newline", "00 03 08 0a"},
+        {"changed_line_end", "00 03 08 0d 08 0a"},
         {"again_sgx_v3", "01 00"},
         {"again_sgx_v5", "01 02"},
         {"again_tdx_before_15", "01 04"},
@@ -810,10 +762,108 @@ dcap_scripts(void)
         {"again_debug_qe", "01 03 04 0030 17 01 02 00 00 00 11 08 f9"},
         {"again_old_qe", "01 03 04 0102 00 01"},
         {"again_sgx_type", "01 03 04 0000 07 05"},
+        {"again_raw", "01 03 05 00"},
+        {"again_signer_alone", "01 03 05 01 00"},
+        {"again_leaf_name", "01 03 05 02"},
+        {"again_signer_name", "01 03 05 03"},
+        {"again_signer_key", "01 03 05 04"},
+        {"again_leaf_key", "01 03 05 05"},
+        {"again_not_bound", "01 03 05 06 00"},
+        {"again_upper_half", "01 03 05 06 20"},
+        {"again_no_point", "01 03 05 07 00"},
+        {"again_no_extension", "01 03 05 08"},
+        {"log", "06 00000000 03000000"},
+        {"claims_loose", "07 01000000"},
+        {"claims_none", "03 02"},
+        {"claims_many", "03 0100000000000000 1100000000000000"},
+        {"claims_end", "03 0100000000000000 0100000000000000"},
+        {"claims_name_long",
+         "03 0100000000000000 0100000000000000 ff00000000000000 0000000000000000"},
+        {"claims_value_long",
+         "03 0100000000000000 0100000000000000 0200000000000000 00000000000000ff 6100"},
+        {"claims_name_empty",
+         "03 0100000000000000 0100000000000000 0000000000000000 0000000000000000"},
+        {"claims_name_form",
+         "03 0100000000000000 0100000000000000 0200000000000000 0000000000000000 0700"},
+        {"claims_trailing", "03 0100000000000000 0000000000000000 00"},
     };
     for (size_t i = 0; i < sizeof script / sizeof script[0]; i++) {
         bytes("dcap", script[i].name, script[i].hex);
     }
+}
+
+/* The extension with one octet changed, behind the first place where `find` stands. */
+static void
+dcap_extensions(const struct evgen_dcap *d)
+{
+    static const struct {
+        const char *name, *find;
+        size_t len;
+        uint8_t to;
+    } edit[] = {
+        {"extension_ppid", "\x0d\x01\x01", 3, 0x05},
+        {"extension_tcb", "\x0d\x01\x02", 3, 0x31},
+        {"extension_svn", "\x0d\x01\x02\x03\x02\x01", 6, 0x80},
+        {"extension_pcesvn", "\x0d\x01\x02\x11", 4, 0x04},
+        {"extension_cpusvn", "\x0d\x01\x02\x12", 4, 0x0c},
+        {"extension_tcb_twice",
+         "\x0d\x01\x02\x01\x02\x01\x05\x30\x10\x06\x0b\x2a\x86\x48\x86"
+         "\xf8\x4d\x01\x0d\x01\x02",
+         21, 0x01},
+        {"extension_oid", "\x0d\x01\x02\x04\x02\x01\x03\x30\x10\x06\x0b\x2a", 12, 0x87},
+        {"extension_type", "\x0d\x01\x05", 3, 0x02},
+        {"extension_instance", "\x0d\x01\x06", 3, 0x0c},
+        {"extension_config", "\x0d\x01\x07", 3, 0x31},
+        {"extension_config_order", "\x0d\x01\x07", 22, 0x04},
+        {"extension_boolean", "\x0d\x01\x07\x02", 4, 0x02},
+        {"extension_config_oid", "\x0d\x01\x07\x02\x01\x01\xff\x30\x10\x06\x0b\x2a", 12, 0x87},
+        {"extension_member", "\x0d\x01", 2, 0x08},
+        {"extension_member_oid", "\x06\x0a\x2a", 3, 0x87},
+        {"extension_sequence", "\x30", 0, 0x31},
+    };
+    for (size_t i = 0; i < sizeof edit / sizeof edit[0]; i++) {
+        uint8_t mem[2048];
+        size_t n = evgen_dcap_sgx_ext(d, mem, sizeof mem);
+        size_t find = edit[i].len < strlen(edit[i].find) ? edit[i].len : strlen(edit[i].find);
+        uint8_t *at = memmem(mem, n, edit[i].find, find);
+        FUZZ_MUST(at && at + edit[i].len < mem + n);
+        at[edit[i].len] = edit[i].to;
+        seed("dcap", edit[i].name, 2, qr_view_of(mem, n));
+    }
+    uint8_t mem[2048];
+    size_t n = evgen_dcap_sgx_ext(d, mem, sizeof mem);
+    mem[n] = 0;
+    seed("dcap", "extension_trailing", 2, qr_view_of(mem, n + 1));
+}
+
+/* Documents that are refused for one thing each. */
+static void
+dcap_documents(void)
+{
+#define HEAD "\"issueDate\":\"\",\"nextUpdate\":\"\","
+#define TCB HEAD "\"fmspc\":\"\",\"pceId\":\"\",\"tcbEvaluationDataNumber\":1,\"tcbLevels\":[0]"
+#define QE                                                                                         \
+    HEAD "\"tcbEvaluationDataNumber\":1,\"miscselect\":\"\",\"miscselectMask\":\"\","              \
+         "\"attributes\":\"\",\"attributesMask\":\"\",\"mrsigner\":\"\",\"isvprodid\":1,"          \
+         "\"tcbLevels\":[0]"
+    text("dcap", "tcb_info_twice", 4, "\x03{\"a\":1,\"a\":2}");
+    text("dcap", "tcb_info_deep", 4, "\x03[[[[[[[[[[");
+    text("dcap", "tcb_info_member", 4, "\x03{\"x\":1}");
+    text("dcap", "tcb_info_version", 4, "\x03{\"version\":4,\"tcbType\":0," TCB "}");
+    text("dcap", "tcb_info_no_id", 4, "\x03{\"version\":3,\"tcbType\":0," TCB "}");
+    text("dcap", "tcb_info_id", 4, "\x03{\"id\":\"X\",\"version\":3,\"tcbType\":0," TCB "}");
+    text("dcap", "tcb_info_tdx_2", 4, "\x03{\"id\":\"TDX\",\"version\":2,\"tcbType\":0," TCB "}");
+    text("dcap", "tcb_info_type", 4, "\x03{\"id\":\"SGX\",\"version\":3,\"tcbType\":1," TCB "}");
+    text("dcap", "tcb_info_no_module", 4,
+         "\x03{\"id\":\"TDX\",\"version\":3,\"tcbType\":0," TCB "}");
+    text("dcap", "tcb_info_sgx_module", 4,
+         "\x03{\"id\":\"SGX\",\"version\":3,\"tcbType\":0,\"tdxModule\":{}," TCB "}");
+    text("dcap", "qe_version", 5, "\x03{\"id\":\"TD_QE\",\"version\":1," QE "}");
+    text("dcap", "qe_id", 5, "\x03{\"id\":\"QVE\",\"version\":2," QE "}");
+    text("dcap", "qe_date", 5, "\x03{\"id\":\"QE\",\"version\":2," QE "}");
+#undef HEAD
+#undef TCB
+#undef QE
 }
 
 static void
@@ -844,6 +894,13 @@ dcap(void)
     }
     evgen_dcap_default(&d, EVGEN_SGX_V3);
     seed("dcap", "extension", 2, qr_view_of(mem, evgen_dcap_sgx_ext(&d, mem, sizeof mem)));
+    dcap_extensions(&d);
+    dcap_documents();
+    memset(mem, 0, 1024);
+    mem[0] = 0x81;
+    seed("dcap_quote", "tdreport", 1, qr_view_of(mem, 1024));
+    evgen_dcap_make(&d, &o);
+    seed("dcap_quote", "wrong_platform", 1, qr_view_of(o.quote, 1100));
     d.has_instance_id = d.has_config = 0;
     seed("dcap", "extension_short", 2, qr_view_of(mem, evgen_dcap_sgx_ext(&d, mem, sizeof mem)));
     seed("dcap", "claims", 3, qr_view_of(claims, sizeof claims));
@@ -871,7 +928,7 @@ main(int argc, char **argv)
     documents();
     texts();
     collateral();
-    snp();
+    fuzz_seeds_snp(seed);
     dcap();
     fuzz_seeds_nitro(seed);
     fuzz_seeds_tokens(seed);
