@@ -112,7 +112,7 @@ qr_peers_machine(const struct qr_peers_id *id, const struct qr_claimset *c, char
 #define MAY_SNP (BASE_SNP | C(CRL) | C(KEY_KIND) | C(PRODUCT) | C(CHIP_ID))
 #define MAY_TDX (BASE_DCAP | C(TDX_MODULE) | C(EVENT_LOG))
 #define MAY_TPM (BASE_TPM | BASE_X509 | C(EVENT_LOG))
-#define MAY_CLOUD (MAY_TPM | C(RUNTIME_DATA) | C(COMPOSITE) | C(TOKEN) | C(CRL))
+#define MAY_CLOUD (MAY_TPM | C(RUNTIME_DATA) | C(COMPOSITE) | C(CRL))
 
 uint64_t
 qr_peers_base_checks(enum qr_evidence_kind k)
