@@ -111,9 +111,21 @@ int qr_ctl_load_key(const struct qr_ctl *c, const char *path, struct evp_pkey_st
 int qr_ctl_verify_signature(const struct qr_ctl *c, const char *pub, const char *sig,
                             const char *file);
 
+/* ---- policies ---- */
+
+struct qr_peers;
+struct qr_policy;
+struct qr_manifest;
+/* The policy in words: lines on stdout, or with --json one array without a newline after it. */
+int qr_ctl_explain(const struct qr_ctl *c, const struct qr_peers *p);
+/* Makes manifests (with FILE.sigs beside them) count; the caller frees kept[i] after the policy. */
+int qr_ctl_add_manifests(const struct qr_ctl *c, struct qr_policy *p,
+                         const struct qr_ctl_list *files,
+                         struct qr_manifest *kept[static QR_CTL_LIST_MAX]);
+
 /* ---- commands, by file ---- */
 
 extern const struct qr_ctl_cmd qr_ctl_key_cmds[], qr_ctl_doc_cmds[], qr_ctl_admin_cmds[],
-    qr_ctl_sign_cmds[], qr_ctl_verify_cmds[]; /* each ends with name NULL */
+    qr_ctl_sign_cmds[], qr_ctl_verify_cmds[], qr_ctl_measure_cmds[]; /* each ends with name NULL */
 
 #endif

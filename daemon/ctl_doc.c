@@ -500,17 +500,38 @@ policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
     return code;
 }
 
+/* The stamps and the cluster, when the roster is given. */
+static int
+check_authority(const struct qr_ctl *c, const char *roster, const struct qr_policy *p,
+                const struct doc *d)
+{
+    struct qr_roster *r = NULL;
+    struct doc rd = {0};
+
+    int code = doc_read(c, roster, &rd);
+    if (code == QR_EXIT_OK && (code = roster_of(c, &rd, &r)) == QR_EXIT_OK) {
+        code = memcmp(qr_policy_cluster(p), r->cluster, 32) != 0
+                   ? qr_ctl_fail(c, QR_EXIT_REFUSED, "%s is for another cluster", d->path)
+                   : check_stamps(c, d, &r->admins);
+    }
+    qr_roster_free(r);
+    doc_free(&rd);
+    return code;
+}
+
 static int
 policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
 {
     const char *roster = NULL;
     char err[QR_ERR_TEXT_MAX] = "";
-    struct qr_ctl_list rest;
-    struct qr_roster *r = NULL;
+    struct qr_ctl_list rest, files = {.n = 0};
+    struct qr_manifest *manifest[QR_CTL_LIST_MAX] = {NULL};
     struct qr_policy *p = NULL;
-    struct doc d, rd = {0};
+    struct doc d;
     const struct qr_ctl_opt opts[] = {
         {"roster", QR_CTL_TEXT, &roster, "FILE", "check the stamps against its administrators", 0,
+         0},
+        {"manifest", QR_CTL_MANY, &files, "FILE", "a release manifest that the policy believes", 0,
          0},
         {.kind = QR_CTL_END},
     };
@@ -521,24 +542,27 @@ policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **ar
     }
     if (qr_policy_parse(bytes_of(&d), &p, err, sizeof err) != QR_OK) {
         code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", d.path, err);
-    } else if (roster && (code = doc_read(c, roster, &rd)) == QR_EXIT_OK &&
-               (code = roster_of(c, &rd, &r)) == QR_EXIT_OK) {
-        code = memcmp(qr_policy_cluster(p), r->cluster, 32) != 0
-                   ? qr_ctl_fail(c, QR_EXIT_REFUSED, "%s is for another cluster", d.path)
-                   : check_stamps(c, &d, &r->admins);
+    } else if (!roster || (code = check_authority(c, roster, p, &d)) == QR_EXIT_OK) {
+        code = qr_ctl_add_manifests(c, p, &files, manifest);
     }
     if (code == QR_EXIT_OK) {
-        printf(c->json ? "{\"ok\":true,\"serial\":%llu,\"clients\":%zu,\"stamps_checked\":%s}\n"
+        printf(c->json ? "{\"ok\":true,\"serial\":%llu,\"clients\":%zu,\"stamps_checked\":%s,"
+                         "\"peers\":"
                        : "ok: serial %llu, %zu clients, stamps checked: %s\n",
                (unsigned long long)qr_policy_serial(p), qr_policy_n_clients(p),
                c->json ? (roster ? "true" : "false") : (roster ? "yes" : "no, give --roster"));
+        code = qr_ctl_explain(c, qr_policy_peers(p));
+        if (c->json) {
+            puts("}");
+        }
         if (qr_policy_insecure_sim(p)) {
             qr_ctl_warn(c, "this policy accepts the software TEE, which protects nothing");
         }
     }
     qr_policy_free(p);
-    qr_roster_free(r);
-    doc_free(&rd);
+    for (size_t i = 0; i < QR_CTL_LIST_MAX; i++) {
+        qr_manifest_free(manifest[i]);
+    }
     doc_free(&d);
     return code;
 }
@@ -612,7 +636,8 @@ const struct qr_ctl_cmd qr_ctl_doc_cmds[] = {
     {"roster check", "ROSTER", "Check a roster and the stamps beside it.", roster_check},
     {"roster load", "ROSTER", "Hand a stamped roster to parties.", roster_load},
     {"policy new", "", "Write a policy for a roster's cluster.", policy_new},
-    {"policy check", "POLICY", "Check a policy, with --roster also the stamps beside it.",
+    {"policy check", "POLICY",
+     "Check a policy and say it in words, with --roster also check the stamps beside it.",
      policy_check},
     {"policy load", "POLICY", "Hand a stamped policy to parties.", policy_load},
     {.name = NULL},

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct qr_ctl_cmd *const groups[] = {qr_ctl_key_cmds, qr_ctl_doc_cmds,
-                                                  qr_ctl_admin_cmds, qr_ctl_sign_cmds,
-                                                  qr_ctl_verify_cmds};
+static const struct qr_ctl_cmd *const groups[] = {qr_ctl_key_cmds,    qr_ctl_doc_cmds,
+                                                  qr_ctl_admin_cmds,  qr_ctl_sign_cmds,
+                                                  qr_ctl_verify_cmds, qr_ctl_measure_cmds};
 
 static void
 usage(FILE *out)
@@ -22,7 +22,7 @@ usage(FILE *out)
     fputs("Usage: quorate COMMAND [options]\n\nCommands:\n", out);
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         for (const struct qr_ctl_cmd *c = groups[g]; c->name; c++) {
-            fprintf(out, "  %-14s %s\n", c->name, c->doc);
+            fprintf(out, "  %-19s %s\n", c->name, c->doc);
         }
     }
     fputs("\nEvery command has --help and --json. Exit codes: 0; 64 wrong usage; 70 internal;\n"
