@@ -204,13 +204,6 @@ quote_part(struct qr_verify_run *r, EVP_PKEY *ak, uint8_t slot, qr_view *ret_ext
     return QR_OK;
 }
 
-qr_err
-qr_tpm_quote_part(struct qr_verify_run *r, EVP_PKEY *ak, uint8_t slot, qr_view *ret_extra_data)
-{
-    struct qr_pcr_bank bank;
-    return quote_part(r, ak, slot, ret_extra_data, &bank);
-}
-
 /* 1: a part of a quote is in this slot. */
 static int
 slot_used(const struct qr_verify_run *r, uint8_t slot)

@@ -215,6 +215,15 @@ issued_by(X509 *leaf, X509 *ca)
     return X509_verify(leaf, X509_get0_pubkey(ca)) == 1;
 }
 
+/* The one certificate of `from` becomes the last of `to`. */
+static void
+move_cert(struct qr_certs *to, struct qr_certs *from)
+{
+    to->x[to->n] = from->x[0];
+    to->der[to->n++] = from->der[0];
+    from->n = 0;
+}
+
 /*
  * Google runs several CAs of one name: the issuer is the one whose key the certificate means. When
  * none fits, the first is left in place, and the chain's check says what is wrong with it.
@@ -226,24 +235,24 @@ add_intermediate(struct qr_verify_run *r, struct qr_certs *s)
     qr_err e = QR_OK;
 
     for (uint8_t slot = 0; slot < INTERMEDIATES && e == QR_OK && s->n == 1; slot++) {
+        struct qr_certs one = {0};
         qr_view der = qr_evidence_get_slot(r->e, QR_PART_AK_INTERMEDIATE, slot);
         if (!der.p) {
             continue;
         }
-        struct qr_certs one = {0};
         e = qr_certs_add_der(&one, der, r->v, QR_CHECK_PARSE, "vTPM intermediate");
         if (e == QR_OK && issued_by(s->x[0], one.x[0])) {
-            e = qr_certs_add_der(s, der, r->v, QR_CHECK_PARSE, "vTPM intermediate");
+            move_cert(s, &one);
         } else if (e == QR_OK && first.n == 0) {
-            e = qr_certs_add_der(&first, der, r->v, QR_CHECK_PARSE, "vTPM intermediate");
+            move_cert(&first, &one);
         }
         qr_certs_free(&one);
     }
-    if (e == QR_OK && s->n == 1) {
-        e = first.n == 1
-                ? qr_certs_add_der(s, first.der[0], r->v, QR_CHECK_PARSE, "vTPM intermediate")
-                : qr_fail(r->v, QR_CHECK_CHAIN, QR_REASON_COLLATERAL_MISSING,
-                          "AK certificate: the CA that issued it is missing");
+    if (e == QR_OK && s->n == 1 && first.n == 1) {
+        move_cert(s, &first);
+    } else if (e == QR_OK && s->n == 1) {
+        e = qr_fail(r->v, QR_CHECK_CHAIN, QR_REASON_COLLATERAL_MISSING,
+                    "AK certificate: the CA that issued it is missing");
     }
     qr_certs_free(&first);
     return e;

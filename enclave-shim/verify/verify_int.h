@@ -68,9 +68,6 @@ qr_err QR_MUST qr_cc_log_part(struct qr_verify_run *r, const qr_view rtmr[4]);
 struct qr_ak {
     EVP_PKEY *key; /* the caller frees it with EVP_PKEY_free */
 };
-/* Quote, signature and PCR values of one slot under the AK; claims below "quote." */
-qr_err QR_MUST qr_tpm_quote_part(struct qr_verify_run *r, EVP_PKEY *ak, uint8_t slot,
-                                 qr_view *ret_extra_data);
 /* AK certificate chain to a pinned vTPM root (Google or Microsoft); claims below "ak_cert." */
 qr_err QR_MUST qr_ak_chain_part(struct qr_verify_run *r, enum qr_vendor_root root,
                                 struct qr_ak *ret);
