@@ -411,7 +411,9 @@ known_mask(const struct qr_party *p)
     uint16_t mask = 0;
 
     for (uint16_t i = 1; i <= p->roster->n; i++) {
-        mask |= p->attest.fresh.peer[i].known ? (uint16_t)(1u << (i - 1)) : 0;
+        if (p->attest.fresh.peer[i].known) {
+            mask |= (uint16_t)(1u << (i - 1));
+        }
     }
     return mask;
 }
@@ -432,7 +434,9 @@ watch_ages(struct qr_party *p)
         }
         s->stage = is;
         s->age_ms = age;
-        stopped |= is == QR_FRESH_STOP ? (uint16_t)(1u << (i - 1)) : 0;
+        if (is == QR_FRESH_STOP) {
+            stopped |= (uint16_t)(1u << (i - 1));
+        }
     }
     a->stopped = stopped;
     a->age_ms =

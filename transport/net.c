@@ -31,11 +31,37 @@ find(const struct qr_net *n, uint16_t index)
     return NULL;
 }
 
+static size_t
+digits(const char *s)
+{
+    return strspn(s, "0123456789");
+}
+
+/* The same sentence: counters and times in it may differ. `kept` may have been cut short. */
+static int
+same_words(const char *text, const char *kept, size_t cap)
+{
+    const char *end = kept + cap - 1;
+
+    while (*text && *kept) {
+        size_t a = digits(text), b = digits(kept);
+        if (a == 0 || b == 0) {
+            if (*text != *kept) {
+                return 0;
+            }
+            a = b = 1;
+        }
+        text += a;
+        kept += b;
+    }
+    return kept == end || *text == *kept;
+}
+
 void
 qr_net_report(struct qr_net *n, struct qr_peer *p, qr_err why, const char *text, const char *detail)
 {
     struct qr_peer *at = p ? p : &n->stranger;
-    int same = why == at->said && strncmp(text, at->said_text, sizeof at->said_text - 1) == 0;
+    int same = why == at->said && same_words(text, at->said_text, sizeof at->said_text);
 
     if (same && n->now - at->said_at < QR_NET_REPEAT_NS) {
         return;

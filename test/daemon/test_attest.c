@@ -75,6 +75,7 @@ begin(size_t n)
 {
     memset(box, 0, sizeof box);
     n_asked = n_kept = 0;
+    qr_log_init(QR_LOG_INFO, QR_LOG_JSON); /* the limiter of lines begins anew */
     cluster_start_as(&c, n, &how);
 }
 

@@ -157,6 +157,14 @@ logged(size_t party, const char *ev, const char *a, const char *b)
     return NULL;
 }
 
+/* Forgets what was kept; the limiter of lines begins anew. */
+static void
+clear_logs(void)
+{
+    n_kept = 0;
+    qr_log_init(QR_LOG_INFO, QR_LOG_JSON);
+}
+
 static void
 show_logs(void)
 {
@@ -220,7 +228,7 @@ clean(void)
 {
     memset(box, 0, sizeof box);
     binder_is = BINDER_RIGHT;
-    n_kept = 0;
+    clear_logs();
 }
 
 /* ---- tests ------------------------------------------------------------------------------- */
@@ -289,11 +297,11 @@ refused_fourth(const struct bad_fourth *b)
 
     cluster_kill(&c, 4);
     assert_true(cluster_until(&c, 5000, up_with_4, &none));
-    n_kept = 0;
+    clear_logs();
     box[4].fault = b->fault;
     binder_is = b->binder;
     cluster_boot(&c, 4);
-    for (int k = 0; k < 500; k++) {
+    for (int k = 0; k < 1500; k++) {
         cluster_turn(&c);
         assert_true(up_with_4(&c, &none)); /* never, not for a moment */
     }
@@ -343,7 +351,7 @@ another_platform(void **state)
     cluster_start_as(&c, 4, &how);
     cluster_kill(&c, 4);
     assert_true(cluster_until(&c, 5000, up_with_4, &none));
-    n_kept = 0;
+    clear_logs();
     cluster_boot(&c, 4);
     box[4].platform = QR_PLATFORM_NITRO; /* HELLO says SNP, the evidence is Nitro's */
     for (int k = 0; k < 1000; k++) {
@@ -388,20 +396,20 @@ one_too_many(void **state)
     struct cluster_how how = three_clouds(policy(2));
     cluster_start_as(&c, 4, &how);
     cluster_keygen(&c, 2, pk);
-    n_kept = 0;
+    clear_logs();
     cluster_kill(&c, 4);
     cluster_policy(&c, policy(1)); /* 2 and 4 are AMD's */
     cluster_turn(&c);
     assert_false(three_up(&c, NULL)); /* all are attested anew */
     assert_true(cluster_until(&c, 20000, three_up, NULL));
-    n_kept = 0;
+    clear_logs();
     cluster_boot(&c, 4);
     struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_LOAD_POLICY, .n_stamps = 1};
     ask.body = qr_view_str(c.policy);
     ask.stamps[0] = cluster_stamp(c.admin, c.policy, 0);
     const struct qr_answer *a = cluster_answer(&c, cluster_ask(&c, 4, 1, &ask));
     assert_true(a && a->error == QR_OK);
-    for (int k = 0; k < 500; k++) {
+    for (int k = 0; k < 1500; k++) {
         cluster_turn(&c);
         assert_true(three_up(&c, NULL));
         assert_false(qr_net_is_up(c.p[1].party->net, 4));
@@ -454,7 +462,7 @@ collateral_ends(void **state)
     assert_true(stage_of_3(&c, &ok));
 
     c.wall_ms += 9 * DAY_MS + DAY_MS / 6; /* four hours past its end */
-    n_kept = 0;
+    clear_logs();
     assert_true(cluster_until(&c, 2000, stage_of_3, &warn));
     assert_true(three_up(&c, NULL));
     assert_non_null(logged(1, "\"ev\":\"freshness\"", "stage warn", "\"peer\":3"));
@@ -462,8 +470,8 @@ collateral_ends(void **state)
     /* Its process is known: a connection that was lost comes back. A new process does not. */
     cluster_kill(&c, 3);
     cluster_boot(&c, 3);
-    n_kept = 0;
-    for (int k = 0; k < 500; k++) {
+    clear_logs();
+    for (int k = 0; k < 1500; k++) {
         cluster_turn(&c);
     }
     assert_false(qr_net_is_up(c.p[1].party->net, 3));
@@ -484,14 +492,14 @@ collateral_ends(void **state)
     /* Back to an issue that has not ended either, but is older. */
     for (int round = 0; round < 2; round++) {
         (void)snprintf(box[3].issued, sizeof box[3].issued, "2026-01-08T00:00:00Z");
-        n_kept = 0;
+        clear_logs();
         cluster_kill(&c, 3);
         if (round == 1) {
             cluster_kill(&c, 1); /* its memory is in its store */
             cluster_boot(&c, 1);
         }
         cluster_boot(&c, 3);
-        for (int k = 0; k < 500; k++) {
+        for (int k = 0; k < 1500; k++) {
             cluster_turn(&c);
         }
         assert_false(qr_net_is_up(c.p[1].party->net, 3));
