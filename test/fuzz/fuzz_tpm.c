@@ -129,13 +129,28 @@ msg_bytes(struct tpmbench *t, enum tb_stage s, unsigned arg)
     }
 }
 
+/* Another use of the certified key. */
+static void
+certificate(struct tpmbench *t)
+{
+    uint8_t how = fuzz_u8(&script);
+    t->ca.leaf_spec.key_usage = how & 1 ? EVGEN_KU_SIGN | 1u << (how >> 1 & 7) : EVGEN_KU_SIGN;
+    t->ca.no_ids = how >> 4 & 1;
+    t->ca.eku_len = how >> 5 & 1 ? 0 : t->ca.eku_len;
+    t->ca.instance_len = how >> 6 & 1 ? 0 : t->ca.instance_len;
+    t->ca.leaf_spec.key = how >> 7 ? evgen_key(EVGEN_P256, 11) : t->ca.leaf_spec.key;
+}
+
 static void
 instance(struct tpmbench *t, enum tb_stage s, unsigned arg)
 {
     (void)arg;
     if (s == TB_SPEC) {
-        if (fuzz_u8(&script) % 2) {
+        unsigned how = fuzz_u8(&script) % 3u;
+        if (how == 1) {
             (void)fuzz_xor(&script, t->ca.instance, t->ca.instance_len);
+        } else if (how == 2) {
+            certificate(t);
         } else {
             qr_view x = fuzz_take(&script, 200);
             memcpy(t->ca.instance, x.p, x.len);
@@ -145,28 +160,83 @@ instance(struct tpmbench *t, enum tb_stage s, unsigned arg)
     }
 }
 
-/* Parts that a signature covers; the values are covered by the digest. */
+/* The quote in another slot, or a second one there, which answers another question. */
+static void
+other_slot(struct tpmbench *t, int second)
+{
+    static struct evtpm other;
+    uint8_t slot = fuzz_u8(&script) % 6u;
+    other = t->q;
+    if (second) {
+        evtpm_bank(&other, (enum qr_hash_alg)(fuzz_u8(&script) % 3u));
+        other.extra[0] ^= fuzz_u8(&script);
+        evtpm_build(&other);
+    } else {
+        evtpm_swap(&t->e, QR_PART_TPM_QUOTE, 0, (qr_view){NULL, 0});
+        evtpm_swap(&t->e, QR_PART_TPM_SIG, 0, (qr_view){NULL, 0});
+        evtpm_swap(&t->e, QR_PART_TPM_PCRS, 0, (qr_view){NULL, 0});
+    }
+    if (slot > 0 || !second) {
+        evtpm_add(&other, slot, &t->e);
+    }
+}
+
+/* The key once more, or another, or none. */
+static void
+add_pem(struct tpmbench *t)
+{
+    struct evgen_buf pem = evgen_buf_over(t->pem, sizeof t->pem);
+    unsigned which = fuzz_u8(&script) % 3u;
+    evtpm_put_pem(&pem, which == 0 ? t->ak : evgen_key(EVGEN_P256, 3));
+    evtpm_swap(&t->e, QR_PART_AK_PEM, 0, qr_view_of(t->pem, which == 2 ? 40 : pem.len));
+}
+
+/* One part changed; 1 when a signature or a digest covers what was changed. */
+static int
+change_part(struct tpmbench *t, enum qr_part p)
+{
+    qr_view was = qr_evidence_get(&t->e, p);
+    switch (fuzz_u8(&script)) {
+    case 0:
+        evtpm_swap(&t->e, p, 0, (qr_view){NULL, 0});
+        return 0;
+    case 1:
+        if (was.p) {
+            tb_grow(t, p, 0, fuzz_u8(&script), fuzz_u8(&script));
+        }
+        return 0;
+    case 2:
+        other_slot(t, 0);
+        return 0;
+    case 3:
+        other_slot(t, 1);
+        return 0;
+    case 4:
+        add_pem(t);
+        return 0;
+    case 5:
+        t->e.kind = QR_EV_GCP_AK;
+        t->o.binder.p = fuzz_u8(&script) % 2 ? NULL : t->o.binder.p;
+        return 0;
+    case 6:
+        t->o.binder = (qr_view){NULL, 0};
+        return 0;
+    default:
+        /* other attributes are another name of the same key, and nobody signed the form */
+        return was.p && fuzz_xor(&script, tb_own(t, p, 0), was.len) && p != QR_PART_AK_PUBLIC;
+    }
+}
+
 static void
 any_bytes(struct tpmbench *t, enum tb_stage s, unsigned arg)
 {
     static const enum qr_part part[] = {QR_PART_TPM_QUOTE, QR_PART_TPM_SIG, QR_PART_TPM_PCRS,
                                         QR_PART_AK_PUBLIC, QR_PART_AK_CERT, QR_PART_AK_INTERMEDIATE,
-                                        QR_PART_AK_ROOT};
+                                        QR_PART_AK_ROOT,   QR_PART_TCG_LOG};
     (void)arg;
     if (s == TB_EVIDENCE) {
-        enum qr_part p = part[fuzz_u8(&script) % 7u];
-        uint8_t how = fuzz_u8(&script);
-        if (how == 0) {
-            evtpm_swap(&t->e, p, 0, (qr_view){NULL, 0});
-            return; /* nothing is left that could be wrong */
-        }
-        if (how == 1) {
-            tb_grow(t, p, 0, fuzz_u8(&script), fuzz_u8(&script));
-        } else {
-            size_t len = qr_evidence_get(&t->e, p).len;
-            /* other attributes are another name of the same key, and nobody signed the form */
-            changed = fuzz_xor(&script, tb_own(t, p, 0), len) && p != QR_PART_AK_PUBLIC;
-        }
+        enum qr_part p = part[fuzz_u8(&script) % 8u];
+        changed = change_part(t, p) && p != QR_PART_TCG_LOG; /* texts of a log are nobody's */
     }
 }
 
@@ -178,10 +248,14 @@ accepted_means(void)
     static const enum qr_hash_alg all[] = {QR_SHA256, QR_SHA384, QR_SHA512};
     int fits = 0;
 
+    if (b.e.kind != QR_EV_TPM || !qr_evidence_get(&b.e, QR_PART_TPM_QUOTE).p) {
+        return; /* a certificate alone, or a quote of another slot */
+    }
     FUZZ_MUST(qr_claim_get_hex(&b.v.claims, "quote.pcrDigest", &want));
     FUZZ_MUST(qr_claim_get_hex(&b.v.claims, "quote.extraData", &extra));
-    FUZZ_MUST(qr_view_eq(extra, b.o.binder));
+    FUZZ_MUST(!b.o.binder.p || qr_view_eq(extra, b.o.binder));
     qr_view values = qr_evidence_get(&b.e, QR_PART_TPM_PCRS);
+    values = values.p ? values : qr_evidence_get_slot(&b.e, QR_PART_TPM_PCRS, 2);
     for (size_t i = 0; i < 3; i++) {
         FUZZ_MUST(qr_hash_of(all[i], &values, 1, digest));
         fits |= qr_view_eq(want, qr_view_of(digest, qr_hash_len(all[i])));
@@ -198,14 +272,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     script = fuzz_in_of(data, size < 4096 ? size : 4096);
     unsigned mode = fuzz_u8(&script) % MODES;
 
+    static const enum tb_base some[] = {TB_MSFT, TB_CERT, TB_LOG};
     changed = 0;
     if (mode <= PEM) {
         alone(mode, fuzz_take(&script, script.len));
         return 0;
     }
     enum tb_base base = mode == FIELDS || mode == BYTES ? (fuzz_u8(&script) % 2 ? TB_EC : TB_PUB)
-                        : mode == INSTANCE || fuzz_u8(&script) % 2 ? TB_CERT
-                                                                   : TB_MSFT;
+                                                        : some[fuzz_u8(&script) % 3u];
     qr_err e = tb_run(&b, base, how[mode], 0);
     fuzz_verdict(&b.v, e);
     if (e == QR_OK) {

@@ -3,6 +3,7 @@
 #include "test/common/evgen_ca.h"
 #include "test/common/evgen_tpm.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint8_t mem[16384];
@@ -14,6 +15,95 @@ script(const char *target, const char *name, const char *bytes, size_t n)
     seed(target, name, -1, qr_view_of(bytes, n));
 }
 #define SCRIPT(target, name, bytes) script(target, name, bytes, sizeof(bytes) - 1)
+
+/* Four bytes, little-endian, at a place of a good one. */
+static void
+patched(const char *target, const char *name, int choice, qr_view good, size_t at, uint32_t v,
+        size_t n)
+{
+    static uint8_t copy[4096];
+    memcpy(copy, good.p, good.len);
+    evgen_set_le(copy + at, v, n);
+    seed(target, name, choice, qr_view_of(copy, good.len));
+}
+
+/* One rule broken each. */
+static void
+tpm_wrong(void)
+{
+    static const struct {
+        uint16_t at;
+        uint32_t v;
+        uint8_t n;
+    } attest[] = {{0, 0, 1},   {4, 0x1780, 2}, {7, 255, 1},  {43, 70, 1},
+                  {92, 9, 1},  {104, 9, 1},    {104, 0, 1},  {107, 4, 1},
+                  {106, 9, 1}, {108, 0, 3},    {112, 40, 1}, {112, 31, 1}},
+      sig[] = {{1, 0x18, 1}, {1, 0x05, 1}, {3, 4, 1}, {3, 0x12, 1}, {5, 1, 1}, {4, 9, 1}},
+      pub[] = {{1, 8, 1},  {3, 4, 1},     {4, 0x80, 1}, {5, 1, 1},  {9, 2, 1},
+               {11, 6, 1}, {13, 0x10, 1}, {16, 4, 1},   {21, 1, 1}, {23, 9, 1}};
+    static struct evtpm q;
+    struct evgen_buf b = evgen_buf_over(mem, sizeof mem);
+    EVP_PKEY *rsa = evgen_key(EVGEN_RSA2048, 2), *ec = evgen_key(EVGEN_P256, 11);
+    char name[] = "wrong_a";
+
+    evtpm_init(&q, rsa);
+    evtpm_build(&q);
+    for (size_t i = 0; i < sizeof attest / sizeof attest[0]; i++, name[6]++) {
+        patched("tpm", name, 0, qr_view_of(q.msg, q.msg_len), attest[i].at, attest[i].v,
+                attest[i].n);
+    }
+    for (unsigned twice = 0; twice < 2; twice++, name[6]++) {
+        evtpm_init(&q, rsa);
+        q.n_banks = 2;
+        q.bank[1] = q.bank[0];
+        q.bank[1].alg = twice ? 0x000b : 0x000c;
+        evtpm_make(&q);
+        seed("tpm", name, 0, qr_view_of(q.msg, q.msg_len));
+    }
+    evtpm_init(&q, rsa);
+    evtpm_build(&q);
+    memcpy(name, "wrsig_a", sizeof name);
+    for (size_t i = 0; i < sizeof sig / sizeof sig[0]; i++, name[6]++) {
+        patched("tpm", name, 1, qr_view_of(q.sig, q.sig_len), sig[i].at, sig[i].v, sig[i].n);
+    }
+    seed("tpm", "sig_head", 1, qr_view_of(q.sig, 2));
+    script("tpm", "sig_no_r", "\x01\x00\x18\x00\x0b\x00\x00\x00\x01\x07", 10);
+    struct evtpm_public p = evtpm_public_of(rsa);
+    evtpm_put_public(&b, &p);
+    memcpy(name, "wrpub_0", sizeof name);
+    for (size_t i = 0; i < sizeof pub / sizeof pub[0]; i++, name[6]++) {
+        patched("tpm", name, 2, evgen_buf_view(&b), pub[i].at, pub[i].v, pub[i].n);
+    }
+    b.len = 0;
+    p = evtpm_public_of(ec);
+    p.curve = 5;
+    evtpm_put_public(&b, &p);
+    seed("tpm", "public_curve", 2, evgen_buf_view(&b));
+    b.len = 0;
+    evtpm_put_pem(&b, rsa);
+    patched("tpm", "pem_text", 3, evgen_buf_view(&b), 50, '!', 1);
+    patched("tpm", "pem_number", 3, evgen_buf_view(&b), 40, 'A', 1);
+    seed("tpm", "pem_none", 3, qr_view_str("-----BEGIN PUBLIC KEY-----"));
+    for (char how = 0; how < 8; how++) {
+        char text[] = {6, how % 2, 2, (char)((1u << how) | (how == 0 ? 8u : 0u))};
+        char cert[] = {'c', 'e', 'r', 't', '_', (char)('a' + how), 0};
+        script("tpm", cert, text, sizeof text);
+    }
+    script("tpm", "cert_eku", "\x06\x00\x02\x20", 4);
+    script("tpm", "other_slot", "\x07\x02\x00\x02\x02", 5);
+    script("tpm", "other_slot_5", "\x07\x02\x00\x02\x05", 5);
+    script("tpm", "two_quotes", "\x07\x02\x00\x03\x01\x00\x00", 7);
+    script("tpm", "two_answers", "\x07\x02\x00\x03\x01\x00\x01", 7);
+    script("tpm", "wrong_bank", "\x07\x02\x00\x03\x01\x02\x00", 7);
+    script("tpm", "no_quote_sig", "\x07\x02\x00\x00", 4);
+    script("tpm", "pem_same", "\x07\x02\x00\x04\x00", 5);
+    script("tpm", "pem_other", "\x07\x02\x00\x04\x01", 5);
+    script("tpm", "pem_bad", "\x07\x02\x00\x04\x02", 5);
+    script("tpm", "alone", "\x07\x01\x00\x05\x01", 5);
+    script("tpm", "alone_asked", "\x07\x01\x00\x05\x00", 5);
+    script("tpm", "padded", "\x07\x01\x04\x01\x00\x40", 6);
+    script("tpm", "padded_badly", "\x07\x01\x04\x01\x07\x40", 6);
+}
 
 static void
 tpm(void)
@@ -68,18 +158,21 @@ tpm(void)
     SCRIPT("tpm", "bytes_extra", "\x05\x00\x00\x00\x00\x2c\x00\x01");
     SCRIPT("tpm", "bytes_cut", "\x05\x00\x00\x40");
     SCRIPT("tpm", "bytes_longer", "\x05\x00\x00\x92");
-    SCRIPT("tpm", "instance_changed", "\x06\x01\x00\x02\x00\x13");
+    SCRIPT("tpm", "instance_changed", "\x06\x01\x01\x00\x02\x00\x13");
     SCRIPT("tpm", "instance_other",
-           "\x06\x00\x30\x0f\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n");
+           "\x06\x01\x00\x30\x0f\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n");
     SCRIPT("tpm", "instance_security",
-           "\x06\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a\xa0"
+           "\x06\x01\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a"
+           "\xa0"
            "\x03\x02\x01\x00\xa1\x03\x01\x01\xff");
     SCRIPT("tpm", "instance_bad_flag",
-           "\x06\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a\xa0"
+           "\x06\x01\x00\x30\x1d\x0c\x01z\x02\x01\x01\x0c\x01p\x02\x01\x02\x0c\x01n\xa0\x0c\x30\x0a"
+           "\xa0"
            "\x03\x02\x01\x00\xa1\x03\x01\x01\x02");
-    for (char part = 0; part < 7; part++) {
-        for (char how = 0; how < 3; how++) {
-            char text[] = {7, (char)(part % 2), part, how, 0, 40, 0, 1};
+    tpm_wrong();
+    for (char part = 0; part < 8; part++) {
+        for (char how = 0; how < 8; how++) {
+            char text[] = {7, (char)(part == 7 ? 2 : part % 2), part, how, 1, 40, 0, 1};
             char name[] = {
                 'c', 'h', 'a', 'n', 'g', 'e', 'd', '_', (char)('a' + part), (char)('0' + how), 0};
             script("tpm", name, text, sizeof text);
@@ -100,12 +193,22 @@ hcl(void)
     evhcl_make(&h);
     seed("hcl", "snp", 0, qr_view_of(h.bytes, h.total));
     seed("hcl", "runtime", 2, qr_view_of(h.json, h.json_len));
+    for (size_t i = 0; i < 10; i++) {
+        static const uint16_t at[] = {4, 8, 12, 16, 20, 1216, 1220, 1224, 1228, 1232};
+        char name[] = {'h', 'e', 'a', 'd', '_', (char)('a' + i), 0};
+        evhcl_text(&h, "{}");
+        h.total = 1240;
+        evhcl_make(&h);
+        patched("hcl", name, 0, qr_view_of(h.bytes, h.total), at[i], 0x4001, 2);
+    }
     evhcl_init(&h, 4);
     evhcl_text(&h, "{\"keys\":[]}");
     h.total = 1236 + h.json_len;
     evhcl_tdreport(&h, data, attributes, mrtd);
     evhcl_make(&h);
     seed("hcl", "tdx", 1, qr_view_of(h.bytes, h.total));
+    patched("hcl", "tdx_type", 1, qr_view_of(h.bytes, h.total), 32, 0, 1);
+    patched("hcl", "tdx_behind", 1, qr_view_of(h.bytes, h.total), 1200, 1, 1);
     evhcl_modulus(evgen_key(EVGEN_RSA2048, 2), n);
     (void)snprintf(
         text, sizeof text,
@@ -150,10 +253,26 @@ azure(void)
     SCRIPT("azure", "set", "\x02\x01");
     SCRIPT("azure", "set_text", "\x02\x00{\"keys\":[]}");
     SCRIPT("azure", "set_changed", "\x02\x01\x00\x30\x00\x01");
+    for (char how = 0; how < 4; how++) {
+        for (char field = 0; field < (how == 1 ? 3 : 1); field++) {
+            char text[] = {4, how, field, 0, 3, 0, 1};
+            char name[] = {'t', 'd', '_', (char)('0' + how), (char)('a' + field), 0};
+            script("azure", name, text, sizeof text);
+        }
+    }
+    for (char how = 0; how < 12; how++) {
+        char text[] = {3, 0, 0, (char)255, how};
+        char name[] = {'w', 'i', 't', 'n', 'e', 's', 's', '_', (char)('a' + how), 0};
+        script("azure", name, text, sizeof text);
+    }
+    SCRIPT("azure", "short_extra", "\x03\x01\x01");
+    SCRIPT("azure", "other_key", "\x03\x01\x02");
+    SCRIPT("azure", "other_key_set", "\x03\x02\x02");
+    SCRIPT("azure", "padding", "\x01\x00\x00\x00\x00\x00\xff\xff\xff");
     for (char base = 0; base < 3; base++) {
         for (char part = 0; part < 11; part++) {
-            for (char how = 0; how < 4; how++) {
-                char text[] = {3, base, how, part, 0, 9, 0, 1};
+            for (char how = 0; how < (base == 0 ? 4 : 2); how++) {
+                char text[] = {3, base, 0, how, part, 0, 9, 0, 1};
                 char name[] = {'p',
                                'a',
                                'r',
@@ -200,6 +319,27 @@ eventlog(void)
     SCRIPT("eventlog", "head_len", "\x02\x01\x00\x00\x3e\x00\x01");
     SCRIPT("eventlog", "head_format", "\x02\x01\x00\x00\x04\x00\x01");
     SCRIPT("eventlog", "head_text", "\x02\x01\x00\x00\x20\x00\x01");
+    SCRIPT("eventlog", "head_twice", "\x02\x01\x00\x00\x40\x00\x0f");
+    SCRIPT("eventlog", "cut_head", "\x00\x01\x00\x00\x00");
+    evlog_open(&l, mem, sizeof mem, 0, tpm_banks, 2);
+    size_t first = l.b.len;
+    evlog_boot(&l);
+    for (size_t i = 0; i < 6; i++) {
+        static const uint8_t more[] = {1, 5, 13, 20, 70, 75};
+        char name[] = {'c', 'u', 't', '_', (char)('a' + i), 0};
+        seed("eventlog", name, 0, qr_view_of(mem, first + more[i]));
+    }
+    evlog_open(&l, mem, sizeof mem, 0, cc, 1);
+    evlog_boot(&l);
+    seed("eventlog", "other_bank", 0, evgen_buf_view(&l.b));
+    evlog_open(&l, mem, sizeof mem, 0, tpm_banks, 2);
+    evgen_put_le(&l.b, 5, 4);
+    evgen_put_le(&l.b, 13, 4);
+    evgen_put_le(&l.b, 1, 4);
+    evgen_put_le(&l.b, 4, 2);
+    evgen_fill(&l.b, 0x22, 20);
+    evgen_put_le(&l.b, 0, 4);
+    seed("eventlog", "one_digest", 0, evgen_buf_view(&l.b));
     SCRIPT("eventlog", "digest_alg", "\x02\x01\x00\x00\x51\x00\x01");
 }
 
