@@ -267,11 +267,10 @@ qr_ctl_time(const char *text, int64_t *ret_ms)
             return 0;
         }
     }
-    if (*p == 'Z') {
-        p++;
-    } else {
-        sign = *p == '-' ? -1 : 1;
-        if ((*p != '+' && *p != '-') || (p++, !digits(&p, 2, &oh)) || !expect_char(&p, ':') ||
+    char zone = *p++;
+    if (zone != 'Z') {
+        sign = zone == '-' ? -1 : 1;
+        if ((zone != '+' && zone != '-') || !digits(&p, 2, &oh) || !expect_char(&p, ':') ||
             !digits(&p, 2, &om) || oh > 23 || om > 59) {
             return 0;
         }
@@ -283,6 +282,15 @@ qr_ctl_time(const char *text, int64_t *ret_ms)
     }
     *ret_ms = at;
     return 1;
+}
+
+/* Names of platforms, ours and those of the future. */
+static int
+is_name(const char *s)
+{
+    return strlen(s) < QR_CASE_PLATFORM_MAX &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               strlen(s);
 }
 
 /* What the folder says of itself. Its other members are no business of a verifier's. */
@@ -311,9 +319,7 @@ read_case_json(const struct qr_ctl *c, const char *dir, struct qr_ctl_case *k)
     }
     json_t *platform = json_object_get(j, "platform"), *at = json_object_get(j, "evaluation_time");
     const char *name = platform ? json_string_value(platform) : "";
-    if (!name || strlen(name) >= sizeof k->platform ||
-        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
-            strlen(name)) {
+    if (!name || !is_name(name)) {
         code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: \"platform\" is no name of a platform", path);
     } else if (at && !json_is_null(at) &&
                (!json_is_string(at) || !qr_ctl_time(json_string_value(at), &k->at_ms))) {
@@ -343,7 +349,7 @@ platform_of_folder(const char *dir, struct qr_ctl_case *k)
         *last = '\0';
         const char *above = strrchr(real, '/');
         above = above ? above + 1 : real;
-        if (strlen(above) < sizeof k->platform) {
+        if (is_name(above)) {
             memcpy(k->platform, above, strlen(above) + 1);
         }
     }

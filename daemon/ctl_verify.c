@@ -1,20 +1,22 @@
 /*
  * quorate verify: is this evidence genuine, is it what a policy wants; is this signature right.
  *
- * Three uses, told apart by their options:
+ * Four uses, told apart by their options:
  *   --case DIR            a folder of evidence, laid out like the published cases
  *   --evidence FILE...    one encoded evidence, or its pieces by name
+ *   --attestation FILE    what parties answered at /v1/attestation, one file each
  *   --key, --signature    a quorum's signature over a file (ctl_sign.c)
  * Nothing is fetched: evidence, collateral, policy and time are given, so that a session that was
  * recorded years ago is judged as it would have been judged then.
  */
 #include "daemon/ctl.h"
 
+#include "daemon/ctl_attest.h"
 #include "daemon/ctl_case.h"
 #include "daemon/ctl_report.h"
 #include "daemon/loop.h"
-#include "daemon/roster.h"
-#include "enclave-shim/verify/peers.h"
+#include "daemon/policy.h"
+#include "enclave-shim/tee.h"
 #include "protocol/base/enc.h"
 
 #include <unistd.h>
@@ -22,7 +24,7 @@
 #define NONCE_MAX 512u
 
 struct job {
-    struct qr_ctl_list cases, files, manifests;
+    struct qr_ctl_list cases, files, answers, manifests;
     const char *at, *policy, *nonce, *platform, *roster, *key, *signature;
     unsigned long max_age;
     int verbose;
@@ -33,11 +35,15 @@ struct job {
     struct qr_peers *peers;
     struct qr_manifest *manifest[QR_CTL_LIST_MAX];
     struct qr_roster *members;
+    uint8_t policy_hash[32];
 };
 
 /* One evidence and what was found; too large for a stack. */
 struct member {
     struct qr_ctl_case k;
+    struct qr_ctl_attest a;              /* of an answer */
+    const struct qr_roster_party *party; /* NULL: no roster */
+    char why[QR_ERR_TEXT_MAX];           /* of the software TEE, which has no verdict */
     struct qr_verdict v;
     struct qr_peers_domain domain;
 };
@@ -55,6 +61,14 @@ load_policy(const struct qr_ctl *c, struct job *j)
         return code;
     }
     qr_err e = qr_peers_read(qr_view_of(d.p, d.len), &j->peers, err, sizeof err);
+    if (e == QR_OK && j->answers.n) { /* parties name their policy by its hash */
+        struct qr_policy *whole = NULL;
+        e = qr_policy_parse(qr_view_of(d.p, d.len), &whole, err, sizeof err);
+        if (e == QR_OK) {
+            memcpy(j->policy_hash, qr_policy_hash(whole), sizeof j->policy_hash);
+            qr_policy_free(whole);
+        }
+    }
     qr_dbuf_free(&d);
     return e == QR_OK
                ? QR_EXIT_OK
@@ -139,6 +153,11 @@ prepare(const struct qr_ctl *c, struct job *j)
                            NONCE_MAX);
     }
     j->binder_len = hex / 2;
+    if (j->answers.n && (!j->policy || !j->roster || j->binder_len != 32)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "--attestation needs --policy, --roster and the 32 "
+                           "bytes of --nonce that were asked for");
+    }
     if (!j->policy && (j->manifests.n > 0 || j->roster || j->cases.n > 1)) {
         return qr_ctl_fail(c, QR_EXIT_USAGE,
                            "--manifest, --roster and more than one --case need --policy FILE");
@@ -181,37 +200,56 @@ time_of(const struct job *j, const struct qr_ctl_case *k)
     return k->has_at ? k->at_ms : (int64_t)qr_wall_ms();
 }
 
+/* Authenticity alone. */
+static qr_err
+verify_member(const struct qr_verify_opts *o, struct member *m)
+{
+    struct qr_verify_out out;
+    struct qr_claims ignored;
+
+    if (m->a.sim) {
+        return qr_tee_verify(QR_PLATFORM_SIM, qr_view_of(m->a.evidence.p, m->a.evidence.len),
+                             m->a.binder, o, &m->v, &out, &ignored, m->why, sizeof m->why);
+    }
+    return qr_verify(&m->k.e, o, &m->v, NULL);
+}
+
 /* Verdict and, with a policy, its judgement into m->v. 0, or an exit code for failures of our own. */
 static int
-judge(const struct qr_ctl *c, const struct job *j, size_t index, struct member *m)
+judge(const struct qr_ctl *c, const struct job *j, struct member *m)
 {
     int64_t now = time_of(j, &m->k);
-    struct qr_verify_opts o = {.now_ms = now,
-                               .binder = {j->binder_len ? j->binder : NULL, j->binder_len},
-                               .max_age_ms = j->max_age * UINT64_C(1000)};
+    struct qr_verify_opts o = {.now_ms = now, .max_age_ms = j->max_age * UINT64_C(1000)};
 
     if (m->v.reason != QR_REASON_NONE) {
         return QR_EXIT_OK; /* a piece could not even be read */
     }
-    if (m->k.e.kind == QR_EV_NONE) {
+    if (m->k.e.kind == QR_EV_NONE && !m->a.sim) {
         qr_fail(&m->v, QR_CHECK_PARSE, QR_REASON_UNSUPPORTED,
-                "expected a platform of the list in verify/README.md, found \"%.40s\"",
-                m->k.platform);
+                "platform: expected one that this version knows, found \"%.40s\"", m->k.platform);
         return QR_EXIT_OK;
     }
     if (j->peers) {
         qr_peers_verify_opts(j->peers, &o);
     }
-    qr_err e = qr_verify(&m->k.e, &o, &m->v, NULL);
-    if (e == QR_OK && j->peers) {
-        const struct qr_roster_party *p =
-            j->members && index < j->members->n ? &j->members->party[index] : NULL;
-        struct qr_peers_who who = {.index = p ? p->index : 0,
-                                   .cloud = p ? p->cloud : NULL,
-                                   .operator_name = p ? p->operator_name : NULL};
-        e = qr_peers_judge(j->peers, m->k.e.kind, 0, &who, now, &m->v, &m->domain);
+    if (j->answers.n) {
+        o.binder = qr_view_of(m->a.binder, sizeof m->a.binder);
+    } else if (j->binder_len) {
+        o.binder = qr_view_of(j->binder, j->binder_len);
     }
-    if (e == QR_OK || (e == QR_ERR_ATTESTATION && m->v.reason != QR_REASON_NONE)) {
+    qr_err e = verify_member(&o, m);
+    if (e == QR_OK && j->peers) {
+        struct qr_peers_who who = {.index = m->party ? m->party->index : 0,
+                                   .cloud = m->party ? m->party->cloud : NULL,
+                                   .operator_name = m->party ? m->party->operator_name : NULL};
+        e = qr_peers_judge(j->peers, m->k.e.kind, m->a.sim, &who, now, &m->v, &m->domain);
+    }
+    if (e == QR_OK || m->v.reason != QR_REASON_NONE) {
+        return QR_EXIT_OK;
+    }
+    if (qr_err_class(e) == QR_CLASS_ATTEST) { /* of the software TEE */
+        qr_fail(&m->v, QR_CHECK_POLICY, QR_REASON_POLICY, "software TEE: %s",
+                m->why[0] ? m->why : qr_err_text(e));
         return QR_EXIT_OK;
     }
     return qr_ctl_fail(c, qr_ctl_code(e), "the verifier failed: %s", qr_err_text(e));
@@ -222,6 +260,12 @@ show(const struct qr_ctl *c, const struct job *j, const struct member *m)
 {
     struct qr_dbuf out;
 
+    if (m->a.party && !c->json) {
+        printf("party     %u\n", m->a.party->index);
+    }
+    if (m->a.sim && m->v.reason == QR_REASON_NONE) {
+        qr_ctl_warn(c, "the software TEE protects nothing, and anybody can make its evidence");
+    }
     qr_dbuf_init(&out, QR_REPORT_MAX * 2);
     qr_err e = c->json ? qr_ctl_report_json(m->k.platform, &m->v, &out)
                        : qr_ctl_report_text(m->k.platform, &m->v, j->verbose, &out);
@@ -272,7 +316,22 @@ load_files(const struct qr_ctl *c, const struct job *j, struct member *m)
                              "platform with --platform");
 }
 
-/* Case `index`, or the files. Shows what was found; the domain is for the quorum's rules. */
+static int
+load(const struct qr_ctl *c, const struct job *j, size_t index, struct member *m)
+{
+    const struct qr_ctl_asked asked = {
+        .nonce = j->binder, .roster = j->members, .policy_hash = j->policy_hash};
+
+    if (j->answers.n) {
+        int code = qr_ctl_attest_load(c, j->answers.v[index], &asked, &m->a, &m->k, &m->v);
+        m->party = m->a.party;
+        return code;
+    }
+    m->party = j->members && index < j->members->n ? &j->members->party[index] : NULL;
+    return j->cases.n ? qr_ctl_case_load(c, j->cases.v[index], &m->k, &m->v) : load_files(c, j, m);
+}
+
+/* Number `index` of what is given. Shows what was found; the domain is for the quorum's rules. */
 static int
 one(const struct qr_ctl *c, const struct job *j, size_t index, struct qr_peers_domain *ret)
 {
@@ -282,32 +341,32 @@ one(const struct qr_ctl *c, const struct job *j, size_t index, struct qr_peers_d
         return qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
     }
     qr_verdict_init(&m->v);
-    int code =
-        j->cases.n ? qr_ctl_case_load(c, j->cases.v[index], &m->k, &m->v) : load_files(c, j, m);
+    int code = load(c, j, index, m);
     if (code == QR_EXIT_OK && j->verbose) {
         tell_left_out(c, &m->k);
     }
     if (code == QR_EXIT_OK) {
-        code = judge(c, j, index, m);
+        code = judge(c, j, m);
     }
     if (code == QR_EXIT_OK) {
         code = show(c, j, m);
         *ret = m->domain;
     }
     qr_ctl_case_free(&m->k);
+    qr_dbuf_free(&m->a.evidence);
     qr_free(m);
     return code;
 }
 
 /* All members' evidence, then the rules that hold for them together. */
 static int
-quorum(const struct qr_ctl *c, const struct job *j)
+quorum(const struct qr_ctl *c, const struct job *j, size_t n)
 {
     struct qr_peers_domain d[QR_CTL_LIST_MAX] = {0};
     char err[QR_ERR_TEXT_MAX] = "";
     int worst = QR_EXIT_OK;
 
-    for (size_t i = 0; i < j->cases.n; i++) {
+    for (size_t i = 0; i < n; i++) {
         int code = one(c, j, i, &d[i]);
         if (code != QR_EXIT_OK && code != QR_EXIT_REFUSED) {
             return code;
@@ -319,11 +378,19 @@ quorum(const struct qr_ctl *c, const struct job *j)
                            "not every member's evidence is accepted, so that the rules "
                            "of the quorum were not looked at");
     }
-    qr_err e = qr_peers_quorum(j->peers, d, j->cases.n, err, sizeof err);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i && d[i].index; k++) {
+            if (d[k].index == d[i].index) {
+                return qr_ctl_fail(c, QR_EXIT_REFUSED, "party %u stands for two members",
+                                   d[i].index);
+            }
+        }
+    }
+    qr_err e = qr_peers_quorum(j->peers, d, n, err, sizeof err);
     if (e != QR_OK) {
         return qr_ctl_fail(c, qr_ctl_code(e), "%s", err[0] ? err : qr_err_text(e));
     }
-    qr_ctl_progress(c, "the rules of the quorum hold for these %zu", j->cases.n);
+    qr_ctl_progress(c, "the rules of the quorum hold for these %zu", n);
     return QR_EXIT_OK;
 }
 
@@ -333,15 +400,16 @@ static int
 evidence(const struct qr_ctl *c, struct job *j)
 {
     struct qr_peers_domain domain;
+    size_t n = j->cases.n ? j->cases.n : j->answers.n;
 
-    if (j->cases.n && (j->files.n || j->platform)) {
+    if ((j->cases.n > 0) + (j->files.n > 0) + (j->answers.n > 0) > 1 || (n && j->platform)) {
         return qr_ctl_fail(c, QR_EXIT_USAGE,
-                           "--case says all; --evidence and --platform are for "
-                           "single files");
+                           "--case, --evidence or --attestation, one of them; --platform is for "
+                           "--evidence");
     }
     int code = prepare(c, j);
     if (code == QR_EXIT_OK) {
-        code = j->cases.n > 1 ? quorum(c, j) : one(c, j, 0, &domain);
+        code = n > 1 ? quorum(c, j, n) : one(c, j, 0, &domain);
     }
     release(j);
     return code;
@@ -357,6 +425,8 @@ verify(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
          "evidence in a folder; several are the members of a quorum, in the roster's order", 0, 0},
         {"evidence", QR_CTL_MANY, &j.files, "FILE",
          "encoded evidence, or a piece of it: report.bin, vek.der, or NAME=FILE", 0, 0},
+        {"attestation", QR_CTL_MANY, &j.answers, "FILE", "a party's answer at /v1/attestation", 0,
+         0},
         {"platform", QR_CTL_TEXT, &j.platform, "NAME", "what the pieces are, if they do not say", 0,
          0},
         {"at", QR_CTL_TEXT, &j.at, "TIME",
@@ -381,21 +451,22 @@ verify(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if (j.cases.n || j.files.n) {
+    if (j.cases.n || j.files.n || j.answers.n) {
         if (j.key || j.signature) {
             return qr_ctl_fail(c, QR_EXIT_USAGE, "verify evidence or a signature, one at a time");
         }
         for (size_t i = 0; i < rest.n; i++) { /* --evidence A B C */
-            if (j.files.n == QR_CTL_LIST_MAX) {
+            struct qr_ctl_list *l = j.answers.n ? &j.answers : &j.files;
+            if (l->n == QR_CTL_LIST_MAX) {
                 return qr_ctl_fail(c, QR_EXIT_USAGE, "more than %u files", QR_CTL_LIST_MAX);
             }
-            j.files.v[j.files.n++] = rest.v[i];
+            l->v[l->n++] = rest.v[i];
         }
         return evidence(c, &j);
     }
     if (!j.key || !j.signature || rest.n != 1) {
         return qr_ctl_fail(c, QR_EXIT_USAGE,
-                           "verify needs --case DIR, or --evidence FILE, or "
+                           "verify needs --case, --evidence or --attestation, or "
                            "--key HEX --signature FILE and a FILE; see quorate "
                            "verify --help");
     }

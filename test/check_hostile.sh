@@ -19,7 +19,7 @@ while IFS=: read -r file name; do
         say "$file does not exist"
     elif ! grep -Eq "^$name\(void \*\*state\)" "$file"; then
         say "$file has no test $name"
-    elif ! grep -Eq "(cmocka_unit_test[a-z_]*|[A-Z_]+)\($name[,)]" "$file"; then
+    elif ! grep -Eq "(cmocka_unit_test[a-z_]*|[A-Z_]+)\(${name}[,)]" "$file"; then
         say "$file does not run $name"
     fi
 done < <(grep -o '`test/[a-z0-9_/]*\.c:[a-z0-9_]*`' "$doc" | tr -d '`' | sort -u)
