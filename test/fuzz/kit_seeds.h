@@ -1,5 +1,5 @@
 /*
- * Named seeds of the targets nitro, jws, token and snp: made by the generators of throwaway evidence,
+ * Named seeds of the targets nitro, jws, token, snp, peers, manifest and judge: made by the generators of throwaway evidence,
  * small enough to be kept. `seed` writes one; its choice is the input's first byte, or none when it is
  * < 0.
  */
@@ -13,5 +13,6 @@ typedef void (*fuzz_seed)(const char *target, const char *name, int choice, qr_v
 void fuzz_seeds_nitro(fuzz_seed seed);
 void fuzz_seeds_tokens(fuzz_seed seed);
 void fuzz_seeds_snp(fuzz_seed seed);
+void fuzz_seeds_peers(fuzz_seed seed);
 
 #endif
