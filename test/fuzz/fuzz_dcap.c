@@ -1,7 +1,8 @@
 /*
  * SGX and TDX evidence whole: quote, PCK chain, collateral. The first byte chooses: genuine evidence
  * with bytes changed; evidence whose fields are changed by a script and signed again; an SGX extension;
- * custom claims; a TCB info; a QE identity: each of these four signed by the throwaway vendor.
+ * custom claims; a TCB info; a QE identity: each of these four signed by the throwaway vendor; an event
+ * log; custom claims that nothing binds.
  *
  * Beyond "no crash": a refusal is a printable sentence; claims print; what was changed under a signature
  * is never accepted; what is signed anew is accepted only where each rule holds, said here a second time.
@@ -9,7 +10,7 @@
 #include "test/common/evgen_dcap.h"
 #include "test/fuzz/kit_dcap.h"
 
-enum { CHANGED, SIGNED_AGAIN, EXTENSION, CLAIMS, TCB_INFO, QE_IDENTITY, MODES };
+enum { CHANGED, SIGNED_AGAIN, EXTENSION, CLAIMS, TCB_INFO, QE_IDENTITY, LOG, LOOSE_CLAIMS, MODES };
 
 static struct evgen_dcap_out genuine[EVGEN_DCAP_KINDS], out;
 static struct evgen_dcap d;
@@ -18,9 +19,11 @@ static struct qr_roots roots;
 static struct qr_verify_opts opts;
 static struct qr_tcb_exception exception;
 static unsigned dropped;
+static int spoiled;
+static uint8_t no_point[64];
 
 static qr_err
-judge(const struct evgen_dcap_out *o, qr_view claims)
+judge(const struct evgen_dcap_out *o, enum qr_part part, qr_view more)
 {
     struct qr_evidence all = {.kind = d.kind >= EVGEN_TDX_V4 ? QR_EV_TDX : QR_EV_SGX};
     struct qr_evidence e = {.kind = all.kind};
@@ -31,7 +34,7 @@ judge(const struct evgen_dcap_out *o, qr_view claims)
             FUZZ_MUST(qr_evidence_add(&e, all.item[i].part, 0, all.item[i].bytes) == QR_OK);
         }
     }
-    if (claims.len > 0 && qr_evidence_add(&e, QR_PART_CUSTOM_CLAIMS, 0, claims) != QR_OK) {
+    if (more.len > 0 && qr_evidence_add(&e, part, 0, more) != QR_OK) {
         return QR_ERR_ATTESTATION;
     }
     memset(&roots, 0, sizeof roots);
@@ -48,6 +51,7 @@ reset(enum evgen_dcap_kind kind)
     evgen_dcap_default(&d, kind);
     opts = (struct qr_verify_opts){.now_ms = EVGEN_NOW_MS};
     dropped = 0;
+    spoiled = 0;
 }
 
 /* ---- bytes changed ---- */
@@ -74,7 +78,7 @@ changed(struct fuzz_in *in)
     reset(kind);
     out = *g;
     while (in->len > 0) {
-        switch (fuzz_u8(in) % 9u) {
+        switch (fuzz_u8(in) % 10u) {
         case 0:
             flip(in, out.quote, out.quote_len);
             break;
@@ -99,12 +103,17 @@ changed(struct fuzz_in *in)
         case 7:
             flip(in, out.root_crl.p, out.root_crl.len);
             break;
+        case 8:
+            if (out.tcb_sig_len < sizeof out.tcb_sig) {
+                out.tcb_sig[out.tcb_sig_len++] = fuzz_u8(in);
+            }
+            break;
         default:
             out.quote_len = 1u + fuzz_u16(in) % g->quote_len;
             break;
         }
     }
-    if (judge(&out, (qr_view){NULL, 0}) == QR_OK) {
+    if (judge(&out, QR_PART_NONE, (qr_view){NULL, 0}) == QR_OK) {
         qr_verdict_init(&v);
         FUZZ_MUST(qr_dcap_quote_parse(qr_view_of(g->quote, g->quote_len), kind >= EVGEN_TDX_V4, &v,
                                       &q) == QR_OK);
@@ -362,6 +371,49 @@ change_platform(struct fuzz_in *in)
     }
 }
 
+/* None of these but the first may end well. */
+static void
+change_more(struct fuzz_in *in)
+{
+    uint8_t bound[128];
+    unsigned what = fuzz_u8(in) % 9u;
+    spoiled |= what > 0;
+    switch (what) {
+    case 0:
+        d.raw_sigs = 1;
+        break;
+    case 1:
+        d.n_tcb_chain = 1 + 2 * (fuzz_u8(in) % 2u);
+        break;
+    case 2:
+        d.pck.subject = "CN=Intel SGX PCK";
+        break;
+    case 3:
+        d.tcb_signer.subject = "CN=Intel SGX TCB";
+        break;
+    case 4:
+        d.tcb_signer.key = evgen_key(EVGEN_P384, 14);
+        break;
+    case 5:
+        d.pck.key = evgen_key(EVGEN_P384, 14);
+        break;
+    case 6:
+        (void)evgen_key_xy(d.att_key, bound);
+        memcpy(bound + 64, d.auth, d.auth_len);
+        evgen_sha256(qr_view_of(bound, 64 + d.auth_len), d.qe + EVGEN_SGX_REPORT_DATA);
+        d.qe[EVGEN_SGX_REPORT_DATA + fuzz_u8(in) % 64u] ^= 1;
+        d.qe_report_data_kept = 1;
+        break;
+    case 7:
+        memset(no_point, fuzz_u8(in), sizeof no_point);
+        d.att_xy = no_point;
+        break;
+    default:
+        d.no_sgx_ext = 1;
+        break;
+    }
+}
+
 /* Without exceptions: some level is not above the platform. */
 static int
 some_level(void)
@@ -391,7 +443,7 @@ accepted_means(void)
 
     FUZZ_MUST(d.version >= 3 && d.version <= 5 && d.att_key_type == 2);
     FUZZ_MUST(d.tee_type == (tdx ? 0x81u : 0u) && memcmp(d.vendor, vendor, 16) == 0);
-    FUZZ_MUST(dropped == 0 && d.cert_type == 5);
+    FUZZ_MUST(!spoiled && dropped == 0 && d.cert_type == 5);
     FUZZ_MUST(d.n_chain == 3 && d.chain[0] == 0 && d.chain[1] == 1 && d.chain[2] == 2);
     FUZZ_MUST(d.tcb_chain[0] == 3 && d.tcb_chain[1] == 2);
     FUZZ_MUST(memcmp(d.fmspc, "\x90\xc0\x6f\0\0\0", 6) == 0);
@@ -422,7 +474,7 @@ signed_again(struct fuzz_in *in)
 {
     reset((enum evgen_dcap_kind)(fuzz_u8(in) % EVGEN_DCAP_KINDS));
     for (unsigned n = 0; n < 32 && in->len > 0; n++) {
-        switch (fuzz_u8(in) % 5u) {
+        switch (fuzz_u8(in) % 6u) {
         case 0:
             change_quote(in);
             break;
@@ -435,13 +487,16 @@ signed_again(struct fuzz_in *in)
         case 3:
             change_options(in);
             break;
+        case 5:
+            change_more(in);
+            break;
         default:
             change_platform(in);
             break;
         }
     }
     evgen_dcap_make(&d, &out);
-    if (judge(&out, (qr_view){NULL, 0}) == QR_OK) {
+    if (judge(&out, QR_PART_NONE, (qr_view){NULL, 0}) == QR_OK) {
         accepted_means();
     }
 }
@@ -457,7 +512,7 @@ extension(qr_view ext)
         return;
     }
     evgen_dcap_make(&d, &out);
-    (void)judge(&out, (qr_view){NULL, 0});
+    (void)judge(&out, QR_PART_NONE, (qr_view){NULL, 0});
 }
 
 static void
@@ -466,7 +521,17 @@ custom_claims(qr_view claims)
     reset(EVGEN_SGX_V3);
     evgen_sha256(claims, d.body + EVGEN_SGX_REPORT_DATA);
     evgen_dcap_make(&d, &out);
-    (void)judge(&out, claims);
+    (void)judge(&out, QR_PART_CUSTOM_CLAIMS, claims);
+}
+
+/* Nothing binds these: a log replays to the body's registers by accident only. */
+static void
+beside(enum evgen_dcap_kind kind, enum qr_part part, qr_view bytes)
+{
+    reset(kind);
+    evgen_dcap_make(&d, &out);
+    qr_err e = judge(&out, part, bytes);
+    FUZZ_MUST(e == QR_ERR_ATTESTATION || bytes.len == 0);
 }
 
 static void
@@ -486,7 +551,7 @@ document(struct fuzz_in *in, int qe)
         d.tcb.text = text;
     }
     evgen_dcap_make(&d, &out);
-    (void)judge(&out, (qr_view){NULL, 0});
+    (void)judge(&out, QR_PART_NONE, (qr_view){NULL, 0});
 }
 
 int
@@ -498,7 +563,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (; started < EVGEN_DCAP_KINDS; started++) {
         reset((enum evgen_dcap_kind)started);
         evgen_dcap_make(&d, &genuine[started]);
-        FUZZ_MUST(judge(&genuine[started], (qr_view){NULL, 0}) == QR_OK);
+        FUZZ_MUST(judge(&genuine[started], QR_PART_NONE, (qr_view){NULL, 0}) == QR_OK);
     }
     switch (fuzz_u8(&in) % MODES) {
     case CHANGED:
@@ -515,6 +580,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case TCB_INFO:
         document(&in, 0);
+        break;
+    case LOG:
+        beside(EVGEN_TDX_V5_10, QR_PART_CC_LOG, fuzz_take(&in, in.len));
+        break;
+    case LOOSE_CLAIMS:
+        beside(EVGEN_SGX_V4, QR_PART_CUSTOM_CLAIMS, fuzz_take(&in, in.len));
         break;
     default:
         document(&in, 1);
