@@ -431,7 +431,7 @@ REAL(qr_err, qr_net_send,
 {
     struct instance *s = here();
     uint8_t lie[1024];
-    if (sim_cheats(s->index) && payload.len <= sizeof lie) {
+    if (sim_cheats(s->index) && payload.len > 0 && payload.len <= sizeof lie) {
         memcpy(lie, payload.p, payload.len);
         payload.p = lie;
         sim_cheat_outgoing(&sim.host[s->host], to, type, sid, lie, payload.len);
