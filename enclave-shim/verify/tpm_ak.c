@@ -90,11 +90,15 @@ claim_eku(struct qr_claimset *c, X509 *x, int *ret_aik)
     return n;
 }
 
-static const char *
-key_words(EVP_PKEY *k, char *out, size_t cap)
+static void
+claim_kind(struct qr_claimset *c, const char *path, EVP_PKEY *k)
 {
-    (void)snprintf(out, cap, "%s%d", qr_key_is_rsa(k) ? "RSA " : "ECC P-", EVP_PKEY_get_bits(k));
-    return out;
+    char text[32];
+    if (qr_tpm_key_fits(k)) { /* others are refused, and have no name here */
+        (void)snprintf(text, sizeof text, "%s%d", qr_key_is_rsa(k) ? "RSA " : "ECC P-",
+                       EVP_PKEY_get_bits(k));
+        qr_claim_text_copy(c, path, qr_view_str(text));
+    }
 }
 
 static qr_err
@@ -178,7 +182,7 @@ claim_cert(struct qr_verify_run *r, X509 *x, int *ret_n_eku, int *ret_aik)
 {
     struct qr_claimset *c = &r->v->claims;
     int alone = r->e->kind == QR_EV_GCP_AK; /* there the certificate is all there is */
-    char text[512], key[32];
+    char text[512];
     int64_t from = 0, to = 0;
 
     qr_cert_subject(x, text, sizeof text);
@@ -189,8 +193,7 @@ claim_cert(struct qr_verify_run *r, X509 *x, int *ret_n_eku, int *ret_aik)
         claim_date(c, "ak_cert.not_after", to);
     }
     *ret_n_eku = claim_eku(c, x, ret_aik);
-    qr_claim_text_copy(c, alone ? "key" : "ak_cert.key",
-                       qr_view_str(key_words(X509_get0_pubkey(x), key, sizeof key)));
+    claim_kind(c, alone ? "key" : "ak_cert.key", X509_get0_pubkey(x));
     qr_view ext = qr_cert_ext(x, GOOGLE_INSTANCE);
     if (ext.p) {
         qr_claim_hex_copy(
@@ -212,7 +215,9 @@ issued_by(X509 *leaf, X509 *ca)
     if (want && have) {
         return ASN1_OCTET_STRING_cmp(want, have) == 0;
     }
-    return X509_verify(leaf, X509_get0_pubkey(ca)) == 1;
+    /* A modulus as long as a certificate would be work for nothing. */
+    EVP_PKEY *key = X509_get0_pubkey(ca);
+    return qr_key_is_rsa(key) && X509_verify(leaf, key) == 1;
 }
 
 /* The one certificate of `from` becomes the last of `to`. */

@@ -236,9 +236,7 @@ qr_tpm_sig_parse(qr_view sig, EVP_PKEY *ak, struct qr_verdict *v, struct qr_tpm_
 int
 qr_tpm_key_fits(EVP_PKEY *k)
 {
-    int bits = EVP_PKEY_get_bits(k);
-    return (qr_key_is_rsa(k) && bits >= 2048 && bits <= 4096) || qr_key_is_ec(k, 256) ||
-           qr_key_is_ec(k, 384);
+    return qr_key_is_rsa(k) || qr_key_is_ec(k, 256) || qr_key_is_ec(k, 384);
 }
 
 /* What follows the attributes and the policy in a TPMT_PUBLIC. */
