@@ -23,6 +23,7 @@
 #include "test/fuzz/kit_dcap_seeds.h"
 #include "test/fuzz/kit_seeds.h"
 #include "test/fuzz/kit_tpm_seeds.h"
+#include "test/fuzz/kit_verify_seeds.h"
 #include "transport/frame.h"
 #include "transport/hello.h"
 #include "transport/zip.h"
@@ -694,6 +695,7 @@ main(int argc, char **argv)
     fuzz_seeds_nitro(seed);
     fuzz_seeds_tokens(seed);
     fuzz_seeds_tpm(seed);
+    fuzz_seeds_verify(seed);
     scripts();
     return 0;
 }
