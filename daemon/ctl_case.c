@@ -382,7 +382,7 @@ list_names(const struct qr_ctl *c, DIR *dir, struct qr_ctl_case *k, struct names
         } else if (ret->n == NAMES_MAX) {
             return qr_ctl_fail(c, QR_EXIT_CONFIG, "the folder has more than %u files", NAMES_MAX);
         } else {
-            snprintf(ret->v[ret->n++], sizeof ret->v[0], "%s", d->d_name);
+            memcpy(ret->v[ret->n++], d->d_name, strlen(d->d_name) + 1);
         }
     }
     qsort(ret->v, ret->n, sizeof ret->v[0], by_name);
