@@ -225,6 +225,7 @@ FUZZ_WRAP_party := qr_net_new qr_net_free qr_net_step qr_net_fd qr_net_deadline 
     qr_store_scan qr_store_writable qr_store_error qr_tee_rng
 FUZZ_WRAP_ctl_http := qr_stream_open connect
 FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
+FUZZ_WRAP_case := qr_ctl_fail
 FUZZ_LIB := $(BUILD)/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%.c=$(BUILD)/%.o)
 	$(archive)

@@ -519,7 +519,14 @@ texts(void)
          "\x05"
          "short");
     bytes("case", "encoded", "01 51524556 01 06 0001 11 02 00000001 41");
-    text("case", "time", 2, "2026-01-01T00:00:00.5+01:00");
+    text("case", "answer", 2,
+         "{\"v\":1,\"party\":2,\"platform\":\"intel-tdx\",\"insecure_sim\":false,"
+         "\"identity\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+         "\"boot_nonce\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+         "\"policy_hash\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+         "\"roster_hash\":\"0000000000000000000000000000000000000000000000000000000000000000\","
+         "\"evidence\":\"UVJFVgEGAAERAgAAAAFB\"}");
+    text("case", "time", 3, "2026-01-01T00:00:00.5+01:00");
     text("ctl_http", "ok", 0, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\n{}");
     text("ctl_http", "to-the-end", 1, "HTTP/1.0 403 No\r\n\r\n{\"code\":\"x\"}");
     text("simkey", "key", 0, "0123456789abcdef0123456789abcdef");
