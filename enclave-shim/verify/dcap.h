@@ -12,6 +12,10 @@
  *             level means no verdict. A document of collateral with a member that is not listed
  *             here is refused: the vendor has added meaning to a version before
  *             (tdxModuleIdentities in version 3), and a verifier that skips it judges wrongly.
+ * Claims: header, body.*, qe_report.*, pck.*, structure.*, debug (of a TD: any of TDATTRIBUTES bits 0
+ *         to 7), tcb.* as in the published cases; tcb.exceptions when a scoped exception of the policy
+ *         made a level match (list, component, needed, found, until); collateral.* (version and
+ *         evaluation numbers); custom_claims[i].name and .value of Open Enclave.
  * Source: Intel SGX and TDX DCAP quoting library API (quote layouts), SGX PCK certificate
  *         profile 1.5 (extension), PCS API v4 (collateral), Intel's appraisal order of a TDX TCB.
  * Thread rules: one thread at a time; no state outside the arguments.

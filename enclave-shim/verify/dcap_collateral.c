@@ -182,6 +182,12 @@ qr_dcap_collateral_open(struct qr_verify_run *r, const struct qr_dcap_pck *pck, 
     QR_TRY(qr_run_need(r, QR_PART_ROOT_CRL, QR_CHECK_CRL, QR_REASON_COLLATERAL_MISSING,
                        &ret->root_crl));
     QR_TRY(open_chain(r, pem, &ret->chain));
+    /* The root's list is looked up for both, so both must be that root's. */
+    if (!qr_view_eq(ret->chain.der[1], pck->certs.der[2])) {
+        return qr_fail(r->v, QR_CHECK_CHAIN, QR_REASON_CHAIN,
+                       "TCB signing chain: expected the PCK chain's root, found another that is "
+                       "pinned");
+    }
     QR_TRY(check_signature(r, &tcb, ret->chain.x[0]));
     QR_TRY(check_signature(r, &qe, ret->chain.x[0]));
     QR_TRY(read_documents(r, &tcb, &qe, ret));

@@ -94,5 +94,12 @@ void dcapneg_assert(const struct dcapneg_tally *t, size_t at_least, const enum q
  * mutations. Returns how many cases there were; 0 when there is no folder.
  */
 size_t dcapkit_real(enum qr_evidence_kind kind, size_t *ret_mutations);
+/*
+ * One real case, judged with an exception (NULL: none) at a time (< 0: that of the case). 0: there is no
+ * such case.
+ */
+int dcapkit_real_one(const char *name, enum qr_evidence_kind kind,
+                     const struct qr_tcb_exception *exception, int64_t now_ms,
+                     struct evjudge **ret);
 
 #endif

@@ -98,6 +98,25 @@ test_version_2(void **state)
     }
 }
 
+/* Two roots that are both pinned: the signer must be of that of the PCK chain, whose list is here. */
+static void
+test_another_pinned_root(void **state)
+{
+    static struct dcapkit other;
+    (void)state;
+    dcapkit_init(&other, EVGEN_TDX_V4);
+    other.d.root.from_ms -= EVGEN_DAY_MS;
+    dcapkit_run(&other, 0);
+    evjudge_valid(&other.j, "the other root");
+    dcapkit_init(&k, EVGEN_TDX_V4);
+    dcapkit_replace(&k, QR_PART_TCB_CHAIN, dcapkit_item(&other, QR_PART_TCB_CHAIN));
+    dcapkit_run(&k, 0);
+    evjudge_refused(&k.j, "not pinned", QR_CHECK_ROOT, QR_REASON_UNTRUSTED_ROOT);
+    evgen_dcap_pin(&other.out, &k.j.roots);
+    evjudge_run(&k.j);
+    evjudge_refused(&k.j, "pinned", QR_CHECK_CHAIN, QR_REASON_CHAIN);
+}
+
 /* ---- dates ---- */
 
 static void
@@ -365,6 +384,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_version_2),
+        cmocka_unit_test(test_another_pinned_root),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_no_time),
         cmocka_unit_test(test_claims_of_old_collateral),

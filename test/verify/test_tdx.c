@@ -138,6 +138,33 @@ test_real(void **state)
     printf("intel-tdx: %zu real cases, %zu mutations of them\n", n, mutations);
 }
 
+/*
+ * Hosts whose SEAMLDR is older than the vendor's list: operators patch the list in memory. Here it is an
+ * exception of one FMSPC, one component and an end, and it shows in the claims.
+ */
+static void
+test_real_exception(void **state)
+{
+    const char *const name = "intel-tdx/azure-v5-nomatch";
+    struct qr_tcb_exception e = {.fmspc = {0x90, 0xc0, 0x6f, 0, 0, 0},
+                                 .component = 8,
+                                 .min_svn = 3,
+                                 .until_ms = INT64_C(1790000000000)};
+    struct evjudge *j = NULL;
+    (void)state;
+    if (!dcapkit_real_one(name, QR_EV_TDX, NULL, -1, &j)) {
+        return; /* no real cases here; test_dcap_tcb has the same on generated evidence */
+    }
+    evjudge_refused(j, name, QR_CHECK_TCB, QR_REASON_TCB);
+    assert_non_null(strstr(j->v.sentence, "SGX component 8: expected at least 5, found 3"));
+    assert_true(dcapkit_real_one(name, QR_EV_TDX, &e, -1, &j));
+    evjudge_valid(j, name);
+    assert_non_null(qr_claim_find(&j->v.claims, "tcb.exceptions"));
+    e.until_ms = INT64_C(1770000000000); /* before the case's time */
+    assert_true(dcapkit_real_one(name, QR_EV_TDX, &e, -1, &j));
+    evjudge_refused(j, name, QR_CHECK_TCB, QR_REASON_TCB);
+}
+
 int
 main(void)
 {
@@ -145,7 +172,7 @@ main(void)
         cmocka_unit_test(test_genuine),       cmocka_unit_test(test_binder),
         cmocka_unit_test(test_debug_is_told), cmocka_unit_test(test_event_log),
         cmocka_unit_test(test_part),          cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_real),
+        cmocka_unit_test(test_real),          cmocka_unit_test(test_real_exception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
