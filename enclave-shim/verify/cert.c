@@ -223,7 +223,9 @@ qr_cert_subject(X509 *x, char *out, size_t cap)
         long len = BIO_get_mem_data(b, &text);
         n = len > 0 ? (size_t)len : 0;
         n = n < cap - 1 ? n : cap - 1;
-        memcpy(out, text, n);
+        if (n > 0) { /* a name without parts has no text either */
+            memcpy(out, text, n);
+        }
     }
     out[n] = 0;
     BIO_free(b);

@@ -8,6 +8,7 @@
 #include "daemon/ctl_attest.h"
 #include "daemon/ctl_report.h"
 #include "enclave-shim/verify/verify.h"
+#include "protocol/base/hash.h"
 #include "test/fuzz/kit.h"
 
 #include <dirent.h>
@@ -151,12 +152,17 @@ answer(const struct qr_ctl *c, qr_view bytes)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static int started;
     const struct qr_ctl c = {.json = 1};
     unsigned which = fuzz_choice(&data, &size, 4);
     struct fuzz_in in = fuzz_in_of(data, size);
     char text[64];
     int64_t ms = -7;
 
+    if (!started) {
+        FUZZ_MUST(qr_hash_init() == QR_OK);
+        started = 1;
+    }
     switch (which) {
     case 0:
         folder(&c, &in);
