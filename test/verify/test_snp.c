@@ -455,6 +455,12 @@ test_runtime_data(void **state)
     scene.s.runtime_data = NULL;
     assert_int_equal(judge(), QR_OK);
     assert_int_equal(verdict.check[QR_CHECK_RUNTIME_DATA], QR_CHECK_SKIPPED);
+    /* the data is bound, but the header, which nobody signs, speaks of a byte more */
+    scene.s.runtime_data = data;
+    evsnp_put(&scene.s, EVSNP_REPORT_LEN, 20 + strlen(data) + 1, 4);
+    evsnp_put(&scene.s, EVSNP_REPORT_LEN + 16, strlen(data) + 1, 4);
+    assert_int_equal(judge(), QR_ERR_ATTESTATION);
+    assert_int_equal(verdict.reason, QR_REASON_KEY_BINDING);
     /* and a report without it may come with the data */
     scene.s.runtime_data = data;
     scene.s.report_len = EVSNP_REPORT_LEN;
