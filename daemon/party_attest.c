@@ -201,6 +201,27 @@ watch_quorum(struct qr_party *p)
     (void)snprintf(a->quorum_why, sizeof a->quorum_why, "%s", why);
 }
 
+/* What believed evidence teaches about the newest collateral; a change is worth a record. */
+static void
+learn(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    uint8_t was[QR_FRESH_MEMORY_MAX], is[QR_FRESH_MEMORY_MAX];
+    struct qr_buf before = qr_buf_over(was, sizeof was), after = qr_buf_over(is, sizeof is);
+
+    if (a->found.marks.n == 0) {
+        return;
+    }
+    qr_fresh_memory_encode(&a->memory, &before);
+    if (!qr_marks_merge(&a->memory.marks, &a->found.marks)) {
+        qr_party_log(QR_LOG_WARN, "marks_full", 0,
+                     "more than %u subjects of collateral: new ones are not remembered",
+                     QR_MARKS_MAX);
+    }
+    qr_fresh_memory_encode(&a->memory, &after);
+    a->memory_grew |= before.len != after.len || memcmp(was, is, before.len) != 0;
+}
+
 /* ---- ourselves --------------------------------------------------------------------------- */
 
 /*
@@ -232,7 +253,7 @@ judge_self(struct qr_party *p, uint8_t *mem, char *why, size_t cap)
     a->self = c;
     a->self_domain = d;
     a->self_end_ms = a->found.earliest_end_ms;
-    (void)qr_marks_merge(&a->memory.marks, &a->found.marks);
+    learn(p);
     qr_qtime_issued(&a->time, p->self, a->found.latest_issue_ms);
     return QR_OK;
 }
@@ -370,7 +391,7 @@ qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint
     s->next = domain;
     s->next_end_ms = a->found.earliest_end_ms;
     memcpy(s->next_boot, boot_nonce, 32);
-    a->memory_grew |= qr_marks_merge(&a->memory.marks, &a->found.marks) && a->found.marks.n > 0;
+    learn(p);
     qr_qtime_issued(&a->time, peer, a->found.latest_issue_ms);
     *ret = c;
     return QR_OK;
