@@ -26,7 +26,7 @@ struct test_attester {
     int refuse;        /* verify says no: 1 ATTESTATION, 2 STALE */
     uint8_t last[128]; /* what evidence() made last */
     size_t last_len;
-    int replay; /* evidence() repeats `last` */
+    int replay;  /* evidence() repeats `last` */
     size_t bulk; /* bytes that do not compress, behind the rest */
 };
 struct qr_attester test_attester(struct test_attester *a);

@@ -245,8 +245,7 @@ test_evidence(void **state)
     assert_int_equal(t.evidence(t.ctx, binder, &small), QR_ERR_NO_SPACE);
     assert_int_equal(t.evidence(t.ctx, binder, &b), QR_OK);
     assert_int_equal(b.len, QR_SIM_EVIDENCE_LEN);
-#define VERIFY(n, bind)                                                                            \
-    verify(QR_PLATFORM_SIM, qr_view_of(mem, n), bind, &c, why, sizeof why)
+#define VERIFY(n, bind) verify(QR_PLATFORM_SIM, qr_view_of(mem, n), bind, &c, why, sizeof why)
     assert_int_equal(VERIFY(b.len, binder), QR_OK);
     assert_int_equal(c.platform, QR_PLATFORM_SIM);
     assert_memory_equal(c.measurement, t.measurement, 32);
@@ -424,11 +423,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),          cmocka_unit_test(test_key_file),
-        cmocka_unit_test(test_half_made_key), cmocka_unit_test(test_measurement),
-        cmocka_unit_test(test_evidence),      cmocka_unit_test(test_client_binder),
+        cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_key_file),
+        cmocka_unit_test(test_half_made_key),
+        cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_evidence),
+        cmocka_unit_test(test_client_binder),
         cmocka_unit_test(test_not_dumpable),
-        cmocka_unit_test(test_rng),           cmocka_unit_test(test_rng_broken_system),
+        cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_rng_broken_system),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
