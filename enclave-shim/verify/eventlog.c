@@ -140,7 +140,8 @@ is_padding(qr_view rest)
 int
 qr_log_next(struct qr_log *l, struct qr_verdict *v, struct qr_log_event *ret)
 {
-    if (l->pos == l->text.len || is_padding(qr_view_of(l->text.p + l->pos, l->text.len - l->pos))) {
+    if (!l->text.p || l->pos == l->text.len ||
+        is_padding(qr_view_of(l->text.p + l->pos, l->text.len - l->pos))) {
         l->pos = l->text.len;
         return 0;
     }

@@ -288,7 +288,7 @@ check_role(struct qr_verify_run *r, X509 *x, enum qr_vendor_root root, int n_eku
 static qr_err
 chain_of(struct qr_verify_run *r, enum qr_vendor_root root, struct qr_certs *s)
 {
-    qr_view nv, der, top;
+    qr_view nv = {0}, der = {0}, top = {0};
     int n_eku = 0, aik = 0;
 
     QR_TRY(qr_run_need(r, QR_PART_AK_CERT, QR_CHECK_AK, QR_REASON_COLLATERAL_MISSING, &nv));
