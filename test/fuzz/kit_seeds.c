@@ -70,6 +70,8 @@ static const struct {
     S("plain", "\x00"),
     S("indefinite_tagged", "\x03"),
     S("binder", "\x04"),
+    S("no_time", "\x08"),
+    S("outside_leaf", "\x08\x08\x09\x1b\x00\x00\x01\x9b\x76\x6c\xcb\x00"),
     S("binder_null", "\x04\x20\x01\xf6"),
     S("without_nonce", "\x04\x23\x00"),
     S("old", "\x00\x08\x09\x1b\x00\x00\x01\x9b\x76\xd1\x00\x00"),
@@ -134,6 +136,9 @@ parts(fuzz_seed seed)
     text(seed, "jws", "token", 0, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln");
     text(seed, "jws", "two_parts", 0, "eyJhbGciOiJSUzI1NiJ9.e30");
     text(seed, "jws", "four_parts", 0, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln.c2ln");
+    static char longest[24 + 4 + 684 + 1] = "eyJhbGciOiJSUzI1NiJ9.e30.";
+    memset(longest + strlen(longest), 'A', 684);
+    text(seed, "jws", "signature_513", 0, longest);
     text(seed, "jws", "padded", 0, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln=");
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         text(seed, "jws", headers[i][0], 1, headers[i][1]);
@@ -169,6 +174,8 @@ key_sets(fuzz_seed seed)
     key_set(seed, "keys_ec", other);
     key_set(seed, "keys_unknown", json_pack("{s:s}", "kid", "x"));
     key_set(seed, "keys_no_n", json_pack("{s:s,s:s}", "kid", EVTOKEN_KID, "kty", "RSA"));
+    key_set(seed, "keys_text_x5c",
+            json_pack("{s:s,s:s,s:s}", "kid", EVTOKEN_KID, "kty", "RSA", "x5c", "MAA="));
     key_set(seed, "keys_bad_x5c",
             json_pack("{s:s,s:s,s:[s]}", "kid", EVTOKEN_KID, "kty", "RSA", "x5c", "MAA="));
     text(seed, "jws", "keys_none", 3, "{\"keys\":1}");
@@ -179,12 +186,15 @@ key_sets(fuzz_seed seed)
 static char whole[8192];
 static size_t whole_len;
 
-/* Header, a zero byte, payload. */
+/* What is asked for, header, a zero byte, payload. */
+static uint8_t asked;
+
 static void
 token(fuzz_seed seed, const char *name, int mode, json_t *header, json_t *payload)
 {
-    size_t n = json_dumpb(header, whole, sizeof whole, JSON_COMPACT);
-    FUZZ_MUST(n > 0 && n + 1 < sizeof whole);
+    size_t n = 1 + json_dumpb(header, whole + 1, sizeof whole - 1, JSON_COMPACT);
+    FUZZ_MUST(n > 1 && n + 1 < sizeof whole);
+    whole[0] = (char)asked;
     whole[n++] = 0;
     size_t k = json_dumpb(payload, whole + n, sizeof whole - n, JSON_COMPACT);
     FUZZ_MUST(k > 0 && k <= sizeof whole - n);
@@ -232,6 +242,12 @@ fuzz_seeds_tokens(fuzz_seed seed)
 
     evtoken_oidc(&t, b);
     token(seed, "oidc", 1, t.header, t.payload);
+    for (asked = 1; asked < 16; asked = (uint8_t)(2 * asked)) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "oidc_asked_%u", asked);
+        token(seed, name, 1, t.header, t.payload);
+    }
+    asked = 0;
     token_but(seed, "oidc_gce", 1, &t, "swname", json_string("GCE"));
     token_but(seed, "oidc_issuer", 1, &t, "iss", json_string("https://accounts.google.com"));
     token_but(seed, "oidc_no_issuer", 1, &t, "iss", NULL);
