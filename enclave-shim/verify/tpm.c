@@ -21,6 +21,12 @@ qr_tpm_slot_prefix(uint8_t slot)
     return slot < QR_TPM_SLOTS ? slots[slot].prefix : "";
 }
 
+static int
+slot_fits(uint8_t slot, enum qr_hash_alg bank)
+{
+    return slot == 0 || (slot < QR_TPM_SLOTS && slots[slot].bank == bank);
+}
+
 static const char *
 at(struct qr_verify_run *r, uint8_t slot, const char *name)
 {
@@ -185,10 +191,10 @@ quote_part(struct qr_verify_run *r, EVP_PKEY *ak, uint8_t slot, qr_view *ret_ext
     }
     QR_TRY(qr_tpm_attest_parse(msg, v, &a));
     claim_attest(r, slot, msg, &a);
-    if (slot > 0 && a.bank != slots[slot].bank) {
+    if (!slot_fits(slot, a.bank)) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
-                       "quote: expected PCRs of bank %s in this place, found %s",
-                       qr_hash_name(slots[slot].bank), qr_hash_name(a.bank));
+                       "quote: expected PCRs of another bank in slot %u, found %s", slot,
+                       qr_hash_name(a.bank));
     }
     qr_view values = values_of(r, slot, a.bank);
     claim_values(r, slot, &a, values);
