@@ -101,6 +101,17 @@ times(const char *name)
     return n;
 }
 
+static void
+add_member(size_t len)
+{
+    if (len > 0) {
+        size_t at = evnitro_item_begin(&d);
+        evcbor_head(&d.arena, EVCBOR_BYTES, len);
+        evgen_fill(&d.arena, 0x55, len);
+        evnitro_add(&d, evnitro_text(&d, "later"), evnitro_item_end(&d, at));
+    }
+}
+
 /* Form, then for each change: member and action, then its bytes. */
 static void
 signed_again(struct fuzz_in *in)
@@ -118,6 +129,11 @@ signed_again(struct fuzz_in *in)
     d.n_bundle = genuine.n_bundle;
     memcpy(d.bundle, genuine.bundle, sizeof d.bundle);
     evnitro_payload(&d);
+    /* What would make a seed large: a payload, a document, a number of members above the bounds. */
+    add_member(form & 16 ? 12800 : form & 32 ? 14000 : 0);
+    for (char name[2] = "a"; form & 64 && name[0] <= 'z'; name[0]++) {
+        evnitro_add(&d, evnitro_text(&d, name), qr_view_str("\x01"));
+    }
     while (in->len > 0 && d.n_members > 0 && d.n_members < EVNITRO_MEMBERS) {
         uint8_t what = fuzz_u8(in);
         struct evnitro_member *m = &d.member[(what >> 2) % d.n_members];

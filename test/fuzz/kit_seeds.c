@@ -71,6 +71,9 @@ static const struct {
     S("indefinite_tagged", "\x03"),
     S("binder", "\x04"),
     S("no_time", "\x08"),
+    S("payload_too_long", "\x10"),
+    S("document_too_long", "\x20"),
+    S("members_35", "\x40"),
     S("outside_leaf", "\x08\x08\x09\x1b\x00\x00\x01\x9b\x76\x6c\xcb\x00"),
     S("binder_null", "\x04\x20\x01\xf6"),
     S("without_nonce", "\x04\x23\x00"),
@@ -133,6 +136,19 @@ parts(fuzz_seed seed)
         {"payload_time_text", "{\"iat\":\"1\"}"},
         {"payload_not_json", "{"},
     };
+    static char pem[4096];
+    struct evgen_cert_spec spec =
+        evgen_cert_spec_of("CN=a", evgen_key(EVGEN_P256, 0), "CN=a", evgen_key(EVGEN_P256, 0), -1);
+    struct evgen_der der;
+    struct evgen_buf b = evgen_buf_over(pem, sizeof pem);
+    evgen_cert(&spec, &der);
+    evgen_put_pem(&b, &der);
+    json_t *h = json_pack("{s:s, s:[s#]}", "alg", "RS256", "x5c", pem, (int)b.len);
+    char *dump = json_dumps(h, JSON_COMPACT);
+    FUZZ_MUST(dump);
+    text(seed, "jws", "header_x5c_pem_certificate", 1, dump);
+    free(dump);
+    json_decref(h);
     text(seed, "jws", "token", 0, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln");
     text(seed, "jws", "two_parts", 0, "eyJhbGciOiJSUzI1NiJ9.e30");
     text(seed, "jws", "four_parts", 0, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln.c2ln");
