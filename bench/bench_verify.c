@@ -98,7 +98,7 @@ measure(const struct qr_evidence *e, const struct qr_verify_opts *o, struct figu
         QR_ASSERT(qr_verify(e, o, &v, NULL) == QR_OK);
         ns[n] = bench_cpu_ns() - since;
         spent += ns[n];
-        ratio[n] = ns[n] / inside_ns;
+        ratio[n] = inside_ns > 0 ? ns[n] / inside_ns : -1; /* -1: nothing was checked anew */
         n++;
     }
     *ret = (struct figure){bench_median(ns, n), bench_median(ratio, n)};
