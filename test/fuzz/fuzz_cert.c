@@ -54,11 +54,37 @@ below_the_ca(struct qr_certs *s)
     FUZZ_MUST(qr_certs_add_der(s, evgen_view(&mid), &v, QR_CHECK_PARSE, "mid") == QR_OK);
     FUZZ_MUST(qr_certs_add_der(s, evgen_view(&root), &v, QR_CHECK_PARSE, "root") == QR_OK);
     if (qr_chain_verify(s, &roots, &rules, &v) == QR_OK) {
+        struct qr_links links = {0};
+        struct qr_chain_rules again = rules;
+        again.links = &links; /* remembering makes no difference */
+        FUZZ_MUST(qr_chain_verify(s, &roots, &again, &v) == QR_OK && links.n == 2);
+        FUZZ_MUST(qr_chain_verify(s, &roots, &again, &v) == QR_OK && links.n == 2);
         FUZZ_MUST(X509_check_issued(s->x[1], s->x[0]) == X509_V_OK);
         FUZZ_MUST(X509_verify(s->x[0], evgen_key(EVGEN_P256, 1)) == 1);
     } else {
         FUZZ_MUST(v.reason != QR_REASON_NONE);
         fuzz_text(v.sentence, sizeof v.sentence);
+    }
+}
+
+/* The input in another place of a chain: as the CA, as the root, alone. It is none of them. */
+static void
+elsewhere(qr_view in)
+{
+    const struct qr_chain_rules rules = {.root = QR_ROOT_INTEL, .now_ms = EVGEN_NOW_MS};
+    for (int place = 0; place < 3; place++) {
+        struct qr_certs s = {0};
+        const qr_view chain[3] = {place == 2 ? in : evgen_view(&leaf),
+                                  place == 0 ? in : evgen_view(&mid),
+                                  place == 1 ? in : evgen_view(&root)};
+        qr_verdict_init(&v);
+        for (size_t i = 0; i < (place == 2 ? 1 : 3); i++) {
+            FUZZ_MUST(qr_certs_add_der(&s, chain[i], &v, QR_CHECK_PARSE, "in") == QR_OK);
+        }
+        int good = qr_view_eq(in, evgen_view(&mid)) || qr_view_eq(in, evgen_view(&root));
+        FUZZ_MUST(qr_chain_verify(&s, &roots, &rules, &v) != QR_OK || good);
+        fuzz_text(v.sentence, sizeof v.sentence);
+        qr_certs_free(&s);
     }
 }
 
@@ -100,6 +126,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         facts(s.x[i]);
     }
     if (e == QR_OK && s.n == 1) {
+        elsewhere(s.der[0]);
+        qr_verdict_init(&v);
         below_the_ca(&s);
     }
     qr_certs_free(&s);
