@@ -135,6 +135,23 @@ peerkit_policy(void)
     return text;
 }
 
+#define RELEASE(release, revoked, more, byte)                                                      \
+    "{\"v\":1,\"type\":\"quorate/measurements\",\"release\":\"" release                            \
+    "\",\"source\":\"0123456789012345678901234567890123456789\",\n\"recipe\":\"" X32(              \
+        "ab") "\",\"valid_from\":\"2026-01-01T00:00:00Z\",\"valid_until\":\"2027-01-01T00:00:"     \
+              "00Z\","                                                                             \
+              "\"revoked\":[" revoked "]," more                                                    \
+              "\n\"measurements\":[{\"name\":\"snp\",\"platform\":"                                \
+              "\"amd-sev-snp\",\"expect\":{\"measurement\":\"" X48(byte) "\"}}]}"
+
+const char *const peerkit_releases[2] = {
+    RELEASE("1.0", "", "", "61"),
+    RELEASE("2.0", "\"1.0\"",
+            "\"minimum_tcb\":{\"amd_sev_snp\":[{\"product\":\"Milan\",\"bootloader\":4,\"tee\":0,"
+            "\"snp\":24,\"microcode\":221}],\"intel_tcb_evaluation\":18},",
+            "62"),
+};
+
 static uint8_t
 digit(char c)
 {

@@ -18,6 +18,12 @@ const char *peerkit_policy(void);
 /* The nine platforms of that policy. */
 extern const enum qr_evidence_kind peerkit_kinds[9];
 
+/*
+ * Manifests with a set for SNP: release 1.0 measures as 0x61, release 2.0 as 0x62, revokes 1.0 and asks
+ * for newer firmware than the policy.
+ */
+extern const char *const peerkit_releases[2];
+
 /* A valid verdict of this platform, with claims and checks that the policy accepts. */
 void peerkit_verdict(enum qr_evidence_kind k, struct qr_verdict *v);
 

@@ -2,6 +2,7 @@
  * Judging: claims that the fuzzer changes, drops and invents, against a policy with every platform. What
  * is accepted shows the measurement that the policy asks for, no debug, and every demanded check.
  */
+#include "protocol/base/enc.h"
 #include "test/common/peerkit.h"
 #include "test/fuzz/fuzz.h"
 
@@ -15,18 +16,68 @@ static const struct {
     {"quote.pcrs.11", 0x51},  {"quote.pcrs.4", 0x51},  {"quote.pcrs.4", 0x51},
 };
 
+/* peerkit's policy, and the same believing two releases, of which the second revokes the first. */
+static const struct qr_peers *
+policy(unsigned which)
+{
+    static struct qr_peers *p[2];
+    static char text[32768], rule[512];
+    char why[QR_ERR_TEXT_MAX], sha[2][65];
+
+    if (!p[0]) {
+        struct qr_manifest *m[2];
+        for (int i = 0; i < 2; i++) {
+            FUZZ_MUST(qr_manifest_parse(qr_view_str(peerkit_releases[i]), &m[i], why, sizeof why) ==
+                      QR_OK);
+            qr_hex_encode(qr_view_of(qr_manifest_sha256(m[i]), 32), sha[i]);
+        }
+        (void)snprintf(rule, sizeof rule,
+                       "\"manifests\":[{\"sha256\":[\"%s\",\"%s\"]}],\"platforms\": {\n", sha[0],
+                       sha[1]);
+        peerkit_edit(peerkit_policy(), "\"platforms\": {\n", rule, text, sizeof text);
+        FUZZ_MUST(qr_peers_read(qr_view_str(peerkit_policy()), &p[0], why, sizeof why) == QR_OK);
+        FUZZ_MUST(qr_peers_read(qr_view_str(text), &p[1], why, sizeof why) == QR_OK);
+        for (int i = 0; i < 2; i++) {
+            FUZZ_MUST(qr_peers_add_manifest(p[1], m[i], qr_view_str(""), why, sizeof why) == QR_OK);
+        }
+    }
+    return p[which];
+}
+
 static void
 change(struct qr_verdict *v, const uint8_t **data, size_t *size)
 {
     static const char *const values[] = {
-        "-",      "n",      "u0",     "u1",     "b0",     "b1",        "h11*48",   "h21*48",
-        "h31*48", "h51*32", "h00*64", "h26*64", "tMilan", "tUpToDate", "j[\"X\"]", "tx"};
+        "-",
+        "n",
+        "u0",
+        "u1",
+        "b0",
+        "b1",
+        "h11*48",
+        "h21*48",
+        "h31*48",
+        "h51*32",
+        "h00*64",
+        "h26*64",
+        "tMilan",
+        "tUpToDate",
+        "j[\"X\"]",
+        "tx",
+        "h61*48",
+        "h62*48",
+        "tSWHardeningNeeded",
+        "j[\"INTEL-SA-00615\"]",
+        "tOutOfDate",
+        "h77*32",
+    };
+    const unsigned n_values = sizeof values / sizeof values[0];
     struct qr_claim *c = &v->claims.item[fuzz_choice(data, size, (unsigned)v->claims.n)];
-    unsigned what = fuzz_choice(data, size, 18);
+    unsigned what = fuzz_choice(data, size, n_values + 2);
 
-    if (what < 16) {
+    if (what < n_values) {
         peerkit_set(v, c->path, values[what]);
-    } else if (what == 16) {
+    } else if (what == n_values) {
         c->u ^= (uint64_t)1 << fuzz_choice(data, size, 64);
     } else {
         v->check[fuzz_choice(data, size, QR_CHECK_COUNT)] = QR_CHECK_SKIPPED;
@@ -41,6 +92,9 @@ must_deserve(int i, const struct qr_verdict *v)
 
     int has = qr_claim_get_hex(&v->claims, measured[i].path, &m) && m.len > 0 &&
               m.p[0] == measured[i].byte;
+    if (peerkit_kinds[i] == QR_EV_SNP) {
+        has |= qr_claim_get_hex(&v->claims, "measurement", &m) && m.p[0] == 0x62;
+    }
     if (peerkit_kinds[i] == QR_EV_SGX) {
         has |= qr_claim_get_hex(&v->claims, "body.mrsigner", &signer) && signer.p[0] == 0x42;
     }
@@ -55,16 +109,13 @@ must_deserve(int i, const struct qr_verdict *v)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct qr_peers *p;
     static struct qr_verdict v;
     static const char *const clouds[] = {"", "aws", "azure-eu", "gcp", "elsewhere"};
     struct qr_peers_domain d[3];
     char why[QR_ERR_TEXT_MAX] = "";
     int good = 0;
 
-    if (!p) {
-        FUZZ_MUST(qr_peers_read(qr_view_str(peerkit_policy()), &p, why, sizeof why) == QR_OK);
-    }
+    const struct qr_peers *p = policy(fuzz_choice(&data, &size, 2));
     for (uint16_t k = 0; k < 3; k++) {
         unsigned i = fuzz_choice(&data, &size, 9), n = fuzz_choice(&data, &size, 4);
         struct qr_peers_who who = {(uint16_t)(k + 1), clouds[fuzz_choice(&data, &size, 5)], "op"};
