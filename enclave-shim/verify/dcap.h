@@ -213,8 +213,9 @@ qr_err QR_MUST qr_dcap_tcb_find(struct qr_verify_run *r, const struct qr_dcap_qu
 qr_err QR_MUST qr_dcap_tcb_check(struct qr_verify_run *r, const struct qr_dcap_quote *q,
                                  const struct qr_dcap_pck *pck, const struct qr_dcap_collateral *c,
                                  const struct qr_dcap_tcb *t);
-/* "OutOfDate" and so on of a set of flags; NULL of a text that is none. */
+/* "OutOfDate" and so on of a set of flags; never NULL. */
 const char *qr_dcap_status_text(unsigned status);
+/* The set of flags that a text stands for; 0 when it is no status. */
 int qr_dcap_status_of(qr_view text, unsigned *ret);
 
 /* ---- all of it, in order (dcap.c) ---- */

@@ -119,7 +119,7 @@ read_standing(const struct qr_json_at *at, const struct standing_text *t,
     }
     for (size_t i = 0; i < qr_json_count(&t->advisories); i++) {
         struct qr_json_at e = qr_json_elem(&t->advisories, i);
-        qr_view id;
+        qr_view id = {0};
         struct qr_json_field f = {
             .type = QR_JSON_NAME, .min = 1, .max = QR_DCAP_ADVISORY_MAX, .ret = &id};
         QR_TRY(qr_json_value(&e, &f));
@@ -135,7 +135,7 @@ read_isv_levels(const struct qr_json_at *levels, struct qr_dcap_isv_level *ret, 
 {
     size_t n = qr_json_count(levels);
     for (size_t i = 0; i < n; i++) {
-        struct qr_json_at at = qr_json_elem(levels, i), tcb;
+        struct qr_json_at at = qr_json_elem(levels, i), tcb = {0};
         struct standing_text t = {0};
         uint64_t svn = 0;
         const struct qr_json_field outer[] = {
@@ -160,8 +160,8 @@ read_isv_levels(const struct qr_json_at *levels, struct qr_dcap_isv_level *ret, 
 static qr_err
 read_module(const struct qr_json_at *at, int with_levels, struct qr_dcap_module *ret)
 {
-    qr_view mrsigner, attributes, mask;
-    struct qr_json_at levels;
+    qr_view mrsigner = {0}, attributes = {0}, mask = {0};
+    struct qr_json_at levels = {0};
     /* The two rows that only an identity has come last: without them the table ends before. */
     const struct qr_json_field fields[] = {
         {"mrsigner", QR_JSON_TEXT, .max = 96, .ret = &mrsigner},
@@ -222,7 +222,7 @@ read_components(const struct qr_json_at *array, uint8_t out[static 16])
 static qr_err
 read_tcb_v3(const struct qr_json_at *at, int tdx, struct qr_dcap_level *ret)
 {
-    struct qr_json_at sgx, td;
+    struct qr_json_at sgx = {0}, td = {0};
     uint64_t pce = 0;
     const struct qr_json_field fields[] = {
         {"sgxtcbcomponents", QR_JSON_ARRAY, .max = 64, .ret = &sgx},
@@ -268,7 +268,7 @@ read_levels(const struct qr_json_at *levels, struct qr_dcap_tcb_info *ret)
 {
     ret->n = qr_json_count(levels);
     for (size_t i = 0; i < ret->n; i++) {
-        struct qr_json_at at = qr_json_elem(levels, i), tcb;
+        struct qr_json_at at = qr_json_elem(levels, i), tcb = {0};
         struct standing_text t = {0};
         const struct qr_json_field fields[] = {
             {"tcb", QR_JSON_OBJECT, .ret = &tcb},
@@ -310,11 +310,11 @@ check_version(const struct qr_json_at *at, uint64_t version, qr_view id, int *re
 qr_err
 qr_dcap_tcb_info_read(struct qr_json *doc, struct qr_dcap_tcb_info *ret)
 {
-    struct qr_json_at at = qr_json_root(doc), module, modules, levels;
+    struct qr_json_at at = qr_json_root(doc), module = {0}, modules = {0}, levels = {0};
     struct issue_text t = {{0}};
-    qr_view id = {0}, fmspc, pce_id;
+    qr_view id = {0}, fmspc = {0}, pce_id = {0};
     uint64_t version = 0, type = 0;
-    int has_id, has_modules;
+    int has_id = 0, has_modules = 0;
     const struct qr_json_field fields[] = {
         {"id", QR_JSON_TEXT, .max = TEXT_MAX, .ret = &id, .ret_present = &has_id},
         {"version", QR_JSON_U64, .max = INT64_MAX, .ret = &version},
@@ -364,9 +364,10 @@ reverse4(uint8_t b[static 4])
 qr_err
 qr_dcap_qe_identity_read(struct qr_json *doc, struct qr_dcap_qe_identity *ret)
 {
-    struct qr_json_at at = qr_json_root(doc), levels;
+    struct qr_json_at at = qr_json_root(doc), levels = {0};
     struct issue_text t = {{0}};
-    qr_view id, misc, misc_mask, attributes, mask, mrsigner;
+    qr_view id = {0}, misc = {0}, misc_mask = {0};
+    qr_view attributes = {0}, mask = {0}, mrsigner = {0};
     uint64_t version = 0, prod = 0;
     char q[QR_QUOTE_MAX];
     const struct qr_json_field fields[] = {

@@ -5,6 +5,8 @@
  */
 #include "enclave-shim/verify/dcap.h"
 
+#include "protocol/base/check.h"
+
 #define TEE_TDX 0x81u
 #define KEY_P256 2u
 #define CERT_PCK_CHAIN 5u
@@ -329,6 +331,7 @@ qr_dcap_quote_parse(qr_view in, int want_tdx, struct qr_verdict *v, struct qr_dc
     q.trailing = c.left;
     q.report_data = qr_view_of(q.body.p + (q.tdx ? 520 : 320), 64);
     QR_TRY(read_signature_data(data, &q, v));
+    QR_ASSERT(q.body.p && q.qe_report.p); /* nothing was cut short */
     claim_all(&v->claims, &q);
     if (q.tdx != want_tdx) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_IDENTITY_MISMATCH,

@@ -45,7 +45,7 @@ qr_dcap_status_text(unsigned status)
             return statuses[i].text;
         }
     }
-    return NULL;
+    return statuses[STATUSES - 1].text; /* no set is left, and if it were: the worst */
 }
 
 int
@@ -283,7 +283,7 @@ claim_exceptions(struct qr_claimset *c, const struct platform *p, const struct q
     size_t len = 0;
 
     text[len++] = '[';
-    for (int tdx = 0; tdx <= (p->tdx != NULL); tdx++) {
+    for (int tdx = 0; tdx <= (p->tdx ? 1 : 0); tdx++) {
         const uint8_t *have = tdx ? p->tdx : p->pck->comp, *need = tdx ? l->tdx : l->sgx;
         for (size_t i = tdx ? p->first_tdx : 0; i < COMPONENTS; i++) {
             const struct qr_tcb_exception *e =
@@ -429,13 +429,12 @@ no_level(struct qr_verify_run *r, const struct platform *p, const struct qr_dcap
         (void)snprintf(what, sizeof what, "SGX component %zu", i + 1);
         return qr_fail(r->v, QR_CHECK_TCB, QR_REASON_TCB, form, what, l->sgx[i], p->pck->comp[i]);
     }
-    if (p->pck->pce_svn < l->pce_svn) {
-        return qr_fail(r->v, QR_CHECK_TCB, QR_REASON_TCB, form, "PCESVN", l->pce_svn,
-                       p->pck->pce_svn);
+    i = p->tdx ? too_old(p, 1, l->tdx, p->first_tdx) : COMPONENTS;
+    if (i < COMPONENTS) {
+        (void)snprintf(what, sizeof what, "TDX component %zu", i + 1);
+        return qr_fail(r->v, QR_CHECK_TCB, QR_REASON_TCB, form, what, l->tdx[i], p->tdx[i]);
     }
-    i = too_old(p, 1, l->tdx, p->first_tdx);
-    (void)snprintf(what, sizeof what, "TDX component %zu", i + 1);
-    return qr_fail(r->v, QR_CHECK_TCB, QR_REASON_TCB, form, what, l->tdx[i], p->tdx[i]);
+    return qr_fail(r->v, QR_CHECK_TCB, QR_REASON_TCB, form, "PCESVN", l->pce_svn, p->pck->pce_svn);
 }
 
 qr_err

@@ -459,6 +459,16 @@ sign_text(const struct evgen_dcap *d, EVP_PKEY *k, qr_view text, uint8_t *out, s
 
 /* ---- putting it together ---- */
 
+static int
+same_root(const struct evgen_cert_spec *a, const struct evgen_cert_spec *b)
+{
+    return strcmp(a->subject, b->subject) == 0 && strcmp(a->issuer, b->issuer) == 0 &&
+           a->key == b->key && a->signer == b->signer && a->sig == b->sig &&
+           a->serial == b->serial && a->from_ms == b->from_ms && a->to_ms == b->to_ms &&
+           a->ca == b->ca && a->pathlen == b->pathlen && a->key_usage == b->key_usage &&
+           a->bad_signature == b->bad_signature && a->n_ext == b->n_ext;
+}
+
 /* A root is pinned by its bytes, and its signature is salted: one nobody changed is made once. */
 static void
 make_root(const struct evgen_cert_spec *s, struct evgen_der *ret)
@@ -466,7 +476,7 @@ make_root(const struct evgen_cert_spec *s, struct evgen_der *ret)
     static struct evgen_cert_spec spec;
     static struct evgen_der der;
 
-    if (der.len == 0 || memcmp(&spec, s, sizeof spec) != 0) {
+    if (der.len == 0 || s->n_ext > 0 || !same_root(&spec, s)) {
         spec = *s;
         evgen_cert(s, &der);
     }

@@ -274,7 +274,7 @@ many_levels(unsigned n, const char *status)
         len += (size_t)snprintf(text + len, sizeof text - len, "%s{\"tcb\":{", i ? "," : "");
         for (unsigned c = 1; c <= 16; c++) {
             len += (size_t)snprintf(text + len, sizeof text - len, "\"sgxtcbcomp%02usvn\":%u,", c,
-                                    i + 1 < n ? 255 : 0);
+                                    i + 1 < n ? 255u : 0u);
         }
         len += (size_t)snprintf(text + len, sizeof text - len,
                                 "\"pcesvn\":0},\"tcbDate\":\"2025-08-13T00:00:00Z\","
