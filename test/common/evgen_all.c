@@ -132,16 +132,22 @@ quote(EVP_PKEY *ak, enum evtpm_form form)
     return q;
 }
 
+/* The key alone, or with what it may be used for. */
 static void
-tpm(void)
+tpm(const char *name, int public, uint8_t slot)
 {
     EVP_PKEY *ak = evgen_key(EVGEN_RSA2048, 1);
-    struct evgen_buf pem = evgen_buf_over(keep(2048), 2048);
-    struct qr_evidence *e = begin("tpm", QR_EV_TPM, 1);
+    struct evgen_buf key = evgen_buf_over(keep(2048), 2048);
+    struct qr_evidence *e = begin(name, QR_EV_TPM, 1);
 
-    evtpm_put_pem(&pem, ak);
-    add(e, QR_PART_AK_PEM, evgen_buf_view(&pem));
-    evtpm_add(quote(ak, EVTPM_TPMT), 2, e);
+    if (public) {
+        const struct evtpm_public p = evtpm_public_of(ak);
+        evtpm_put_public(&key, &p);
+    } else {
+        evtpm_put_pem(&key, ak);
+    }
+    add(e, public ? QR_PART_AK_PUBLIC : QR_PART_AK_PEM, evgen_buf_view(&key));
+    evtpm_add(quote(ak, EVTPM_TPMT), slot, e);
 }
 
 static const struct evhcl *
@@ -287,7 +293,8 @@ make_all(void)
     dcap("tdx-v4", EVGEN_TDX_V4, QR_EV_TDX);
     dcap("tdx-v5", EVGEN_TDX_V5_15, QR_EV_TDX);
     dcap("sgx-v3", EVGEN_SGX_V3, QR_EV_SGX);
-    tpm();
+    tpm("tpm", 0, 2);
+    tpm("tpm-public", 1, 0);
     azure_snp();
     azure_tdx();
     gcp_snp();

@@ -280,8 +280,9 @@ test_every_platform(void **state)
     for (size_t i = 0; i < evall_n(); i++) {
         const struct evall *a = evall_get(i);
         char json[128];
-        int handed =
-            qr_evidence_get(&a->e, QR_PART_AK_PEM).p || qr_evidence_get(&a->e, QR_PART_JWKS).p;
+        int handed = qr_evidence_get(&a->e, QR_PART_AK_PEM).p ||
+                     qr_evidence_get(&a->e, QR_PART_AK_PUBLIC).p ||
+                     qr_evidence_get(&a->e, QR_PART_JWKS).p;
         snprintf(json, sizeof json, "{\"platform\":\"%s\",\"evaluation_time\":\"" AT "\"}",
                  qr_evidence_kind_name(a->e.kind));
         snprintf(path, sizeof path, "p%zu", i);
@@ -414,6 +415,45 @@ test_usage(void **state)
     assert_int_equal(ctl_run("verify", CASE "--policy @/nothing"), QR_EXIT_USAGE);
 }
 
+/* Genuine evidence that a policy refuses, in its own words. */
+static void
+test_policy(void **state)
+{
+    (void)state;
+    static const char format[] =
+        "{\"freshness\": {\"max_age_s\": 300, \"reattest_s\": 600, \"clock_spread_s\": 60,"
+        "  \"stages\": {\"warn_s\": 3600, \"no_peers_s\": 7200, \"no_keys_s\": 14400,"
+        "  \"stop_s\": 86400}}, \"require\": [\"binder\"],"
+        " \"measurements\": [{\"name\": \"release\", \"platform\": \"tpm2\","
+        "  \"valid_from\": \"2025-06-01T00:00:00Z\", \"valid_until\": \"2026-06-01T00:00:00Z\","
+        "  \"expect\": {\"quote.pcrs.11\": \"%s\"}}],"
+        " \"platforms\": {\"tpm2\": {\"insecure\": true, \"machines\": {\"allow\":"
+        "  [{\"ak_key_sha256\": \"%s\"}]}}}, \"quorum\": {\"max_per_product\": %u}}";
+    char text[2048], nonce[65], pcr[65], ak[65];
+    qr_hex_encode(evall_binder(), nonce);
+    write_case("tpm2", evidence_of("tpm-public"),
+               "{\"platform\":\"tpm2\",\"evaluation_time\":\"" AT "\"}");
+    assert_int_equal(ctl_run("verify", "--case @/tpm2/a --json"), QR_EXIT_OK);
+    json_t *j = report();
+    const json_t *quote = json_object_get(json_object_get(j, "claims"), "quote");
+    snprintf(pcr, sizeof pcr, "%s", text_of(json_object_get(quote, "pcrs"), "11"));
+    snprintf(ak, sizeof ak, "%s", text_of(json_object_get(j, "claims"), "ak_spki_sha256"));
+    json_decref(j);
+
+    snprintf(text, sizeof text, format, pcr, ak, 1u);
+    put("policy", qr_view_str(text));
+    assert_int_equal(ctl_run("verify", "--case @/tpm2/a --json --nonce %s", nonce), QR_EXIT_OK);
+    assert_int_equal(
+        ctl_run("verify", "--case @/tpm2/a --json --policy @/policy --nonce %s", nonce),
+        QR_EXIT_REFUSED);
+    expect("invalid", "policy", "policy", "fail"); /* nobody certified the key */
+    ctl_says("at line 1");
+    assert_int_equal(
+        ctl_run("verify", "--case @/tpm2/a --case @/tpm2/a --policy @/policy --nonce %s", nonce),
+        QR_EXIT_REFUSED);
+    ctl_says("not every member");
+}
+
 static void
 test_times(void **state)
 {
@@ -479,7 +519,8 @@ main(void)
         TEST(test_case_json),      TEST(test_pieces),
         TEST(test_every_platform), TEST(test_files),
         TEST(test_guesses),        TEST(test_words),
-        TEST(test_usage),          TEST(test_times),
+        TEST(test_usage),          TEST(test_policy),
+        TEST(test_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,8 @@ test_genuine(void **state)
         /* The product's own roots believe none of these vendors; keys that are handed over
          * beside the evidence are believed by whoever hands them over. */
         o.roots = NULL;
-        if (qr_evidence_get(&a->e, QR_PART_AK_PEM).p || qr_evidence_get(&a->e, QR_PART_JWKS).p) {
+        if (qr_evidence_get(&a->e, QR_PART_AK_PEM).p ||
+            qr_evidence_get(&a->e, QR_PART_AK_PUBLIC).p || qr_evidence_get(&a->e, QR_PART_JWKS).p) {
             continue;
         }
         refused("a throwaway vendor", a->name, &a->e, &o);
