@@ -199,6 +199,12 @@ boundary(void)
          .n_stamps = 1,
          .stamps = {qr_view_str("c3Q")}},
         {.id = 4, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_DRAIN},
+        {.id = 5,
+         .what = QR_ASK_COLLATERAL,
+         .body = qr_view_str("amd-kds"),
+         .n_pieces = 2,
+         .pieces = {{qr_view_str("vek.der"), qr_view_str("one")},
+                    {qr_view_str("ask.der"), qr_view_str("two")}}},
     };
     const struct qr_answer answers[] = {
         {.id = 1,
