@@ -72,7 +72,7 @@ bytes(const char *target, const char *name, const char *hex)
         if (*p != ' ') {
             unsigned d = (unsigned)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
             FUZZ_MUST(d < 16 && n < sizeof b);
-            b[n] = (uint8_t)(k % 2 ? b[n] << 4 | d : d);
+            b[n] = (uint8_t)(k % 2 ? (unsigned)b[n] << 4 | d : d);
             n += k++ % 2;
         }
     }
