@@ -79,7 +79,10 @@ append(const struct qr_ctl *c, const char *path, const char *line)
     return ok ? QR_EXIT_OK : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", name, strerror(why));
 }
 
-/* Does this key's line stand there already? Then it must be good: the manifest was not changed since. */
+/*
+ * Does this key's line stand there already? Then it must be good: the manifest was not changed
+ * since.
+ */
 static int
 signed_already(const struct qr_ctl *c, const char *path, const struct release *r, const char *line,
                int *ret_already)

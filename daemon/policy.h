@@ -32,8 +32,8 @@ struct qr_client {
 struct qr_policy; /* opaque */
 
 /*
- * Errors: as qr_json_parse and qr_json_fields, POINT (a client's key), NO_MEMORY; err_text names the
- * member and what is wrong with it.
+ * Errors: as qr_json_parse and qr_json_fields, POINT (a client's key), NO_MEMORY; err_text names
+ * the member and what is wrong with it.
  */
 qr_err QR_MUST qr_policy_parse(qr_view text, struct qr_policy **ret, char *err_text,
                                size_t err_cap);
@@ -54,8 +54,8 @@ uint64_t qr_policy_serial(const struct qr_policy *p);
 /* 1: peers, and keys made with them, may be of the software TEE. */
 int qr_policy_insecure_sim(const struct qr_policy *p);
 /*
- * Makes a manifest's measurements count for this policy (peers.h); before anybody judges by it. m must
- * outlive the policy. Errors as qr_peers_add_manifest.
+ * Makes a manifest's measurements count for this policy (peers.h); before anybody judges by it. m
+ * must outlive the policy. Errors as qr_peers_add_manifest.
  */
 qr_err QR_MUST qr_policy_add_manifest(struct qr_policy *p, const struct qr_manifest *m,
                                       qr_view signatures, char *err_text, size_t err_cap);
@@ -76,9 +76,9 @@ qr_err QR_MUST qr_policy_check_stamp(const struct qr_policy *p, qr_view header, 
                                      const struct qr_client **ret, char *err_text, size_t err_cap);
 
 /*
- * Decides for every kind in the mask; all must be allowed. *ret_rule (never NULL afterwards, lives as
- * long as p): on OK the rule that allowed the lowest kind; on QR_ERR_POLICY_DENIED the rule that
- * denied, or "" when no rule matched. *ret_kind: the kind it is about.
+ * Decides for every kind in the mask; all must be allowed. *ret_rule (never NULL afterwards,
+ * lives as long as p): on OK the rule that allowed the lowest kind; on QR_ERR_POLICY_DENIED the
+ * rule that denied, or "" when no rule matched. *ret_kind: the kind it is about.
  */
 qr_err QR_MUST qr_policy_decide(const struct qr_policy *p, const struct qr_client *c,
                                 const uint8_t key[static 33], unsigned kinds, const char **ret_rule,

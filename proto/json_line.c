@@ -1,7 +1,7 @@
 /*
- * Lines of values: a walk over text that the parser has taken, so that brackets and quotes match. Two
- * facts make it short: members keep the document's order in jansson's objects, and there are no
- * duplicates. What was found last at each depth is where the next search begins.
+ * Lines of values: a walk over text that the parser has taken, so that brackets and quotes match.
+ * Two facts make it short: members keep the document's order in jansson's objects, and there are
+ * no duplicates. What was found last at each depth is where the next search begins.
  */
 #include "proto/json_strict.h"
 

@@ -9,8 +9,8 @@
  *        ECDSA with SHA-256, r || s).
  * Why: measurements are computed from source, offline, by whoever wants to; the running server is
  *      the last place to ask what it should measure as.
- * Invariants: immutable once parsed; names unique; an all-zero measurement is refused; a manifest is
- *             believed by its SHA-256 or by k signatures of named keys, never else.
+ * Invariants: immutable once parsed; names unique; an all-zero measurement is refused; a manifest
+ *             is believed by its SHA-256 or by k signatures of named keys, never else.
  * Library: OpenSSL, jansson. Thread rules: immutable after parsing, so any thread.
  */
 #ifndef QR_MANIFEST_H

@@ -1,7 +1,7 @@
 /*
- * Detached signatures of manifests: text lines, so that signers work apart and their lines are put
- * together with `cat`. The exact bytes are signed, so that other tools can check them, too; what else
- * the key signs cannot be taken for a manifest, whose type stands in it.
+ * Detached signatures of manifests: text lines, so that signers work apart and their lines are
+ * put together with `cat`. The exact bytes are signed, so that other tools can check them, too;
+ * what else the key signs cannot be taken for a manifest, whose type stands in it.
  */
 #include "enclave-shim/verify/manifest.h"
 #include "enclave-shim/verify/sig.h"

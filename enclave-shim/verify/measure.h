@@ -41,8 +41,9 @@ qr_err QR_MUST qr_measure_date(const struct qr_json_at *object, const char *memb
 qr_err QR_MUST qr_measure_hex(const struct qr_json_at *at, size_t len, uint8_t *ret);
 
 /*
- * {"name","platform","valid_from","valid_until","expect":{path: hex},"note"}. within: the dates that
- * stand for absent ones and that may not be left (a manifest's); NULL: valid_from must be there.
+ * {"name","platform","valid_from","valid_until","expect":{path: hex},"note"}. within: the dates
+ * that stand for absent ones and that may not be left (a manifest's); NULL: valid_from must be
+ * there.
  */
 struct qr_measure_dates {
     int64_t from_ms, until_ms;

@@ -33,8 +33,8 @@ struct qr_peers; /* opaque */
 #define QR_PEERS_SECTIONS 9u /* platforms a policy may name */
 
 /*
- * Compiles the object at `at`; the document's text must be there still. Errors as qr_json_fields; the
- * document's err_text names line and member, and what to write instead.
+ * Compiles the object at `at`; the document's text must be there still. Errors as qr_json_fields;
+ * the document's err_text names line and member, and what to write instead.
  */
 qr_err QR_MUST qr_peers_parse(const struct qr_json_at *at, struct qr_peers **ret);
 /*
@@ -50,9 +50,9 @@ size_t qr_peers_n_platforms(const struct qr_peers *p);
 enum qr_evidence_kind qr_peers_platform(const struct qr_peers *p, size_t i);
 
 /*
- * Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0, and stages that
- * do not rise. A policy without platforms may leave them out; then they are 5 min, 10 min, stages of
- * 1, 6, 12 and 24 hours, 1 min, and no grace.
+ * Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0, and stages
+ * that do not rise. A policy without platforms may leave them out; then they are 5 min, 10 min,
+ * stages of 1, 6, 12 and 24 hours, 1 min, and no grace.
  */
 struct qr_peers_times {
     uint64_t max_age_ms;          /* of evidence when it is judged */
@@ -70,10 +70,10 @@ const struct qr_peers_times *qr_peers_times(const struct qr_peers *p);
 void qr_peers_verify_opts(const struct qr_peers *p, struct qr_verify_opts *o);
 
 /*
- * Makes a manifest's sets count: it must have the SHA-256 that the policy names or enough signatures of
- * its signers (lines as manifest.h has them; an empty view: none). m must outlive p. Errors:
- * ATTESTATION (nothing in the policy believes it; err_text says why), MALFORMED (a second manifest of
- * that release), TOO_LARGE, and qr_manifest_verify's.
+ * Makes a manifest's sets count: it must have the SHA-256 that the policy names or enough
+ * signatures of its signers (lines as manifest.h has them; an empty view: none). m must outlive
+ * p. Errors: ATTESTATION (nothing in the policy believes it; err_text says why), MALFORMED (a
+ * second manifest of that release), TOO_LARGE, and qr_manifest_verify's.
  */
 qr_err QR_MUST qr_peers_add_manifest(struct qr_peers *p, const struct qr_manifest *m,
                                      qr_view signatures, char *err_text, size_t err_cap);
@@ -99,11 +99,11 @@ struct qr_peers_domain {
 
 /*
  * Judges a verdict that is valid (or the software TEE: sim = 1, kind QR_EV_NONE, no claims; it is
- * looked at no further than "insecure_sim"). Records MEASUREMENT, DEBUG, MACHINE (where machines are
- * listed), FRESHNESS, POLICY in *v. On failure v->sentence is "rule R at line L: expected X, found Y".
- * *ret_domain is written on success. Evidence is fresh when it commits to what was asked for (BINDER
- * passed) and, if it carries its own time, is not older than max_age. Errors: ATTESTATION,
- * INSECURE_SIM. now_ms as in qr_verify_opts; -1 puts no measurement set in force.
+ * looked at no further than "insecure_sim"). Records MEASUREMENT, DEBUG, MACHINE (where machines
+ * are listed), FRESHNESS, POLICY in *v. On failure v->sentence is "rule R at line L: expected X,
+ * found Y". *ret_domain is written on success. Evidence is fresh when it commits to what was
+ * asked for (BINDER passed) and, if it carries its own time, is not older than max_age. Errors:
+ * ATTESTATION, INSECURE_SIM. now_ms as in qr_verify_opts; -1 puts no measurement set in force.
  */
 qr_err QR_MUST qr_peers_judge(const struct qr_peers *p, enum qr_evidence_kind kind, int sim,
                               const struct qr_peers_who *who, int64_t now_ms, struct qr_verdict *v,

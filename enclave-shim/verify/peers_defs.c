@@ -1,4 +1,7 @@
-/* The tables of a policy: what a section may say, which checks a platform makes, how machines are named. */
+/*
+ * The tables of a policy: what a section may say, which checks a platform makes, how machines are
+ * named.
+ */
 #include "enclave-shim/verify/peers_int.h"
 
 #include <stdio.h>
@@ -58,7 +61,10 @@ const size_t qr_peers_n_ids = sizeof qr_peers_ids / sizeof qr_peers_ids[0];
 
 const char *const qr_peers_axis_name[QR_AXES] = {"cloud", "operator", "vendor", "product"};
 
-/* What stands before "-enc" in a Nitro module id is the instance; the rest changes with every start. */
+/*
+ * What stands before "-enc" in a Nitro module id is the instance; the rest changes with every
+ * start.
+ */
 static qr_view
 instance_of(qr_view module)
 {

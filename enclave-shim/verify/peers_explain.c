@@ -1,4 +1,7 @@
-/* A policy in words: what is accepted, in the order in which it is judged, with the lines it stands on. */
+/*
+ * A policy in words: what is accepted, in the order in which it is judged, with the lines it
+ * stands on.
+ */
 #include "enclave-shim/verify/peers_int.h"
 
 #include "protocol/base/enc.h"

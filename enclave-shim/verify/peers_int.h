@@ -44,7 +44,9 @@ struct qr_peers_id {
 };
 extern const struct qr_peers_id qr_peers_ids[];
 extern const size_t qr_peers_n_ids;
-/* The claim, as the bytes or the text that a policy writes; 0 when absent (all zeros are absent). */
+/*
+ * The claim, as the bytes or the text that a policy writes; 0 when absent (all zeros are absent).
+ */
 int qr_peers_machine(const struct qr_peers_id *id, const struct qr_claimset *c,
                      char text[static 24], qr_view *ret);
 

@@ -1,6 +1,6 @@
 /*
- * Which measurement set accepts: the policy's own, then those of each manifest in the order in which
- * they were added. When none does, the sentence is about the one that came closest.
+ * Which measurement set accepts: the policy's own, then those of each manifest in the order in
+ * which they were added. When none does, the sentence is about the one that came closest.
  */
 #include "enclave-shim/verify/peers_int.h"
 

@@ -290,7 +290,8 @@ read_quorum(const struct qr_json_at *at, struct qr_peers *p)
     for (size_t i = 0; i < qr_json_size(at); i++) {
         struct qr_json_at one = qr_json_member(at, i);
         for (int a = 0; a < QR_AXES; a++) {
-            if (strcmp(one.name + (sizeof "max_per_" - 1), qr_peers_axis_name[a]) == 0) {
+            if (strncmp(one.name, "max_per_", 8) == 0 &&
+                strcmp(one.name + 8, qr_peers_axis_name[a]) == 0) {
                 p->limit[a].line = qr_json_line(&one);
             }
         }

@@ -111,7 +111,7 @@ static const char *const pieces[] = {
     UP "}},\n"
     " \"machines\": {\"deny\": [{\"chip_id\": \"" X64("28") "\"},\n"
     "   {\"ppid\": \"" X16("39") "\"}, {\"gcp_instance\": \"5\"}]},\n"
-    " \"quorum\": {\n"
+    " \"quorum\": {\"note\": \"n\",\n"
     "  \"max_per_cloud\": 1,\n"                                                             /* 95 */
     "  \"max_per_operator\": 2,\n"
     "  \"max_per_vendor\": 2,\n"

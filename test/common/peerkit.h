@@ -19,8 +19,8 @@ const char *peerkit_policy(void);
 extern const enum qr_evidence_kind peerkit_kinds[9];
 
 /*
- * Manifests with a set for SNP: release 1.0 measures as 0x61, release 2.0 as 0x62, revokes 1.0 and asks
- * for newer firmware than the policy.
+ * Manifests with a set for SNP: release 1.0 measures as 0x61, release 2.0 as 0x62, revokes 1.0
+ * and asks for newer firmware than the policy.
  */
 extern const char *const peerkit_releases[2];
 
@@ -28,8 +28,8 @@ extern const char *const peerkit_releases[2];
 void peerkit_verdict(enum qr_evidence_kind k, struct qr_verdict *v);
 
 /*
- * Changes, adds or removes a claim: "u5" a number, "b0" a boolean, "t..." text, "j..." JSON, "n" null,
- * "hab*48" 48 bytes 0xab, "-" no such claim. Values must live as long as the verdict.
+ * Changes, adds or removes a claim: "u5" a number, "b0" a boolean, "t..." text, "j..." JSON, "n"
+ * null, "hab*48" 48 bytes 0xab, "-" no such claim. Values must live as long as the verdict.
  */
 void peerkit_set(struct qr_verdict *v, const char *path, const char *value);
 

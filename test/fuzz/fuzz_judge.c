@@ -1,6 +1,7 @@
 /*
- * Judging: claims that the fuzzer changes, drops and invents, against a policy with every platform. What
- * is accepted shows the measurement that the policy asks for, no debug, and every demanded check.
+ * Judging: claims that the fuzzer changes, drops and invents, against a policy with every
+ * platform. What is accepted shows the measurement that the policy asks for, no debug, and every
+ * demanded check.
  */
 #include "protocol/base/enc.h"
 #include "test/common/peerkit.h"

@@ -63,7 +63,10 @@ read_lines(qr_view v, char why[static QR_ERR_TEXT_MAX])
     FUZZ_MUST(mask == 7 && why[0]);
 }
 
-/* A good line of a key of ours, of either kind; a changed character, or other bytes, make it a bad one. */
+/*
+ * A good line of a key of ours, of either kind; a changed character, or other bytes, make it a
+ * bad one.
+ */
 static void
 own_line(const uint8_t *data, size_t size, char why[static QR_ERR_TEXT_MAX])
 {

@@ -1,7 +1,7 @@
 /*
- * Policies: a text is refused with a sentence, or compiles to a policy that explains itself, whose times
- * rise, and which accepts no evidence without claims. The input is the text, or a change of a good one:
- * where, how many characters go, what comes in their place.
+ * Policies: a text is refused with a sentence, or compiles to a policy that explains itself,
+ * whose times rise, and which accepts no evidence without claims. The input is the text, or a
+ * change of a good one: where, how many characters go, what comes in their place.
  */
 #include "test/common/peerkit.h"
 #include "test/fuzz/fuzz.h"
@@ -15,7 +15,9 @@ on_line(void *ctx, const char *text)
     (*n)++;
 }
 
-/* Manifests that nobody signed are believed only by their hash, and then they explain themselves. */
+/*
+ * Manifests that nobody signed are believed only by their hash, and then they explain themselves.
+ */
 static void
 offer(struct qr_peers *p, struct qr_manifest *m[2], char why[static QR_ERR_TEXT_MAX])
 {

@@ -208,7 +208,10 @@ broken_manifests(fuzz_seed seed)
 void
 fuzz_seeds_peers(fuzz_seed seed)
 {
-    /* Which policy; who, how many changes, which cloud, when; then changes: which claim, what. Three times. */
+    /*
+     * Which policy; who, how many changes, which cloud, when; then changes: which claim, what.
+     * Three times.
+     */
     static const uint8_t three[] = {0, 0, 0, 1, 0, 5, 0, 2, 0, 8, 0, 3, 0};
     static const uint8_t same[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 5, 1, 2, 0, 3, 0};
     static const uint8_t late[] = {0, 1, 0, 0, 2, 2, 2, 0, 0, 4, 0, 9, 5, 3, 1, 0, 0, 3, 17, 21};

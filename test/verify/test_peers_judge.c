@@ -1,6 +1,6 @@
 /*
- * Judging by a policy: every rule accepts what it should and refuses the rest with its own sentence;
- * demanded checks, freshness, statuses.
+ * Judging by a policy: every rule accepts what it should and refuses the rest with its own
+ * sentence; demanded checks, freshness, statuses.
  */
 #include "enclave-shim/verify/peers.h"
 

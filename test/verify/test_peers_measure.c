@@ -1,4 +1,6 @@
-/* Which measurement sets count: dates, two releases side by side, manifests and what they revoke. */
+/*
+ * Which measurement sets count: dates, two releases side by side, manifests and what they revoke.
+ */
 #include "enclave-shim/verify/peers.h"
 
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 /*
- * The example policies of deploy/policies: each compiles, accepts what it is for, and refuses a wrong
- * measurement, debug, and a quorum that is not spread. What they accept is made from their own text.
+ * The example policies of deploy/policies: each compiles, accepts what it is for, and refuses a
+ * wrong measurement, debug, and a quorum that is not spread. What they accept is made from their
+ * own text.
  */
 #include "enclave-shim/verify/peers.h"
 
