@@ -26,7 +26,7 @@ void fakeparty_raw(struct fakeparty *f, const void *p, size_t n);
 /* After what was written so far, close this connection. */
 void fakeparty_hang_up(struct fakeparty *f);
 
-/* Asks seen and connections accepted so far. */
+/* Asks seen (but NEEDS: nothing, which is answered here) and connections accepted so far. */
 unsigned fakeparty_asks(const struct fakeparty *f);
 unsigned fakeparty_connections(const struct fakeparty *f);
 

@@ -216,7 +216,7 @@ test_ask_strict(void **state)
     const uint8_t no_version[] = {0x08, 7, 0x22, 2, 0x08, 1};
     const uint8_t nothing[] = {0x08, 7, 0x10, 1};
     const uint8_t kind_zero[] = {0x08, 7, 0x10, 1, 0x22, 0};
-    const uint8_t kind_high[] = {0x08, 7, 0x10, 1, 0x22, 2, 0x08, 10};
+    const uint8_t kind_high[] = {0x08, 7, 0x10, 1, 0x22, 2, 0x08, QR_QUERY_END_};
     const uint8_t cut[] = {0x08, 7, 0x10, 1, 0x22, 3, 0x08, 1};
     const uint8_t nul_trace[] = {0x08, 7, 0x10, 1, 0x1a, 8, 0x0a, 1, 'x', 0x1a, 3, 'a', 0, 'b'};
     const uint8_t wrong_wire[] = {0x0d, 7, 0, 0, 0, 0x10, 1, 0x22, 2, 0x08, 1};
