@@ -150,7 +150,7 @@ on_message(void *ctx, struct qr_msg_in *m)
         qr_state_on_store(p, m);
         break;
     case QR_MSG_TIME:
-        qr_attest_on_time(p, m);
+        qr_stage_on_time(p, m);
         break;
     case QR_MSG_KEY_SYNC:
         qr_keygen_on_sync(p, m);

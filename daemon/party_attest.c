@@ -1,6 +1,6 @@
 /*
  * Evidence, from the party's side: made for the transport, judged by the policy in force, counted
- * against the quorum's constraints, watched as it ages; and the time that all of it is judged at.
+ * against the quorum's constraints. How it ages, and the time, are in party_stage.c.
  */
 #include "daemon/party_int.h"
 
@@ -8,127 +8,8 @@
 
 #define SELF_RETRY (10 * SECOND)
 #define MEMORY_RETRY SECOND            /* after a call that found no memory */
-#define TIME_EVERY (30 * SECOND)       /* a clock is told again so often, */
-#define CLOCK_JUMP_MS 1000             /* and at once when it was set */
 #define FLOOR_STEP_MS INT64_C(3600000) /* the floor is written down when it has risen so far */
 #define MEMORY "fresh"                 /* the record's name */
-
-static uint64_t
-mono_ms(const struct qr_party *p)
-{
-    return p->now / MS;
-}
-
-static const struct qr_peers_times *
-times(const struct qr_party *p)
-{
-    return qr_peers_times(qr_policy_peers(p->policy));
-}
-
-/* The smallest number of parties that signs with any key; before there is one, the smallest at all. */
-static uint16_t
-quorum_of(const struct qr_party *p)
-{
-    uint16_t t = 0;
-
-    for (size_t i = 0; i < p->n_keys; i++) {
-        const struct qr_key *k = p->key[i].key;
-        if (k->state == QR_KEY_ACTIVE && (t == 0 || k->pub.t < t)) {
-            t = k->pub.t;
-        }
-    }
-    return t ? t : QR_MIN_THRESHOLD;
-}
-
-static uint16_t
-up_mask(const struct qr_party *p)
-{
-    uint16_t mask = 0;
-
-    for (uint16_t i = 1; p->net && i <= p->roster->n; i++) {
-        if (i != p->self && qr_net_is_up(p->net, i)) {
-            mask |= (uint16_t)(1u << (i - 1));
-        }
-    }
-    return mask;
-}
-
-void
-qr_duration_text(uint64_t ms, char out[static 24])
-{
-    uint64_t s = ms / 1000;
-
-    if (s >= 2 * 3600) {
-        (void)snprintf(out, 24, "%llu h", (unsigned long long)(s / 3600));
-    } else if (s >= 120) {
-        (void)snprintf(out, 24, "%llu min", (unsigned long long)(s / 60));
-    } else {
-        (void)snprintf(out, 24, "%llu s", (unsigned long long)s);
-    }
-}
-
-/* ---- the time ---------------------------------------------------------------------------- */
-
-static void
-read_clocks(struct qr_party *p)
-{
-    struct qr_attest *a = &p->attest;
-
-    qr_qtime_told(&a->time, p->self, p->wall_ms, mono_ms(p));
-    qr_qtime_read(&a->time, quorum_of(p), mono_ms(p), times(p)->clock_spread_ms, &a->clock);
-}
-
-static void
-tell_time(struct qr_party *p, uint16_t to)
-{
-    uint8_t buf[QR_CTL_TIME_LEN], sid[32] = {0};
-    struct qr_ctl_time m = {p->wall_ms};
-    struct qr_buf b = qr_buf_over(buf, sizeof buf);
-
-    qr_ctl_put_time(&b, &m);
-    qr_err e = qr_net_send(p->net, to, QR_MSG_TIME, 0, sid, qr_buf_view(&b));
-    (void)e; /* told again in half a minute */
-}
-
-/* Did somebody set our clock since it was told? */
-static int
-clock_was_set(const struct qr_party *p)
-{
-    uint64_t steady = mono_ms(p) - p->attest.told_mono_ms;
-    int64_t off = (int64_t)(p->wall_ms - p->attest.told_wall_ms) - (int64_t)steady;
-
-    return off > CLOCK_JUMP_MS || off < -CLOCK_JUMP_MS;
-}
-
-static void
-tell_times(struct qr_party *p)
-{
-    struct qr_attest *a = &p->attest;
-
-    if (p->now < a->tell_at && !clock_was_set(p)) {
-        return;
-    }
-    a->tell_at = p->now + TIME_EVERY;
-    a->told_wall_ms = p->wall_ms;
-    a->told_mono_ms = mono_ms(p);
-    for (uint16_t i = 1; i <= p->roster->n; i++) {
-        if (i != p->self && qr_net_is_up(p->net, i)) {
-            tell_time(p, i);
-        }
-    }
-}
-
-void
-qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m)
-{
-    struct qr_ctl_time t;
-
-    if (qr_ctl_get_time(m->payload, &t) == QR_OK) {
-        qr_qtime_told(&p->attest.time, m->from, t.wall_ms, mono_ms(p));
-    } else {
-        qr_party_log(QR_LOG_WARN, "time_malformed", m->from, "its time is ignored: malformed");
-    }
-}
 
 /* ---- judging ----------------------------------------------------------------------------- */
 
@@ -157,6 +38,7 @@ judge(struct qr_party *p, uint16_t index, enum qr_platform platform, qr_view evi
     qr_peers_verify_opts(peers, &o);
     o.roots = p->env.roots;
     o.now_ms = at_ms;
+    o.links = &a->links;
     QR_TRY(qr_tee_verify(platform, evidence, binder, &o, &a->verdict, &a->found, ret, why, cap));
     qr_err e = qr_peers_judge(peers, sim ? QR_EV_NONE : (enum qr_evidence_kind)platform, sim, &who,
                               a->clock.now_ms, &a->verdict, domain);
@@ -267,7 +149,7 @@ check_self(struct qr_party *p)
     qr_err e = mem ? judge_self(p, mem, why, sizeof why) : QR_ERR_NO_MEMORY;
 
     qr_free(mem);
-    a->self_at = p->now + (e == QR_OK              ? times(p)->reattest_ms * MS
+    a->self_at = p->now + (e == QR_OK              ? qr_times(p)->reattest_ms * MS
                            : e == QR_ERR_NO_MEMORY ? MEMORY_RETRY
                                                    : SELF_RETRY);
     if (e != QR_OK && (!a->self_failed || strcmp(why, a->self_why) != 0)) {
@@ -290,30 +172,6 @@ qr_attest_evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
     return p->env.tee->evidence(p->env.tee->ctx, binder, out);
 }
 
-/* May a process that we have not seen come in now, whatever it shows? */
-static qr_err
-may_enter(const struct qr_party *p, char *why, size_t cap)
-{
-    const struct qr_attest *a = &p->attest;
-    char age[24];
-
-    if (!a->self_known) {
-        (void)snprintf(why, cap, "nobody is let in before our own evidence passes the policy: %s",
-                       a->self_why);
-        return QR_ERR_STALE;
-    }
-    /* Of those who are connected: when all are gone, somebody must be the first to come back. */
-    uint64_t age_ms =
-        qr_fresh_party_age_ms(&a->fresh, up_mask(p), quorum_of(p), mono_ms(p), a->clock.now_ms);
-    if (qr_fresh_stage(times(p), age_ms) >= QR_FRESH_NO_PEERS) {
-        qr_duration_text(age_ms, age);
-        (void)snprintf(why, cap,
-                       "no new peers: the evidence of those we have was not renewed for %s", age);
-        return QR_ERR_STALE;
-    }
-    return QR_OK;
-}
-
 /* Judges; evidence of which only the collateral has run out, a second time as of before it did. */
 static qr_err
 judge_peer(struct qr_party *p, uint16_t peer, enum qr_platform platform,
@@ -322,7 +180,7 @@ judge_peer(struct qr_party *p, uint16_t peer, enum qr_platform platform,
 {
     struct qr_attest *a = &p->attest;
     int64_t now = a->clock.now_ms;
-    int64_t tolerance = (int64_t)qr_fresh_tolerance_ms(&a->fresh, times(p), peer, boot_nonce);
+    int64_t tolerance = (int64_t)qr_fresh_tolerance_ms(&a->fresh, qr_times(p), peer, boot_nonce);
     qr_err e = judge(p, peer, platform, evidence, binder, now, ret, domain, why, cap);
 
     if (e == QR_ERR_ATTESTATION && a->verdict.reason == QR_REASON_COLLATERAL_EXPIRED &&
@@ -377,18 +235,24 @@ qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint
                        qr_platform_name(told), qr_platform_name(platform));
         return QR_ERR_ATTESTATION;
     }
-    read_clocks(p);
+    qr_stage_read_clocks(p);
     int is_new = !qr_fresh_knows(&a->fresh, peer, boot_nonce);
     if (is_new) {
-        QR_TRY(may_enter(p, why, cap));
+        QR_TRY(qr_stage_may_enter(p, why, cap));
     }
     if (is_new && !a->clock.agree) {
         QR_TRY(judge_at_both_ends(p, peer, platform, evidence, binder, &c, &domain, why, cap));
     } else {
         QR_TRY(judge_peer(p, peer, platform, boot_nonce, evidence, binder, &c, &domain, why, cap));
     }
+    struct qr_tpmlife tpm;
+    qr_tpmlife_of(&a->verdict.claims, &tpm);
+    if (!is_new) {
+        QR_TRY(qr_tpmlife_follows(&s->tpm, &tpm, why, cap));
+    }
     QR_TRY(check_quorum(p, peer, &domain, why, cap));
     s->next = domain;
+    s->next_tpm = tpm;
     s->next_end_ms = a->found.earliest_end_ms;
     memcpy(s->next_boot, boot_nonce, 32);
     learn(p);
@@ -398,99 +262,6 @@ qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint
 }
 
 /* ---- what follows ------------------------------------------------------------------------ */
-
-/* One line for a change of stage, of a peer or (0) of the party. */
-static void
-say_stage(struct qr_party *p, uint16_t peer, enum qr_fresh_stage was, enum qr_fresh_stage is,
-          uint64_t age_ms)
-{
-    char age[24], next[24] = "";
-    const struct qr_peers_times *t = times(p);
-    uint64_t next_ms = qr_fresh_next_ms(t, age_ms);
-
-    if (is == QR_FRESH_OK) {
-        qr_party_log(QR_LOG_INFO, "freshness", peer,
-                     peer ? "stage ok: its evidence was renewed (stage was %s)"
-                          : "stage ok: evidence of a quorum was renewed (stage was %s)",
-                     qr_fresh_stage_name(was));
-        return;
-    }
-    qr_duration_text(age_ms, age);
-    qr_duration_text(next_ms, next);
-    qr_party_log(is == QR_FRESH_WARN ? QR_LOG_WARN : QR_LOG_ERROR, "freshness", peer,
-                 "stage %s: %s was not renewed for %s: %s%s%s%s%s", qr_fresh_stage_name(is),
-                 peer ? "its evidence" : "evidence of a quorum", age, qr_fresh_stage_means(is),
-                 is == QR_FRESH_STOP ? "" : "; at ", is == QR_FRESH_STOP ? "" : next,
-                 is == QR_FRESH_STOP ? "" : ": ",
-                 is == QR_FRESH_STOP ? "" : qr_fresh_stage_means((enum qr_fresh_stage)(is + 1)));
-}
-
-/* Whether connected or not: who comes back comes with evidence. */
-static uint16_t
-known_mask(const struct qr_party *p)
-{
-    uint16_t mask = 0;
-
-    for (uint16_t i = 1; i <= p->roster->n; i++) {
-        if (p->attest.fresh.peer[i].known) {
-            mask |= (uint16_t)(1u << (i - 1));
-        }
-    }
-    return mask;
-}
-
-static void
-watch_ages(struct qr_party *p)
-{
-    struct qr_attest *a = &p->attest;
-    const struct qr_peers_times *t = times(p);
-    uint16_t stopped = 0;
-
-    for (uint16_t i = 1; i <= p->roster->n; i++) {
-        struct qr_attest_peer *s = &a->peer[i];
-        uint64_t age = qr_fresh_age_ms(&a->fresh, i, mono_ms(p), a->clock.now_ms);
-        enum qr_fresh_stage is = qr_fresh_stage(t, age);
-        if (is != s->stage) {
-            say_stage(p, i, s->stage, is, age);
-        }
-        s->stage = is;
-        s->age_ms = age;
-        if (is == QR_FRESH_STOP) {
-            stopped |= (uint16_t)(1u << (i - 1));
-        }
-    }
-    a->stopped = stopped;
-    a->age_ms =
-        qr_fresh_party_age_ms(&a->fresh, known_mask(p), quorum_of(p), mono_ms(p), a->clock.now_ms);
-    enum qr_fresh_stage is = qr_fresh_stage(t, a->age_ms);
-    if (is != a->stage) {
-        say_stage(p, 0, a->stage, is, a->age_ms);
-    }
-    a->stage = is;
-}
-
-static void
-watch_clocks(struct qr_party *p)
-{
-    struct qr_attest *a = &p->attest;
-    char apart[24];
-
-    read_clocks(p);
-    if (a->clock.agree == a->agreed) {
-        return;
-    }
-    a->agreed = a->clock.agree;
-    qr_duration_text(a->clock.apart_ms, apart);
-    if (a->agreed) {
-        qr_party_log(QR_LOG_INFO, "clocks", 0, "the parties' clocks agree again");
-    } else {
-        qr_party_log(
-            QR_LOG_ERROR, "clocks", 0,
-            "the parties' clocks are %s apart: no new keys, and no new peers whose evidence "
-            "depends on it, until they are set right; signing goes on",
-            apart);
-    }
-}
 
 /* Chained: the host cannot give back an older record without the peers' noticing. */
 static void
@@ -522,10 +293,11 @@ qr_attest_up(struct qr_party *p, const struct qr_peer_info *info)
     if (memcmp(s->next_boot, info->boot_nonce, 32) == 0) {
         s->known = 1;
         s->domain = s->next;
-        qr_fresh_accepted(&a->fresh, info->index, info->boot_nonce, mono_ms(p), s->next_end_ms);
+        s->tpm = s->next_tpm;
+        qr_fresh_accepted(&a->fresh, info->index, info->boot_nonce, qr_mono_ms(p), s->next_end_ms);
     }
-    tell_time(p, info->index);
-    watch_ages(p);
+    qr_stage_tell(p, info->index);
+    qr_stage_watch_ages(p);
     watch_quorum(p);
 }
 
@@ -534,12 +306,12 @@ qr_attest_tick(struct qr_party *p)
 {
     struct qr_attest *a = &p->attest;
 
-    watch_clocks(p);
+    qr_stage_watch_clocks(p);
     if (p->now >= a->self_at) {
         check_self(p);
     }
-    watch_ages(p);
-    tell_times(p);
+    qr_stage_watch_ages(p);
+    qr_stage_tell_all(p);
     save_memory(p);
 }
 
@@ -619,14 +391,8 @@ qr_attest_start(struct qr_party *p)
     memset(&a->fresh, 0, sizeof a->fresh);
     a->self_known = a->self_failed = a->quorum_broken = 0;
     a->self_why[0] = '\0';
-    a->stage = QR_FRESH_OK;
-    a->stopped = 0;
-    a->agreed = 1;
-    a->tell_at = p->now + TIME_EVERY;
-    a->told_wall_ms = p->wall_ms;
-    a->told_mono_ms = mono_ms(p);
-    qr_qtime_init(&a->time, p->self, floor);
-    read_clocks(p);
+    a->links = (struct qr_links){0};
+    qr_stage_start(p, floor);
     check_self(p);
 }
 
@@ -640,7 +406,7 @@ ns(uint64_t ms)
 void
 qr_attest_ages(const struct qr_party *p, uint64_t *ret_reattest_ns, uint64_t *ret_evidence_ns)
 {
-    const struct qr_peers_times *t = times(p);
+    const struct qr_peers_times *t = qr_times(p);
     uint64_t end = t->stop_ms + t->reattest_ms;
 
     *ret_reattest_ns = ns(t->reattest_ms);

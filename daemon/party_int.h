@@ -6,11 +6,13 @@
  * party_pairs.c    pair set-up, retirement
  * party_batch.c    presigning batches, pools' water marks
  * party_keygen.c   key generation runs, key synchronisation
- * party_attest.c   evidence, its verdict and age, the quorum's constraints, the time
+ * party_attest.c   evidence and its verdict, the quorum's constraints
+ * party_stage.c    the time, the age of evidence, the stages that follow from it
  * party_judge.c    is this request allowed? the same code at the coordinator and at every signer
  * party_sign.c     coordinator and signer of online signatures
  * party_admin.c    the operator's socket: documents and stamped commands
  * party_collateral.c  vendors' documents for the platform's evidence
+ * party_release.c  measurement manifests that the policy refers to
  * party_query.c    status, keys, attestation and metrics as JSON and text
  */
 #ifndef QR_PARTY_INT_H
@@ -28,6 +30,7 @@
 #include "daemon/replay.h"
 #include "daemon/request.h"
 #include "daemon/roster.h"
+#include "daemon/tpmlife.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "protocol/dkg.h"
@@ -141,6 +144,7 @@ struct qr_attest_peer {
     struct qr_peers_domain domain, next;
     uint8_t next_boot[32];
     int64_t next_end_ms;
+    struct qr_tpmlife tpm, next_tpm; /* of evidence with a TPM's quote */
     enum qr_fresh_stage stage;
     uint64_t age_ms;
 };
@@ -166,6 +170,7 @@ struct qr_attest {
     int64_t self_end_ms;
     uint64_t self_at;
     char self_why[QR_ERR_TEXT_MAX];
+    struct qr_links links; /* signatures of vendors' certificates that were good */
     /* of the judgement at hand */
     struct qr_verdict verdict;
     struct qr_verify_out found;
@@ -176,6 +181,13 @@ struct qr_counters {
         presigs_spent, presigs_dropped, presigs_burned, pair_setups, pair_failures, retired,
         keygens, attest_refused, session_aborts;
     uint64_t sign_us_sum, sign_us_count, sign_us_bucket[12];
+};
+
+struct qr_release {
+    struct qr_manifest *m;
+    char name[32]; /* of its record */
+    uint8_t *rec;
+    size_t len;
 };
 
 struct qr_party {
@@ -191,6 +203,8 @@ struct qr_party {
     uint16_t self; /* 0 until a roster names us */
     struct qr_roster *roster;
     struct qr_policy *policy;
+    struct qr_release release[QR_PEERS_MANIFESTS];
+    size_t n_releases;
     uint8_t *roster_doc, *policy_doc;
     size_t roster_len, policy_len;
 
@@ -316,13 +330,36 @@ qr_err qr_attest_verify(void *party, uint16_t peer, enum qr_platform platform,
                         const uint8_t boot_nonce[32], qr_view evidence, const uint8_t binder[32],
                         struct qr_claims *ret, char *why, size_t cap);
 void qr_attest_up(struct qr_party *p, const struct qr_peer_info *info);
-void qr_attest_on_time(struct qr_party *p, struct qr_msg_in *m);
 void qr_attest_tick(struct qr_party *p);
 /* Our own, as the peers see it; before our evidence was judged, as the platform tells it. */
 const uint8_t *qr_attest_measurement(const struct qr_party *p);
 /* STALE or ATTESTATION, with a sentence for whoever asked. */
 qr_err QR_MUST qr_attest_may_keygen(const struct qr_party *p, char *why, size_t cap);
 qr_err QR_MUST qr_attest_may_sign(const struct qr_party *p, uint16_t mask);
+
+/* party_stage.c */
+static inline uint64_t
+qr_mono_ms(const struct qr_party *p)
+{
+    return p->now / MS;
+}
+
+static inline const struct qr_peers_times *
+qr_times(const struct qr_party *p)
+{
+    return qr_peers_times(qr_policy_peers(p->policy));
+}
+
+/* No clock but ours is known, and the time is not before floor_ms; nobody has an age. */
+void qr_stage_start(struct qr_party *p, int64_t floor_ms);
+void qr_stage_read_clocks(struct qr_party *p);
+void qr_stage_watch_clocks(struct qr_party *p); /* reads, and tells when they part or meet */
+void qr_stage_watch_ages(struct qr_party *p);
+void qr_stage_tell(struct qr_party *p, uint16_t to); /* our clock */
+void qr_stage_tell_all(struct qr_party *p);          /* when it is time to, or it was set */
+void qr_stage_on_time(struct qr_party *p, struct qr_msg_in *m);
+/* STALE, with a sentence: no process that we have not seen comes in now, whatever it shows. */
+qr_err QR_MUST qr_stage_may_enter(const struct qr_party *p, char *why, size_t cap);
 /* "26 h", "12 min", "30 s" */
 void qr_duration_text(uint64_t ms, char out[static 24]);
 
@@ -358,6 +395,20 @@ void qr_party_abort(struct qr_party *p, uint16_t to, const uint8_t sid[32], enum
 void qr_party_forget(struct qr_party *p, uint16_t peer, const char *why);
 /* (Re)starts the network under the documents in force. */
 qr_err QR_MUST qr_party_link(struct qr_party *p, char *err_text, size_t err_cap);
+
+/* ---- party_release.c ---- */
+
+/*
+ * Makes a manifest count: body is its text, stamps its signature lines. *ret_same: it did already.
+ * USAGE, MALFORMED, TOO_LARGE, ATTESTATION (the policy does not believe it), STORE, NO_MEMORY.
+ */
+qr_err QR_MUST qr_release_load(struct qr_party *p, const struct qr_ask *ask, int *ret_same,
+                               char *why, size_t cap);
+/* To a policy that just came into force: what it does not believe is dropped, and told. */
+void qr_release_apply(struct qr_party *p);
+/* From the store, before the policy is read. STORE_CORRUPT, NO_MEMORY. */
+qr_err QR_MUST qr_release_open(struct qr_party *p);
+void qr_release_close(struct qr_party *p); /* after the policy that points to them is gone */
 
 /* ---- party_collateral.c ---- */
 
