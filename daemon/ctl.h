@@ -101,6 +101,17 @@ struct qr_stamp_key;
 int qr_ctl_named_key(const struct qr_ctl *c, const char *text, char name[static QR_NAME_MAX],
                      struct qr_stamp_key *ret);
 
+/* ---- parties ---- */
+
+struct qr_ask;
+struct qr_answer;
+/* *ret: an answer without an error (free it); else an exit code, and the error was told. */
+int qr_ctl_ask_party(const struct qr_ctl *c, const char *socket, struct qr_ask *ask,
+                     unsigned timeout_ms, struct qr_answer **ret);
+/* The same to each of the sockets; says "ok" of each. The worst exit code. */
+int qr_ctl_tell_all(const struct qr_ctl *c, const struct qr_ctl_list *sockets, struct qr_ask *ask,
+                    unsigned timeout_ms);
+
 /* ---- keys in files ---- */
 
 struct evp_pkey_st;

@@ -22,10 +22,9 @@
 
 /* ---- asking ---- */
 
-/* An answer without an error, or an exit code. */
-static int
-ask_party(const struct qr_ctl *c, const char *socket, struct qr_ask *ask, unsigned timeout_ms,
-          struct qr_answer **ret)
+int
+qr_ctl_ask_party(const struct qr_ctl *c, const char *socket, struct qr_ask *ask,
+                 unsigned timeout_ms, struct qr_answer **ret)
 {
     char err[512];
     struct qr_answer *a = NULL;
@@ -45,6 +44,27 @@ ask_party(const struct qr_ctl *c, const char *socket, struct qr_ask *ask, unsign
     return QR_EXIT_OK;
 }
 
+int
+qr_ctl_tell_all(const struct qr_ctl *c, const struct qr_ctl_list *sockets, struct qr_ask *ask,
+                unsigned timeout_ms)
+{
+    int code = QR_EXIT_OK;
+
+    for (size_t i = 0; i < sockets->n; i++) {
+        struct qr_answer *a = NULL;
+        int one = qr_ctl_ask_party(c, sockets->v[i], ask, timeout_ms, &a);
+        if (one == QR_EXIT_OK && !c->json) {
+            printf("%s: ok\n", sockets->v[i]);
+        }
+        code = one > code ? one : code;
+        qr_answer_free(a);
+    }
+    if (code == QR_EXIT_OK && c->json) {
+        printf("{\"ok\":true,\"parties\":%zu}\n", sockets->n);
+    }
+    return code;
+}
+
 /* The text of a query, from a socket or from a gateway's path. */
 static int
 fetch(const struct qr_ctl *c, const char *socket, const char *gateway, const char *ca,
@@ -59,7 +79,7 @@ fetch(const struct qr_ctl *c, const char *socket, const char *gateway, const cha
     if (socket) {
         struct qr_ask ask = {.what = QR_ASK_QUERY, .query = query};
         struct qr_answer *a = NULL;
-        int code = ask_party(c, socket, &ask, QUERY_MS, &a);
+        int code = qr_ctl_ask_party(c, socket, &ask, QUERY_MS, &a);
         if (code == QR_EXIT_OK && qr_dbuf_append(ret, a->json.p, a->json.len) != QR_OK) {
             code = qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
         }
@@ -226,7 +246,7 @@ load_order_roster(const struct qr_ctl *c, struct order *o)
             return qr_ctl_fail(c, QR_EXIT_USAGE, "give --roster when there is no --socket");
         }
         qr_dbuf_init(&d, QR_DOC_MAX);
-        code = ask_party(c, o->socket, &ask, QUERY_MS, &a);
+        code = qr_ctl_ask_party(c, o->socket, &ask, QUERY_MS, &a);
         if (code == QR_EXIT_OK && qr_dbuf_append(&d, a->text.p, a->text.len) != QR_OK) {
             code = qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
         }
@@ -341,7 +361,7 @@ send_command(const struct qr_ctl *c, const char *socket, struct qr_ask *ask,
     }
     qr_ctl_progress(c, cmd.cmd == QR_CMD_KEYGEN ? "the parties are making a key ..."
                                                 : "telling the parties ...");
-    int code = ask_party(c, socket, ask, COMMAND_MS, &a);
+    int code = qr_ctl_ask_party(c, socket, ask, COMMAND_MS, &a);
     if (code != QR_EXIT_OK) {
         return code;
     }

@@ -575,7 +575,6 @@ load(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv, enum
 {
     struct qr_ctl_list rest, sockets = {.n = 0};
     struct doc d;
-    char err[512];
     const struct qr_ctl_opt opts[] = {
         {"socket", QR_CTL_MANY, &sockets, "PATH", "a party's admin_socket", 1, 0},
         {.kind = QR_CTL_END},
@@ -593,24 +592,7 @@ load(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv, enum
     struct qr_ask ask = {
         .what = QR_ASK_ADMIN, .admin = kind, .body = bytes_of(&d), .n_stamps = d.stamps.n};
     memcpy(ask.stamps, d.stamps.v, d.stamps.n * sizeof ask.stamps[0]);
-    for (size_t i = 0; i < sockets.n; i++) {
-        struct qr_answer *a = NULL;
-        qr_err e = qr_ctl_ask(sockets.v[i], &ask, LOAD_MS, &a, err, sizeof err);
-        int one = QR_EXIT_OK;
-        if (e != QR_OK) {
-            one = qr_ctl_fail(c, qr_ctl_code(e), "%s", err);
-        } else if (a->error != QR_OK) {
-            one = qr_ctl_fail(c, qr_ctl_code(a->error), "%s: %.*s", sockets.v[i],
-                              (int)a->detail.len, (const char *)a->detail.p);
-        } else if (!c->json) {
-            printf("%s: ok\n", sockets.v[i]);
-        }
-        code = one > code ? one : code;
-        qr_answer_free(a);
-    }
-    if (code == QR_EXIT_OK && c->json) {
-        printf("{\"ok\":true,\"parties\":%zu}\n", sockets.n);
-    }
+    code = qr_ctl_tell_all(c, &sockets, &ask, LOAD_MS);
     doc_free(&d);
     return code;
 }

@@ -4,6 +4,7 @@
 #include "daemon/jsonw.h"
 #include "daemon/policy.h"
 #include "daemon/stamp.h"
+#include "proto/boundary.h"
 #include "protocol/base/enc.h"
 
 #include <errno.h>
@@ -395,6 +396,58 @@ qr_ctl_add_manifests(const struct qr_ctl *c, struct qr_policy *p, const struct q
     return code;
 }
 
+/* ---- measurements load ---- */
+
+#define LOAD_MS 30000
+
+/* The signature file's lines as stamps. */
+static int
+lines_of(const struct qr_ctl *c, const char *path, const struct release *r, struct qr_ask *ask)
+{
+    const uint8_t *p = r->signatures.p, *end = p + r->signatures.len;
+
+    while (p < end) {
+        const uint8_t *stop = memchr(p, '\n', (size_t)(end - p));
+        size_t n = (size_t)((stop ? stop : end) - p);
+        if (n > 0 && ask->n_stamps == QR_ADMINS_MAX) {
+            return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s.sigs: more than %u lines", path,
+                               QR_ADMINS_MAX);
+        }
+        if (n > 0) {
+            ask->stamps[ask->n_stamps++] = qr_view_of(p, n);
+        }
+        p += n + (stop != NULL);
+    }
+    return QR_EXIT_OK;
+}
+
+static int
+measurements_load(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    struct qr_ctl_list rest, sockets = {.n = 0};
+    struct release r = {0};
+    struct qr_ask ask = {.what = QR_ASK_ADMIN, .admin = QR_ADMIN_LOAD_MEASUREMENTS};
+    const struct qr_ctl_opt opts[] = {
+        {"socket", QR_CTL_MANY, &sockets, "PATH", "a party's admin_socket", 1, 0},
+        {.kind = QR_CTL_END},
+    };
+
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
+    if (code >= 0) {
+        return code;
+    }
+    code = release_read(c, rest.v[0], &r);
+    if (code == QR_EXIT_OK) {
+        ask.body = qr_view_of(r.text.p, r.text.len);
+        code = lines_of(c, rest.v[0], &r, &ask);
+    }
+    if (code == QR_EXIT_OK) {
+        code = qr_ctl_tell_all(c, &sockets, &ask, LOAD_MS);
+    }
+    release_free(&r);
+    return code;
+}
+
 const struct qr_ctl_cmd qr_ctl_measure_cmds[] = {
     {"measurements sign", "MANIFEST",
      "Sign a release manifest's exact bytes; adds a line to MANIFEST.sigs.", measurements_sign},
@@ -402,5 +455,7 @@ const struct qr_ctl_cmd qr_ctl_measure_cmds[] = {
      measurements_verify},
     {"measurements show", "MANIFEST", "Show a release's measurements and dates.",
      measurements_show},
+    {"measurements load", "MANIFEST", "Hand a manifest and its signatures to parties.",
+     measurements_load},
     {.name = NULL},
 };

@@ -378,6 +378,7 @@ qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, siz
     }
     p->policy = qr_policy_free(p->policy);
     p->policy = next;
+    qr_release_apply(p);
     return QR_OK;
 }
 
@@ -470,11 +471,16 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
         e = e == QR_ERR_NOT_FOUND ? QR_OK : e;
     }
     if (e == QR_OK) {
+        what = "manifests";
+        e = qr_release_open(p);
+    }
+    if (e == QR_OK) {
         what = "policy";
         e = load_doc(p, "policy", &p->policy_doc, &p->policy_len);
         if (e == QR_OK) {
             QR_TRY(qr_policy_parse(qr_view_of(p->policy_doc, p->policy_len), &p->policy, err_text,
                                    err_cap));
+            qr_release_apply(p);
         }
         e = e == QR_ERR_NOT_FOUND ? QR_OK : e;
     }
@@ -494,6 +500,7 @@ qr_state_close(struct qr_party *p)
     p->id_secret = qr_locked_free(p->id_secret);
     p->roster = qr_roster_free(p->roster);
     p->policy = qr_policy_free(p->policy);
+    qr_release_close(p);
     p->roster_doc = qr_free(p->roster_doc);
     p->policy_doc = qr_free(p->policy_doc);
 }
