@@ -84,6 +84,24 @@ qr_peers_refuse_claim(const struct qr_peers_judging *j, enum qr_reason r, const 
 
 /* ---- demanded checks ---- */
 
+/* 1: the section's list names this machine. */
+static int
+is_listed(const struct qr_peers_judging *j)
+{
+    const struct qr_peers_list *l = &j->s->allow;
+
+    for (size_t i = 0; i < l->n; i++) {
+        const struct qr_peers_value *x = &j->p->value[l->first + i];
+        char text[24];
+        qr_view v;
+        if (qr_peers_machine(&qr_peers_ids[x->id], &j->v->claims, text, &v) &&
+            qr_view_eq(v, qr_view_of(x->b, x->len))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static qr_err
 judge_checks(const struct qr_peers_judging *j)
 {
@@ -93,6 +111,10 @@ judge_checks(const struct qr_peers_judging *j)
     uint64_t base = qr_peers_base_checks(j->s->kind);
     uint64_t all = (base | j->p->require | j->s->require) & ~own;
 
+    /* A bare TPM's machines are its keys: one that nobody certified is believed when it is pinned. */
+    if (j->s->kind == QR_EV_TPM && j->v->check[QR_CHECK_AK] == QR_CHECK_SKIPPED && is_listed(j)) {
+        qr_pass(j->v, QR_CHECK_AK);
+    }
     for (unsigned c = 0; c < QR_CHECK_COUNT; c++) {
         char expected[64];
         if (!(all & QR_PEERS_CHECK(c)) || j->v->check[c] == QR_CHECK_PASS) {
@@ -179,15 +201,9 @@ judge_machine(const struct qr_peers_judging *j)
 
     QR_TRY(judge_deny(j, &j->p->deny, 1));
     QR_TRY(judge_deny(j, &j->s->deny, 0));
-    for (size_t i = 0; i < l->n; i++) {
-        const struct qr_peers_value *x = &j->p->value[l->first + i];
-        char text[24];
-        qr_view v;
-        if (qr_peers_machine(&qr_peers_ids[x->id], &j->v->claims, text, &v) &&
-            qr_view_eq(v, qr_view_of(x->b, x->len))) {
-            qr_pass(j->v, QR_CHECK_MACHINE);
-            return QR_OK;
-        }
+    if (is_listed(j)) {
+        qr_pass(j->v, QR_CHECK_MACHINE);
+        return QR_OK;
     }
     if (l->n > 0) {
         return refuse_machine(j, "machines.allow", 0, l->line, "a listed machine",

@@ -445,8 +445,18 @@ test_policy(void **state)
     assert_int_equal(ctl_run("verify", "--case @/tpm2/a --json --nonce %s", nonce), QR_EXIT_OK);
     assert_int_equal(
         ctl_run("verify", "--case @/tpm2/a --json --policy @/policy --nonce %s", nonce),
+        QR_EXIT_OK); /* nobody certified the key, but the policy pins it */
+    assert_int_equal(
+        ctl_run("verify", "--case @/tpm2/a --case @/tpm2/a --policy @/policy --nonce %s", nonce),
         QR_EXIT_REFUSED);
-    expect("invalid", "policy", "policy", "fail"); /* nobody certified the key */
+    ctl_says("max_per_product");
+    ak[0] = ak[0] == '0' ? '1' : '0';
+    snprintf(text, sizeof text, format, pcr, ak, 1u);
+    put("policy", qr_view_str(text));
+    assert_int_equal(
+        ctl_run("verify", "--case @/tpm2/a --json --policy @/policy --nonce %s", nonce),
+        QR_EXIT_REFUSED);
+    expect("invalid", "policy", "policy", "fail"); /* neither certified nor pinned */
     ctl_says("at line 1");
     assert_int_equal(
         ctl_run("verify", "--case @/tpm2/a --case @/tpm2/a --policy @/policy --nonce %s", nonce),
