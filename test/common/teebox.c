@@ -1,10 +1,13 @@
 #include "test/common/teebox.h"
 
+#include "enclave-shim/verify/cert.h"
+#include "enclave-shim/verify/gcp.h"
 #include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "test/common/evgen_dcap.h"
 #include "test/common/evgen_nitro.h"
 #include "test/common/evgen_snp.h"
+#include "test/common/evgen_tpm.h"
 
 #include <stdio.h>
 
@@ -12,18 +15,19 @@ static struct evnitro nitro;
 static struct evsnp snp;
 static struct evgen_dcap dcap;
 static struct evgen_dcap_out dcap_out;
+static struct evhcl hcl;
+static struct evtpm quote;
+static struct evak google;
 
 static void
-make_nitro(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e)
+make_nitro(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
 {
     evnitro_init(&nitro);
     nitro.timestamp_ms = *b->wall_ms;
     for (int i = EVNITRO_REGIONAL; i < EVNITRO_CERTS; i++) { /* tests jump over days */
         nitro.spec[i].to_ms = EVGEN_NOW_MS + 365 * EVGEN_DAY_MS;
     }
-    if (binder) {
-        nitro.nonce = qr_view_of(binder, 32);
-    }
+    nitro.nonce = qr_view_of(binder, 32);
     if (b->fault == TEEBOX_MEASUREMENT) {
         nitro.pcr[0][7] ^= 1;
     }
@@ -35,6 +39,9 @@ make_nitro(const struct teebox *b, const uint8_t binder[32], struct qr_evidence 
     if (b->fault == TEEBOX_MACHINE) {
         nitro.module_id = "i-0000000000000bad0-enc0123456789abcdef";
     }
+    if (b->fault == TEEBOX_SIGNER) {
+        nitro.pcr[8][0] ^= 1;
+    }
     evnitro_build(&nitro);
     QR_ASSERT(qr_evidence_add(e, QR_PART_NITRO_DOCUMENT, 0, evnitro_doc(&nitro)) == QR_OK);
 }
@@ -42,9 +49,11 @@ make_nitro(const struct teebox *b, const uint8_t binder[32], struct qr_evidence 
 /* Versions that the throwaway chip reports, and its endorsement key's certificate with them. */
 static const struct evsnp_tcb snp_tcb = {.bootloader = 10, .tee = 2, .snp = 24, .microcode = 85};
 
+/* The report and its chain; a machine's own certificate is the same each time, as it is in life. */
 static void
-make_snp(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e)
+build_snp(const struct teebox *b, const uint8_t data[static 64])
 {
+    static struct evgen_der vek;
     struct evsnp_tcb tcb = snp_tcb;
 
     evsnp_init(&snp, EVSNP_GENOA, 3);
@@ -56,32 +65,46 @@ make_snp(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e
     evsnp_put_tcb(&snp, EVSNP_COMMITTED_TCB, &tcb);
     evsnp_put_tcb(&snp, EVSNP_LAUNCH_TCB, &tcb);
     evsnp_ext_tcb(&snp, &tcb);
-    memset(snp.report + EVSNP_REPORT_DATA, 0, 64);
-    if (binder) {
-        memcpy(snp.report + EVSNP_REPORT_DATA, binder, 32);
-    }
+    memcpy(snp.report + EVSNP_REPORT_DATA, data, 64);
     if (b->fault == TEEBOX_MEASUREMENT) {
         snp.report[EVSNP_MEASUREMENT] ^= 1;
     }
     if (b->fault == TEEBOX_DEBUG) {
         snp.report[EVSNP_POLICY + 2] |= 1u << 3; /* bit 19 */
     }
+    if (b->fault == TEEBOX_SIGNER) {
+        snp.report[EVSNP_ID_KEY_DIGEST] ^= 1;
+    }
     if (b->fault == TEEBOX_MACHINE) {
         snp.report[EVSNP_CHIP_ID] ^= 1;
         evsnp_ext_raw(&snp, EVSNP_EXT_HWID, snp.report + EVSNP_CHIP_ID, 64);
     }
     evsnp_build(&snp);
+    if (b->fault == TEEBOX_TCB || b->fault == TEEBOX_MACHINE) {
+        return;
+    }
+    if (vek.len == 0) {
+        vek = snp.vek;
+    }
+    snp.vek = vek;
+}
+
+static void
+make_snp(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
+{
+    uint8_t data[64] = {0};
+
+    memcpy(data, binder, 32);
+    build_snp(b, data);
     evsnp_evidence(&snp, QR_EV_SNP, e);
 }
 
 static void
-make_tdx(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e)
+add_tdx(const struct teebox *b, const uint8_t data[static 64], struct qr_evidence *e)
 {
     evgen_dcap_default(&dcap, EVGEN_TDX_V4);
-    memset(evgen_dcap_report_data(&dcap), 0, 64);
-    if (binder) {
-        memcpy(evgen_dcap_report_data(&dcap), binder, 32);
-    }
+    memcpy(evgen_dcap_report_data(&dcap), data, 64);
+    dcap.qe_identity.evaluation = dcap.tcb.evaluation;
     if (b->issued[0]) {
         dcap.tcb.issued = dcap.qe_identity.issued = b->issued;
         dcap.tcb.next = dcap.qe_identity.next = b->next;
@@ -101,19 +124,89 @@ make_tdx(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e
 }
 
 static void
-make(const struct teebox *b, const uint8_t binder[32], struct qr_evidence *e)
+make_tdx(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
 {
+    uint8_t data[64] = {0};
+
+    memcpy(data, binder, 32);
+    add_tdx(b, data, e);
+}
+
+/* ---- with a virtual TPM ------------------------------------------------------------------ */
+
+static EVP_PKEY *
+ak(void)
+{
+    return evgen_key(EVGEN_RSA2048, 2);
+}
+
+static void
+add_quote(const struct teebox *b, const uint8_t binder[static 32], enum evtpm_form form,
+          struct qr_evidence *e)
+{
+    evtpm_init(&quote, ak());
+    evtpm_extra(&quote, binder, 32);
+    quote.form = form;
+    quote.reset_count += b->resets;
+    quote.clock += *b->wall_ms - EVGEN_NOW_MS + (uint64_t)b->clock_off_ms;
+    if (b->fault == TEEBOX_MEASUREMENT) {
+        quote.pcr[11][0] ^= 1;
+    }
+    evtpm_build(&quote);
+    evtpm_add(&quote, 0, e);
+}
+
+static void
+make_azure_snp(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
+{
+    uint8_t data[64] = {0};
+
+    evhcl_init(&hcl, 2);
+    evhcl_runtime(&hcl, ak());
+    evhcl_hash(&hcl, data);
+    build_snp(b, data);
+    memcpy(hcl.report, snp.report, sizeof hcl.report);
+    evhcl_make(&hcl);
+    evtpm_swap(e, QR_PART_HCL_REPORT, 0, qr_view_of(hcl.bytes, hcl.total));
+    evtpm_swap(e, QR_PART_SNP_VEK, 0, evgen_view(&snp.vek));
+    evtpm_swap(e, QR_PART_SNP_ASK, 0, evgen_view(&snp.ask));
+    evtpm_swap(e, QR_PART_SNP_ARK, 0, evgen_view(&snp.ark));
+    add_quote(b, binder, EVTPM_RAW, e);
+}
+
+static void
+make_gcp_tdx(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
+{
+    uint8_t key[32], data[64];
+
+    QR_ASSERT(qr_key_sha256(ak(), key) && qr_gcp_report_data(key, binder, data));
+    add_tdx(b, data, e);
+    if (google.leaf.len == 0) {
+        evak_init(&google, QR_ROOT_GOOGLE_VTPM, ak());
+        evak_build(&google);
+    }
+    evak_add(&google, e);
+    add_quote(b, binder, EVTPM_TPMT, e);
+}
+
+static void
+make(const struct teebox *b, const uint8_t binder[static 32], struct qr_evidence *e)
+{
+    e->kind = (enum qr_evidence_kind)b->platform; /* one number for both: enclave-shim/tee.c */
     switch (b->platform) {
     case QR_PLATFORM_NITRO:
-        e->kind = QR_EV_NITRO;
         make_nitro(b, binder, e);
         break;
     case QR_PLATFORM_SNP:
-        e->kind = QR_EV_SNP;
         make_snp(b, binder, e);
         break;
+    case QR_PLATFORM_AZURE_SNP:
+        make_azure_snp(b, binder, e);
+        break;
+    case QR_PLATFORM_GCP_TDX:
+        make_gcp_tdx(b, binder, e);
+        break;
     default:
-        e->kind = QR_EV_TDX;
         make_tdx(b, binder, e);
     }
 }
@@ -192,8 +285,9 @@ static void
 good(enum qr_platform platform)
 {
     struct teebox b = {.platform = platform, .wall_ms = &at_now};
+    static const uint8_t binder[32] = {0};
     struct qr_evidence e = {0};
-    make(&b, NULL, &e);
+    make(&b, binder, &e);
 }
 
 const struct qr_roots *
@@ -209,6 +303,8 @@ teebox_roots(void)
         evgen_pin(&roots, QR_ROOT_AWS_NITRO, &nitro.cert[EVNITRO_ROOT]);
         good(QR_PLATFORM_TDX);
         evgen_dcap_pin(&dcap_out, &roots);
+        good(QR_PLATFORM_GCP_TDX);
+        evak_pin(&google, &roots);
     }
     return &roots;
 }
@@ -219,10 +315,23 @@ teebox_measurement(enum qr_platform platform, unsigned which, char out[static 97
     const uint8_t *p;
 
     good(platform);
+    if (platform == QR_PLATFORM_AZURE_SNP || platform == QR_PLATFORM_GCP_TDX) {
+        qr_hex_encode(qr_view_of(quote.pcr[which], 32), out);
+        return;
+    }
     p = platform == QR_PLATFORM_NITRO ? nitro.pcr[which]
         : platform == QR_PLATFORM_SNP ? snp.report + EVSNP_MEASUREMENT
         : which == 0                  ? dcap.body + EVGEN_TD_MR_TD
                                       : dcap.body + EVGEN_TD_RTMR0 + 48 * (size_t)(which - 1);
+    qr_hex_encode(qr_view_of(p, 48), out);
+}
+
+void
+teebox_signer(enum qr_platform platform, char out[static 97])
+{
+    good(platform);
+    const uint8_t *p =
+        platform == QR_PLATFORM_NITRO ? nitro.pcr[8] : snp.report + EVSNP_ID_KEY_DIGEST;
     qr_hex_encode(qr_view_of(p, 48), out);
 }
 

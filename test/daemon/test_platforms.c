@@ -1,7 +1,9 @@
 /*
  * Parties on different platforms under one policy: they connect, make a key and sign; one that is not
  * what the policy asks for is refused, in words that its operator can act on.
- * qr_hello_binder is wrapped: party 4's side of it can be wrong in role or nonce (Makefile).
+ * The policy is deploy/policies/three-clouds.json with the values of throwaway vendors and machines;
+ * for what it does not say (lists of machines, two parties of one vendor, bare SNP and TDX) it is one
+ * of this file. qr_hello_binder is wrapped: one party's side can be wrong in role or nonce (Makefile).
  */
 #include "daemon/party_int.h"
 
@@ -22,14 +24,13 @@
 static struct cluster c;
 static struct teebox box[5];
 static char peers[12288];
-static const enum qr_platform platform[4] = {0, QR_PLATFORM_NITRO, QR_PLATFORM_SNP,
-                                             QR_PLATFORM_TDX};
 static enum qr_platform fourth_is = QR_PLATFORM_SNP;
 static const uint64_t wall_start = EVGEN_NOW_MS;
 
 /* ---- the binder, wrong at one end --------------------------------------------------------- */
 
 static enum binder { BINDER_RIGHT, BINDER_ROLE, BINDER_NONCE } binder_is;
+static uint16_t binder_of;
 
 void __real_qr_hello_binder(const struct qr_hello *prover, const struct qr_hello *verifier,
                             const struct qr_binding *b, uint8_t out[static 32]);
@@ -42,17 +43,136 @@ __wrap_qr_hello_binder(const struct qr_hello *prover, const struct qr_hello *ver
 {
     struct qr_hello p = *prover, v = *verifier;
 
-    if (c.running == 4 && prover->index == 4 && binder_is == BINDER_ROLE) {
+    int own = c.running == binder_of && prover->index == binder_of;
+
+    if (own && binder_is == BINDER_ROLE) {
         p.role = verifier->role;
         v.role = prover->role;
     }
-    if (c.running == 4 && prover->index == 4 && binder_is == BINDER_NONCE) {
+    if (own && binder_is == BINDER_NONCE) {
         v.nonce[0] ^= 1;
     }
     __real_qr_hello_binder(&p, &v, b, out);
 }
 
-/* ---- the policy -------------------------------------------------------------------------- */
+/* ---- the published policy ---------------------------------------------------------------- */
+
+#define PUBLISHED "deploy/policies/three-clouds.json"
+#define N_VALUES 12u
+
+static char was[sizeof peers];
+static struct {
+    size_t at, len;
+} changed[N_VALUES];
+static size_t n_changed;
+
+/* The object behind "peers", byte for byte. */
+static void
+read_published(void)
+{
+    static char text[32768];
+    FILE *f = fopen(PUBLISHED, "r");
+
+    if (!f) {
+        fail_msg(PUBLISHED ": run this from the root of the source tree");
+    }
+    size_t n = fread(text, 1, sizeof text - 1, f), depth = 0;
+    (void)fclose(f);
+    text[n] = '\0';
+    const char *from = strstr(text, "\"peers\": {"), *p;
+    assert_non_null(from);
+    p = from += strlen("\"peers\": ");
+    int quoted = 0;
+    do { /* its strings have no escapes */
+        assert_true(*p != '\0' && *p != '\\');
+        quoted ^= *p == '"';
+        depth += !quoted && *p == '{';
+        depth -= !quoted && *p == '}';
+        p++;
+    } while (depth > 0);
+    n = (size_t)(p - from);
+    assert_true(n < sizeof was);
+    memcpy(was, from, n);
+    was[n] = '\0';
+}
+
+/* Another value for the first `name` behind `section`: as long, and so of the same kind. */
+static void
+put(const char *section, const char *name, const char *value)
+{
+    char *at = strstr(peers, section);
+
+    at = at ? strstr(at, name) : NULL;
+    assert_non_null(at);
+    at += strlen(name);
+    at += strspn(at, ": [\n");
+    assert_int_equal(*at, '"');
+    at++;
+    size_t len = strcspn(at, "\"");
+    assert_int_equal(len, strlen(value));
+    assert_memory_not_equal(at, value, len); /* a placeholder it was */
+    memcpy(at, value, len);
+    assert_true(n_changed < N_VALUES);
+    changed[n_changed].at = (size_t)(at - peers);
+    changed[n_changed++].len = len;
+}
+
+/* Whatever differs lies in a value that was put, and all lengths are what they were. */
+static void
+only_values_changed(void)
+{
+    assert_int_equal(n_changed, N_VALUES);
+    assert_int_equal(strlen(peers), strlen(was));
+    for (size_t i = 0; was[i]; i++) {
+        size_t in = 0;
+        for (size_t k = 0; k < n_changed; k++) {
+            in += i >= changed[k].at && i < changed[k].at + changed[k].len;
+        }
+        assert_true(in <= 1); /* each value once */
+        assert_true(in == 1 || peers[i] == was[i]);
+    }
+}
+
+/* The published peers with what the throwaway parties measure, who signed them, and since when. */
+static const char *
+published(void)
+{
+    static const struct {
+        const char *set, *name;
+        enum qr_platform platform;
+        unsigned which;
+    } measured[] = {
+        {"\"quorate-1.0-nitro\"", "\"pcrs.0\"", QR_PLATFORM_NITRO, 0},
+        {"\"quorate-1.0-nitro\"", "\"pcrs.1\"", QR_PLATFORM_NITRO, 1},
+        {"\"quorate-1.0-nitro\"", "\"pcrs.2\"", QR_PLATFORM_NITRO, 2},
+        {"\"quorate-1.0-azure\"", "\"quote.pcrs.4\"", QR_PLATFORM_AZURE_SNP, 4},
+        {"\"quorate-1.0-azure\"", "\"quote.pcrs.11\"", QR_PLATFORM_AZURE_SNP, 11},
+        {"\"quorate-1.0-gcp\"", "\"quote.pcrs.4\"", QR_PLATFORM_GCP_TDX, 4},
+        {"\"quorate-1.0-gcp\"", "\"quote.pcrs.11\"", QR_PLATFORM_GCP_TDX, 11},
+    };
+    static const char *const sets[] = {"\"quorate-1.0-nitro\"", "\"quorate-1.0-azure\"",
+                                       "\"quorate-1.0-gcp\""};
+    char hex[97];
+
+    read_published();
+    memcpy(peers, was, sizeof peers);
+    n_changed = 0;
+    for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++) {
+        teebox_measurement(measured[i].platform, measured[i].which, hex);
+        put(measured[i].set, measured[i].name, hex);
+    }
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        put(sets[i], "\"valid_from\"", "2025-06-01T00:00:00Z");
+    }
+    teebox_signer(QR_PLATFORM_NITRO, hex);
+    put("\"platforms\": {", "\"signer_pcr8\"", hex);
+    teebox_signer(QR_PLATFORM_AZURE_SNP, hex);
+    put("\"platforms\": {", "\"id_key_digests\"", hex);
+    only_values_changed();
+    return peers;
+}
+
+/* ---- a policy with lists of machines ------------------------------------------------------ */
 
 static void add(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -80,7 +200,7 @@ add_set(const char *name, enum qr_platform p, const char *const *path, size_t n,
     add("}}%s\n", end);
 }
 
-/* The three-cloud policy of these tests; a line for each rule. */
+/* A line for each rule. */
 static const char *
 policy(unsigned per_vendor)
 {
@@ -179,7 +299,7 @@ show_logs(void)
 static void
 wrap(void *ctx, size_t i, struct qr_tee *tee)
 {
-    (void)ctx;
+    const enum qr_platform *platform = ctx;
     teebox_wrap(&box[i], i == 4 ? fourth_is : platform[i], &c.wall_ms, tee);
 }
 
@@ -200,6 +320,26 @@ linked(struct cluster *x, void *ctx)
 static struct cluster_how
 three_clouds(const char *text)
 {
+    static enum qr_platform platform[] = {0, QR_PLATFORM_NITRO, QR_PLATFORM_AZURE_SNP,
+                                          QR_PLATFORM_GCP_TDX};
+    return (struct cluster_how){
+        .wall_ms = wall_start,
+        .peers = text,
+        .roots = teebox_roots(),
+        .cloud = {NULL, "aws", "azure", "gcp"},
+        .operator_name = {NULL, "ann", "bob", "cid"},
+        .tee = {NULL, "aws-nitro", "azure-snp-vtpm", "gcp-tdx-vtpm"},
+        .box = wrap,
+        .box_ctx = platform,
+        .until = linked,
+    };
+}
+
+/* Under this file's own policy; a fourth party is on SNP as well. */
+static struct cluster_how
+bare_machines(const char *text)
+{
+    static enum qr_platform platform[] = {0, QR_PLATFORM_NITRO, QR_PLATFORM_SNP, QR_PLATFORM_TDX};
     return (struct cluster_how){
         .wall_ms = wall_start,
         .peers = text,
@@ -208,20 +348,33 @@ three_clouds(const char *text)
         .operator_name = {NULL, "ann", "bob", "cid", "dan"},
         .tee = {NULL, "aws-nitro", "amd-sev-snp", "intel-tdx", "amd-sev-snp"},
         .box = wrap,
+        .box_ctx = platform,
         .until = linked,
     };
 }
 
 static int
-up_with_4(struct cluster *x, void *ctx)
+up_with(struct cluster *x, uint16_t who, unsigned want)
 {
-    const unsigned *want = ctx;
     unsigned n = 0;
 
-    for (uint16_t i = 1; i <= 3; i++) {
-        n += (unsigned)qr_net_is_up(x->p[i].party->net, 4);
+    for (uint16_t i = 1; i <= x->n; i++) {
+        n += i != who && (unsigned)qr_net_is_up(x->p[i].party->net, who);
     }
-    return n == *want;
+    return n == want;
+}
+
+/* ctx: whose lines, all or none. */
+static int
+all_up(struct cluster *x, void *ctx)
+{
+    return up_with(x, *(uint16_t *)ctx, (unsigned)x->n - 1);
+}
+
+static int
+all_down(struct cluster *x, void *ctx)
+{
+    return up_with(x, *(uint16_t *)ctx, 0);
 }
 
 static void
@@ -242,7 +395,7 @@ three_platforms_sign(void **state)
     (void)state;
 
     clean();
-    const struct cluster_how how = three_clouds(policy(1));
+    const struct cluster_how how = three_clouds(published());
     cluster_start_as(&c, 3, &how);
     cluster_keygen(&c, 2, pk);
     assert_int_equal(c.p[1].party->key[0].key->pub.flags, 0); /* no software TEE was in it */
@@ -262,7 +415,8 @@ three_platforms_sign(void **state)
     const struct qr_answer *a = cluster_wait(&c, cluster_ask(&c, 1, 0, &ask), 10);
     char *text = calloc(1, a->json.len + 1);
     memcpy(text, a->json.p, a->json.len);
-    assert_non_null(strstr(text, "\"platform\":\"amd-sev-snp\""));
+    assert_non_null(strstr(text, "\"platform\":\"azure-snp-vtpm\""));
+    assert_non_null(strstr(text, "\"platform\":\"gcp-tdx-vtpm\""));
     assert_non_null(strstr(text, "\"vendor\":\"amd\",\"product\":\"genoa\""));
     assert_non_null(strstr(text, "\"vendor\":\"intel\""));
     assert_non_null(strstr(text, "\"vendor\":\"aws\",\"product\":\"nitro\""));
@@ -271,7 +425,7 @@ three_platforms_sign(void **state)
     cluster_stop(&c);
 }
 
-struct bad_fourth {
+struct bad_party {
     const char *name;
     enum teebox_fault fault;
     enum binder binder;
@@ -280,100 +434,81 @@ struct bad_fourth {
     int own;                   /* its own operator reads it as well, before anybody refuses */
 };
 
-static const struct bad_fourth bad_fourths[] = {
-    {"measurement", TEEBOX_MEASUREMENT, BINDER_RIGHT, "rule measurements.snp-1.2.measurement",
-     "found", "\"measurement\":", 1},
-    {"debug", TEEBOX_DEBUG, BINDER_RIGHT, "debug", "found", "\"amd-sev-snp\":{", 1},
-    {"TCB", TEEBOX_TCB, BINDER_RIGHT, "microcode", "found", "\"products\"", 1},
-    {"machine", TEEBOX_MACHINE, BINDER_RIGHT, "machine", "found", NULL, 1},
-    {"nonce", TEEBOX_GOOD, BINDER_NONCE, "report_data", "binder", NULL, 0},
-    {"role", TEEBOX_GOOD, BINDER_ROLE, "report_data", "binder", NULL, 0},
+/* One rule of the three-cloud policy each, broken by the party on Azure. */
+static const struct bad_party bad_parties[] = {
+    {"measurement", TEEBOX_MEASUREMENT, BINDER_RIGHT,
+     "rule measurements.quorate-1.0-azure.quote.pcrs.11", "found", "\"quote.pcrs.11\":", 1},
+    {"debug", TEEBOX_DEBUG, BINDER_RIGHT, "debug", "found", "\"azure-snp-vtpm\": {", 1},
+    {"TCB", TEEBOX_TCB, BINDER_RIGHT, "microcode", "found", "\"product\": \"Genoa\"", 1},
+    {"signer", TEEBOX_SIGNER, BINDER_RIGHT, "id_key_digests", "found", "\"id_key_digests\"", 1},
+    {"nonce", TEEBOX_GOOD, BINDER_NONCE, "extraData", "binder", NULL, 0},
+    {"role", TEEBOX_GOOD, BINDER_ROLE, "extraData", "binder", NULL, 0},
 };
 
+/* What the others' logs and its own say of it. */
 static void
-refused_fourth(const struct bad_fourth *b)
+look_at_logs(uint16_t who, const struct bad_party *b)
 {
-    unsigned none = 0, all = 3;
-    char line[32];
+    char line[32], peer[16];
 
-    cluster_kill(&c, 4);
-    assert_true(cluster_until(&c, 5000, up_with_4, &none));
-    clear_logs();
-    box[4].fault = b->fault;
-    binder_is = b->binder;
-    cluster_boot(&c, 4);
-    for (int k = 0; k < 1500; k++) {
-        cluster_turn(&c);
-        assert_true(up_with_4(&c, &none)); /* never, not for a moment */
-    }
+    (void)snprintf(peer, sizeof peer, "\"peer\":%u", who);
     (void)snprintf(line, sizeof line, "at line %u:", b->line_of ? line_of(b->line_of) : 0);
-    for (uint16_t i = 1; i <= 3; i++) {
+    for (uint16_t i = 1; i <= c.n; i++) {
         const char *l = logged(i, "\"ev\":\"peer_refused\"", b->words, b->found);
-        if (!l || !strstr(l, "\"peer\":4") || (b->line_of && !strstr(l, line)) ||
-            (b->binder == BINDER_RIGHT && (!strstr(l, "rule ") || !strstr(l, "expected ")))) {
+        if (i != who &&
+            (!l || !strstr(l, peer) || (b->line_of && !strstr(l, line)) ||
+             (b->binder == BINDER_RIGHT && (!strstr(l, "rule ") || !strstr(l, "expected "))))) {
             show_logs();
             fail_msg("%s: party %u's log does not say it (wanted %s)", b->name, i,
                      b->line_of ? line : "no line");
         }
     }
-    const char *told = logged(4, "\"ev\":\"peer_refused\"", "refused us", "");
+    const char *told = logged(who, "\"ev\":\"peer_refused\"", "refused us", "");
     assert_true(told == NULL || strstr(told, "rule ") == NULL); /* its peers told it no rule */
-    assert_int_equal(logged(4, "\"ev\":\"own_evidence\"", b->words, b->found) != NULL, b->own);
-
-    cluster_kill(&c, 4); /* and it was that, and nothing else */
-    box[4].fault = TEEBOX_GOOD;
-    binder_is = BINDER_RIGHT;
-    cluster_boot(&c, 4);
-    assert_true(cluster_until(&c, 20000, up_with_4, &all));
+    assert_int_equal(logged(who, "\"ev\":\"own_evidence\"", b->words, b->found) != NULL, b->own);
 }
 
+/* It is restarted, wrong, and refused by all; then right, and let in. */
 static void
-wrong_fourths(void **state)
+refused(uint16_t who, const struct bad_party *b)
 {
-    (void)state;
-    clean();
-    const struct cluster_how how = three_clouds(policy(2));
-    cluster_start_as(&c, 4, &how);
-    for (size_t i = 0; i < sizeof bad_fourths / sizeof bad_fourths[0]; i++) {
-        refused_fourth(&bad_fourths[i]);
-    }
-    cluster_stop(&c);
-}
-
-/* A platform that is not the one the roster tells, however good. */
-static void
-another_platform(void **state)
-{
-    unsigned none = 0;
-    (void)state;
-
-    clean();
-    const struct cluster_how how = three_clouds(policy(2));
-    cluster_start_as(&c, 4, &how);
-    cluster_kill(&c, 4);
-    assert_true(cluster_until(&c, 5000, up_with_4, &none));
+    cluster_kill(&c, who);
+    assert_true(cluster_until(&c, 5000, all_down, &who));
     clear_logs();
-    cluster_boot(&c, 4);
-    box[4].platform = QR_PLATFORM_NITRO; /* HELLO says SNP, the evidence is Nitro's */
-    for (int k = 0; k < 1000; k++) {
-        cluster_turn(&c);
-        assert_true(up_with_4(&c, &none));
-    }
-    assert_non_null(logged(1, "peer_refused",
-                           "evidence kind: expected amd-sev-snp, found aws-nitro", "\"peer\":4"));
-    cluster_kill(&c, 4);
-    clear_logs();
-    fourth_is = QR_PLATFORM_NITRO; /* HELLO says so as well */
-    cluster_boot(&c, 4);
-    fourth_is = QR_PLATFORM_SNP;
+    box[who].fault = b->fault;
+    binder_is = b->binder;
+    binder_of = who;
+    cluster_boot(&c, who);
     for (int k = 0; k < 1500; k++) {
         cluster_turn(&c);
-        assert_true(up_with_4(&c, &none));
+        assert_true(all_down(&c, &who)); /* never, not for a moment */
     }
-    assert_non_null(logged(1, "peer_refused", "the roster says party 4 runs on amd-sev-snp",
-                           "its evidence says aws-nitro"));
+    look_at_logs(who, b);
+
+    cluster_kill(&c, who); /* and it was that, and nothing else */
+    box[who].fault = TEEBOX_GOOD;
+    binder_is = BINDER_RIGHT;
+    cluster_boot(&c, who);
+    if (!cluster_until(&c, 20000, all_up, &who)) {
+        show_logs();
+        fail_msg("%s: it is not let in when it is right", b->name);
+    }
+}
+
+static void
+wrong_parties(void **state)
+{
+    (void)state;
+    clean();
+    const struct cluster_how how = three_clouds(published());
+    cluster_start_as(&c, 3, &how);
+    for (size_t i = 0; i < sizeof bad_parties / sizeof bad_parties[0]; i++) {
+        refused(2, &bad_parties[i]);
+    }
     cluster_stop(&c);
 }
+
+/* ---- renewals ---------------------------------------------------------------------------- */
 
 static int
 three_up(struct cluster *x, void *ctx)
@@ -389,6 +524,163 @@ three_up(struct cluster *x, void *ctx)
     return 1;
 }
 
+/* All lines are lost, and everybody shows evidence anew; 700 s of the wall clock are over as well. */
+static void
+time_passes(void)
+{
+    c.wall_ms += 700000;
+    c.now += 700 * SECOND;
+    clear_logs();
+}
+
+/* ctx: the TPM clock that 1 must have seen of 2. */
+static int
+renewed(struct cluster *x, void *ctx)
+{
+    return three_up(x, NULL) && x->p[1].party->attest.peer[2].tpm.at.clock >= *(uint64_t *)ctx;
+}
+
+/* Party 2's process is known, and its machine is not what it was: it stays outside. */
+static void
+renewal_refused(const char *words)
+{
+    uint16_t who = 2;
+
+    time_passes();
+    for (int k = 0; k < 1500; k++) {
+        cluster_turn(&c);
+    }
+    assert_true(all_down(&c, &who));
+    for (uint16_t i = 1; i <= 3; i += 2) {
+        if (!logged(i, "\"ev\":\"peer_refused\"", words, "\"peer\":2")) {
+            show_logs();
+            fail_msg("party %u's log does not say: %s", i, words);
+        }
+    }
+}
+
+/* A process stays on the boot that it started on: its virtual TPM says so. */
+static void
+same_boot(void **state)
+{
+    (void)state;
+    clean();
+    const struct cluster_how how = three_clouds(published());
+    cluster_start_as(&c, 3, &how);
+    const struct qr_tpmlife *seen = &c.p[1].party->attest.peer[2].tpm;
+    assert_true(seen->known);
+    assert_false(c.p[2].party->attest.peer[1].tpm.known); /* Nitro has none */
+    uint64_t clock = seen->at.clock;
+
+    time_passes();
+    clock += 700000;
+    assert_true(cluster_until(&c, 20000, renewed, &clock));
+    clock = seen->at.clock;
+
+    box[2].resets = 1;
+    renewal_refused("the machine was rebooted");
+    box[2].resets = 0;
+    box[2].clock_off_ms = -3600000;
+    renewal_refused("the TPM's time went back");
+    assert_true(seen->at.clock == clock); /* what was refused teaches nothing */
+    box[2].clock_off_ms = 0;
+    assert_true(cluster_until(&c, 20000, three_up, NULL));
+
+    box[2].resets = 1;
+    box[2].clock_off_ms = -3600000;
+    cluster_kill(&c, 2);
+    clear_logs();
+    cluster_boot(&c, 2); /* another process: the first evidence only says where it begins */
+    assert_true(cluster_until(&c, 20000, three_up, NULL));
+    assert_true(seen->at.clock < clock);
+    cluster_stop(&c);
+}
+
+/* Evidence of party 2's process, judged by party 1. */
+static qr_err
+judged(char why[static QR_SENTENCE_MAX])
+{
+    static uint8_t mem[QR_EVIDENCE_MAX];
+    struct qr_buf b = qr_buf_over(mem, sizeof mem);
+    const struct qr_tee *t = &c.p[2].tee;
+    const uint8_t binder[32] = {9};
+    struct qr_claims claims;
+
+    assert_int_equal(t->evidence(t->ctx, binder, &b), QR_OK);
+    return qr_attest_verify(c.p[1].party, 2, t->platform, c.p[2].party->boot_nonce, qr_buf_view(&b),
+                            binder, &claims, why, QR_SENTENCE_MAX);
+}
+
+/* A chain is verified once; a new roster forgets that it was good. */
+static void
+same_chain(void **state)
+{
+    char why[QR_SENTENCE_MAX] = "";
+    (void)state;
+
+    clean();
+    const struct cluster_how how = three_clouds(published());
+    cluster_start_as(&c, 3, &how);
+    const struct qr_links *links = &c.p[1].party->attest.links;
+    assert_true(links->n > 0);
+    size_t n = links->n;
+    for (int k = 0; k < 3; k++) {
+        if (judged(why) != QR_OK) {
+            fail_msg("renewal %d: %s", k, why);
+        }
+        assert_int_equal(links->n, n);
+    }
+    box[2].fault = TEEBOX_MACHINE; /* another certificate under the same authorities */
+    assert_int_equal(judged(why), QR_OK);
+    assert_int_equal(links->n, n + 1);
+    box[2].fault = TEEBOX_GOOD;
+
+    qr_attest_start(c.p[1].party);
+    size_t own = links->n; /* of its own evidence, which it judges at once */
+    assert_true(own < n);
+    assert_int_equal(judged(why), QR_OK);
+    assert_int_equal(links->n, own + 2); /* the machine's certificate and its authority's */
+    cluster_stop(&c);
+}
+
+/* A platform that is not the one the roster tells, however good. */
+static void
+another_platform(void **state)
+{
+    static const struct bad_party machine = {
+        "machine", TEEBOX_MACHINE, BINDER_RIGHT, "machine", "found", NULL, 1};
+    uint16_t who = 4;
+    (void)state;
+
+    clean();
+    const struct cluster_how how = bare_machines(policy(2));
+    cluster_start_as(&c, 4, &how);
+    refused(4, &machine);
+    cluster_kill(&c, 4);
+    assert_true(cluster_until(&c, 5000, all_down, &who));
+    clear_logs();
+    cluster_boot(&c, 4);
+    box[4].platform = QR_PLATFORM_NITRO; /* HELLO says SNP, the evidence is Nitro's */
+    for (int k = 0; k < 1000; k++) {
+        cluster_turn(&c);
+        assert_true(all_down(&c, &who));
+    }
+    assert_non_null(logged(1, "peer_refused",
+                           "evidence kind: expected amd-sev-snp, found aws-nitro", "\"peer\":4"));
+    cluster_kill(&c, 4);
+    clear_logs();
+    fourth_is = QR_PLATFORM_NITRO; /* HELLO says so as well */
+    cluster_boot(&c, 4);
+    fourth_is = QR_PLATFORM_SNP;
+    for (int k = 0; k < 1500; k++) {
+        cluster_turn(&c);
+        assert_true(all_down(&c, &who));
+    }
+    assert_non_null(logged(1, "peer_refused", "the roster says party 4 runs on amd-sev-snp",
+                           "its evidence says aws-nitro"));
+    cluster_stop(&c);
+}
+
 /* Genuine, allowed, and one too many of its vendor. */
 static void
 one_too_many(void **state)
@@ -398,7 +690,7 @@ one_too_many(void **state)
     (void)state;
 
     clean();
-    struct cluster_how how = three_clouds(policy(2));
+    struct cluster_how how = bare_machines(policy(2));
     cluster_start_as(&c, 4, &how);
     cluster_keygen(&c, 2, pk);
     clear_logs();
@@ -459,7 +751,7 @@ collateral_ends(void **state)
     (void)state;
 
     clean();
-    const struct cluster_how how = three_clouds(policy(1));
+    const struct cluster_how how = bare_machines(policy(1));
     (void)snprintf(box[3].issued, sizeof box[3].issued, "2025-12-20T00:00:00Z");
     (void)snprintf(box[3].next, sizeof box[3].next, "2026-01-10T00:00:00Z");
     cluster_start_as(&c, 3, &how);
@@ -541,8 +833,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_platforms_sign), cmocka_unit_test(wrong_fourths),
-        cmocka_unit_test(another_platform),     cmocka_unit_test(one_too_many),
+        cmocka_unit_test(three_platforms_sign),
+        cmocka_unit_test(wrong_parties),
+        cmocka_unit_test(same_boot),
+        cmocka_unit_test(same_chain),
+        cmocka_unit_test(another_platform),
+        cmocka_unit_test(one_too_many),
         cmocka_unit_test(collateral_ends),
     };
     return cmocka_run_group_tests(tests, start, NULL);
