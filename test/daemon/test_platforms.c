@@ -434,14 +434,17 @@ struct bad_party {
     int own;                   /* its own operator reads it as well, before anybody refuses */
 };
 
-/* One rule of the three-cloud policy each, broken by the party on Azure. */
+/*
+ * One rule of the three-cloud policy each, broken by the party on Azure. What is refused twice in the
+ * same words is logged once, so no two neighbours sound alike.
+ */
 static const struct bad_party bad_parties[] = {
     {"measurement", TEEBOX_MEASUREMENT, BINDER_RIGHT,
      "rule measurements.quorate-1.0-azure.quote.pcrs.11", "found", "\"quote.pcrs.11\":", 1},
+    {"nonce", TEEBOX_GOOD, BINDER_NONCE, "extraData", "binder", NULL, 0},
     {"debug", TEEBOX_DEBUG, BINDER_RIGHT, "debug", "found", "\"azure-snp-vtpm\": {", 1},
     {"TCB", TEEBOX_TCB, BINDER_RIGHT, "microcode", "found", "\"product\": \"Genoa\"", 1},
     {"signer", TEEBOX_SIGNER, BINDER_RIGHT, "id_key_digests", "found", "\"id_key_digests\"", 1},
-    {"nonce", TEEBOX_GOOD, BINDER_NONCE, "extraData", "binder", NULL, 0},
     {"role", TEEBOX_GOOD, BINDER_ROLE, "extraData", "binder", NULL, 0},
 };
 
@@ -468,7 +471,7 @@ look_at_logs(uint16_t who, const struct bad_party *b)
     assert_int_equal(logged(who, "\"ev\":\"own_evidence\"", b->words, b->found) != NULL, b->own);
 }
 
-/* It is restarted, wrong, and refused by all; then right, and let in. */
+/* It is restarted, wrong, and refused by all. */
 static void
 refused(uint16_t who, const struct bad_party *b)
 {
@@ -484,27 +487,25 @@ refused(uint16_t who, const struct bad_party *b)
         assert_true(all_down(&c, &who)); /* never, not for a moment */
     }
     look_at_logs(who, b);
-
-    cluster_kill(&c, who); /* and it was that, and nothing else */
     box[who].fault = TEEBOX_GOOD;
     binder_is = BINDER_RIGHT;
-    cluster_boot(&c, who);
-    if (!cluster_until(&c, 20000, all_up, &who)) {
-        show_logs();
-        fail_msg("%s: it is not let in when it is right", b->name);
-    }
 }
 
 static void
 wrong_parties(void **state)
 {
+    uint16_t who = 2;
     (void)state;
+
     clean();
     const struct cluster_how how = three_clouds(published());
     cluster_start_as(&c, 3, &how);
     for (size_t i = 0; i < sizeof bad_parties / sizeof bad_parties[0]; i++) {
-        refused(2, &bad_parties[i]);
+        refused(who, &bad_parties[i]);
     }
+    cluster_kill(&c, who); /* and it was that, and nothing else */
+    cluster_boot(&c, who);
+    assert_true(cluster_until(&c, 20000, all_up, &who));
     cluster_stop(&c);
 }
 
@@ -559,9 +560,51 @@ renewal_refused(const char *words)
     }
 }
 
+/* Evidence of party 2's process, judged by party 1. */
+static qr_err
+judged(char why[static QR_SENTENCE_MAX])
+{
+    static uint8_t mem[QR_EVIDENCE_MAX];
+    struct qr_buf b = qr_buf_over(mem, sizeof mem);
+    const struct qr_tee *t = &c.p[2].tee;
+    const uint8_t binder[32] = {9};
+    struct qr_claims claims;
+
+    assert_int_equal(t->evidence(t->ctx, binder, &b), QR_OK);
+    return qr_attest_verify(c.p[1].party, 2, t->platform, c.p[2].party->boot_nonce, qr_buf_view(&b),
+                            binder, &claims, why, QR_SENTENCE_MAX);
+}
+
+/* A chain is verified once; a new roster forgets that it was good. */
+static void
+same_chain(void)
+{
+    const struct qr_links *links = &c.p[1].party->attest.links;
+    char why[QR_SENTENCE_MAX] = "";
+    size_t n = links->n;
+
+    assert_true(n > 0);
+    for (int k = 0; k < 3; k++) {
+        if (judged(why) != QR_OK) {
+            fail_msg("renewal %d: %s", k, why);
+        }
+        assert_int_equal(links->n, n);
+    }
+    box[2].fault = TEEBOX_MACHINE; /* another certificate under the same authorities */
+    assert_int_equal(judged(why), QR_OK);
+    assert_int_equal(links->n, n + 1);
+    box[2].fault = TEEBOX_GOOD;
+
+    qr_attest_start(c.p[1].party);
+    size_t own = links->n; /* of its own evidence, which it judges at once */
+    assert_true(own < n);
+    assert_int_equal(judged(why), QR_OK);
+    assert_int_equal(links->n, own + 2); /* the machine's certificate and its authority's */
+}
+
 /* A process stays on the boot that it started on: its virtual TPM says so. */
 static void
-same_boot(void **state)
+renewals(void **state)
 {
     (void)state;
     clean();
@@ -593,53 +636,7 @@ same_boot(void **state)
     cluster_boot(&c, 2); /* another process: the first evidence only says where it begins */
     assert_true(cluster_until(&c, 20000, three_up, NULL));
     assert_true(seen->at.clock < clock);
-    cluster_stop(&c);
-}
-
-/* Evidence of party 2's process, judged by party 1. */
-static qr_err
-judged(char why[static QR_SENTENCE_MAX])
-{
-    static uint8_t mem[QR_EVIDENCE_MAX];
-    struct qr_buf b = qr_buf_over(mem, sizeof mem);
-    const struct qr_tee *t = &c.p[2].tee;
-    const uint8_t binder[32] = {9};
-    struct qr_claims claims;
-
-    assert_int_equal(t->evidence(t->ctx, binder, &b), QR_OK);
-    return qr_attest_verify(c.p[1].party, 2, t->platform, c.p[2].party->boot_nonce, qr_buf_view(&b),
-                            binder, &claims, why, QR_SENTENCE_MAX);
-}
-
-/* A chain is verified once; a new roster forgets that it was good. */
-static void
-same_chain(void **state)
-{
-    char why[QR_SENTENCE_MAX] = "";
-    (void)state;
-
-    clean();
-    const struct cluster_how how = three_clouds(published());
-    cluster_start_as(&c, 3, &how);
-    const struct qr_links *links = &c.p[1].party->attest.links;
-    assert_true(links->n > 0);
-    size_t n = links->n;
-    for (int k = 0; k < 3; k++) {
-        if (judged(why) != QR_OK) {
-            fail_msg("renewal %d: %s", k, why);
-        }
-        assert_int_equal(links->n, n);
-    }
-    box[2].fault = TEEBOX_MACHINE; /* another certificate under the same authorities */
-    assert_int_equal(judged(why), QR_OK);
-    assert_int_equal(links->n, n + 1);
-    box[2].fault = TEEBOX_GOOD;
-
-    qr_attest_start(c.p[1].party);
-    size_t own = links->n; /* of its own evidence, which it judges at once */
-    assert_true(own < n);
-    assert_int_equal(judged(why), QR_OK);
-    assert_int_equal(links->n, own + 2); /* the machine's certificate and its authority's */
+    same_chain();
     cluster_stop(&c);
 }
 
@@ -835,8 +832,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_platforms_sign),
         cmocka_unit_test(wrong_parties),
-        cmocka_unit_test(same_boot),
-        cmocka_unit_test(same_chain),
+        cmocka_unit_test(renewals),
+
         cmocka_unit_test(another_platform),
         cmocka_unit_test(one_too_many),
         cmocka_unit_test(collateral_ends),
