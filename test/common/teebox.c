@@ -73,7 +73,8 @@ static const struct evsnp_tcb snp_tcb = {.bootloader = 10, .tee = 2, .snp = 24, 
 static void
 build_snp(const struct teebox *b, const uint8_t data[static 64])
 {
-    static struct evgen_der vek;
+    static struct evsnp good;
+    int other_vek = b->fault == TEEBOX_TCB || b->fault == TEEBOX_MACHINE;
     struct evsnp_tcb tcb = snp_tcb;
 
     evsnp_init(&snp, EVSNP_GENOA, 3);
@@ -99,14 +100,17 @@ build_snp(const struct teebox *b, const uint8_t data[static 64])
         snp.report[EVSNP_CHIP_ID] ^= 1;
         evsnp_ext_raw(&snp, EVSNP_EXT_HWID, snp.report + EVSNP_CHIP_ID, 64);
     }
-    evsnp_build(&snp);
-    if (b->fault == TEEBOX_TCB || b->fault == TEEBOX_MACHINE) {
-        return;
+    if (other_vek || good.vek.len == 0) {
+        evsnp_build(&snp);
+    } else {
+        snp.vek = good.vek;
+        snp.ask = good.ask;
+        snp.ark = good.ark;
+        evsnp_sign(&snp);
     }
-    if (vek.len == 0) {
-        vek = snp.vek;
+    if (!other_vek) {
+        good = snp;
     }
-    snp.vek = vek;
 }
 
 static void
