@@ -83,7 +83,7 @@ static qr_err
 read_intel(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_need *ret)
 {
     qr_view source, tee, ca;
-    uint8_t fmspc[6];
+    uint8_t fmspc[6] = {0};
     char hex[13];
 
     QR_TRY(qr_json_fields(at, (const struct qr_json_field[]){

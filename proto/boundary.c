@@ -287,8 +287,9 @@ ask_check(const struct qr_ask *a)
 }
 
 static qr_err
-put_collateral(struct qr_dbuf *out, const struct qr_ask *a, Quorate__Boundary__Ask *m)
+put_collateral(struct qr_dbuf *out, const struct qr_ask *a)
 {
+    Quorate__Boundary__Ask m;
     Quorate__Boundary__Collateral c;
     Quorate__Boundary__Piece piece[QR_ASK_PIECES], *list[QR_ASK_PIECES];
     char source[QR_ASK_SOURCE_MAX + 1], name[QR_ASK_PIECES][QR_ASK_PIECE_NAME_MAX + 1];
@@ -303,9 +304,12 @@ put_collateral(struct qr_dbuf *out, const struct qr_ask *a, Quorate__Boundary__A
         piece[i].name = text_of_view(name[i], sizeof name[i], a->pieces[i].name);
         piece[i].body = bytes_of_view(a->pieces[i].body);
     }
-    m->what_case = QUORATE__BOUNDARY__ASK__WHAT_COLLATERAL;
-    m->collateral = &c;
-    return pack(out, &m->base, QR_ASK_FRAME_MAX);
+    quorate__boundary__ask__init(&m);
+    m.id = a->id;
+    m.version = QR_BOUNDARY_VERSION;
+    m.what_case = QUORATE__BOUNDARY__ASK__WHAT_COLLATERAL;
+    m.collateral = &c;
+    return pack(out, &m.base, QR_ASK_FRAME_MAX);
 }
 
 qr_err
@@ -319,6 +323,9 @@ qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a)
     char trace[QR_TRACEPARENT_LEN + 1];
 
     QR_TRY(ask_check(a));
+    if (a->what == QR_ASK_COLLATERAL) {
+        return put_collateral(out, a);
+    }
     for (size_t i = 0; i < a->n_stamps; i++) {
         stamps[i] = bytes_of_view(a->stamps[i]);
     }
@@ -339,8 +346,6 @@ qr_ask_put(struct qr_dbuf *out, const struct qr_ask *a)
         query.arg = bytes_of_view(a->body);
         m.what_case = QUORATE__BOUNDARY__ASK__WHAT_QUERY;
         m.query = &query;
-    } else if (a->what == QR_ASK_COLLATERAL) {
-        return put_collateral(out, a, &m);
     } else {
         quorate__boundary__admin__init(&admin);
         admin.kind = (Quorate__Boundary__Admin__Kind)a->admin;

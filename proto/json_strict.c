@@ -50,7 +50,7 @@ explain_at(struct qr_json *j, const char *where, const char *format, va_list ap)
 qr_err
 qr_json_fail(const struct qr_json_at *at, qr_err e, const char *format, ...)
 {
-    const struct qr_json_at *chain[CHAIN_MAX];
+    const struct qr_json_at *chain[CHAIN_MAX] = {NULL};
     char where[192] = "";
     size_t n = 0, len = 0;
 

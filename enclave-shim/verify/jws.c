@@ -101,7 +101,7 @@ check_header(struct qr_verdict *v, const json_t *header)
 static qr_err
 parse_parts(struct qr_verdict *v, struct qr_jws *j, qr_view token)
 {
-    qr_view part[3], header_text;
+    qr_view part[3] = {{0}}, header_text = {0};
     size_t at = 0;
 
     for (size_t i = 0; i < 3; i++) {

@@ -73,9 +73,9 @@ outer(unsigned k)
         T("\x5f", "\xff"),                             /* 21 */
 #undef T
     };
+    const qr_view none = qr_view_of(NULL, 0);
     frame(qr_view_of(t[k].head, t[k].head_len), d->protected_item,
-          k == 1 ? (qr_view){0} : d->unprotected_item, (qr_view){0}, (qr_view){0},
-          qr_view_of(t[k].tail, t[k].tail_len));
+          k == 1 ? none : d->unprotected_item, none, none, qr_view_of(t[k].tail, t[k].tail_len));
 }
 
 static void
