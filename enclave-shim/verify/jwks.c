@@ -137,7 +137,7 @@ qr_err
 qr_jwks_find(qr_view jwks, qr_view kid, struct qr_verdict *v, EVP_PKEY **ret)
 {
     struct qr_json j;
-    const json_t *entry;
+    const json_t *entry = NULL;
 
     QR_TRY(qr_jws_json(jwks, QR_JWKS_VALUES, v, "key set", &j));
     qr_err e = find_entry(j.root, kid, v, &entry);
