@@ -119,7 +119,7 @@ work(struct fetch *f, struct job *j)
     CURLcode e = ok ? curl_easy_perform(c) : CURLE_OUT_OF_MEMORY;
     (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
     if (e != CURLE_OK) {
-        (void)snprintf(j->why, sizeof j->why, "%s", text[0] ? text : curl_easy_strerror(e));
+        (void)snprintf(j->why, sizeof j->why, "%.100s", text[0] ? text : curl_easy_strerror(e));
         return;
     }
     (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
