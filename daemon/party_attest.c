@@ -59,7 +59,7 @@ check_quorum(const struct qr_party *p, uint16_t joins, const struct qr_peers_dom
     size_t n = 0;
 
     for (uint16_t i = 1; i <= p->roster->n; i++) {
-        if (i == joins) {
+        if (as && i == joins) {
             d[n++] = *as;
         } else if (i == p->self ? a->self_known : a->peer[i].known && qr_net_is_up(p->net, i)) {
             d[n++] = i == p->self ? a->self_domain : a->peer[i].domain;
