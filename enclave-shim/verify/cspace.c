@@ -31,6 +31,12 @@ add_claims(struct qr_verdict *v, const struct qr_jws *j)
     return QR_OK;
 }
 
+int
+qr_cspace_is_issuer(qr_view iss)
+{
+    return qr_view_eq(iss, qr_view_str(ISSUER));
+}
+
 /* The issuer attests other things as well, with the same keys. */
 static qr_err
 check_kind(struct qr_verdict *v, const struct qr_jws *j)
@@ -48,7 +54,7 @@ check_kind(struct qr_verdict *v, const struct qr_jws *j)
                        "token: expected swname CONFIDENTIAL_SPACE, found \"%s\"",
                        qr_quote(q, swname));
     }
-    if (!qr_view_eq(iss, qr_view_str(ISSUER))) {
+    if (!qr_cspace_is_issuer(iss)) {
         return qr_fail(v, QR_CHECK_TOKEN, QR_REASON_UNTRUSTED_ROOT,
                        "token: expected iss " ISSUER ", found \"%s\"", qr_quote(q, iss));
     }

@@ -123,8 +123,8 @@ ends_with(qr_view v, const char *end)
 }
 
 /* "https://NAME.REGION.attest.azure.net", also of Azure Government and Azure China. */
-static int
-is_provider(qr_view iss)
+int
+qr_maa_is_issuer(qr_view iss)
 {
     static const char scheme[] = "https://";
     size_t n = sizeof scheme - 1;
@@ -153,7 +153,7 @@ check_issuer(struct qr_verdict *v, const struct qr_jws *j)
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,
                        "token: expected iss and jku, text, found one missing");
     }
-    if (!is_provider(iss)) {
+    if (!qr_maa_is_issuer(iss)) {
         return qr_fail(v, QR_CHECK_TOKEN, QR_REASON_UNTRUSTED_ROOT,
                        "token: expected an attestation provider of Azure as iss, found \"%s\"",
                        qr_quote(q, iss));

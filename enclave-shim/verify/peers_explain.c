@@ -224,6 +224,27 @@ say_intel(const struct qr_peers *p, const struct out *o, const struct qr_peers_s
 }
 
 static void
+say_witness(const struct qr_peers *p, const struct out *o, const struct qr_peers_witness *w)
+{
+    char v[WHOLE];
+
+    if (w->line == 0) {
+        return;
+    }
+    say(o, "    A second witness is needed, a token beside the evidence (line %u):", w->line);
+    for (size_t i = 0; i < w->issuers.n; i++) {
+        const struct qr_peers_value *x = &p->value[w->issuers.first + i];
+        say(o, "      %s %s (line %u)", i ? "or" : "of", value_text(x, QR_OP_WORD, v), x->line);
+    }
+    for (size_t i = 0; i < w->keys.n; i++) {
+        const struct qr_peers_value *x = &p->value[w->keys.first + i];
+        say(o, "      signed by key %s (line %u)%s", value_text(x, QR_OP_BYTES, v), x->line,
+            i + 1 < w->keys.n ? ", or" : "");
+    }
+    say(o, "      %ssigned by a key with certificates to a pinned root", w->keys.n ? "or " : "");
+}
+
+static void
 say_section(const struct qr_peers *p, const struct out *o, const struct qr_peers_section *s)
 {
     say(o, "  %s (line %u):", qr_evidence_kind_name(s->kind), s->line);
@@ -238,6 +259,7 @@ say_section(const struct qr_peers *p, const struct out *o, const struct qr_peers
                s->require ? s->require_line : p->require_line);
     say_intel(p, o, s);
     say_amd(o, s);
+    say_witness(p, o, &s->witness);
     for (size_t i = 0; i < s->n_rules; i++) {
         say_rule(p, o, &s->rule[i]);
     }

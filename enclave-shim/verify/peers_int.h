@@ -91,6 +91,12 @@ struct qr_peers_signer {
     unsigned line;
 };
 
+/* Whose token must stand beside the evidence; line 0: none is asked for. */
+struct qr_peers_witness {
+    unsigned line;
+    struct qr_peers_list issuers, keys; /* keys n 0: certificates under a pinned root only */
+};
+
 struct qr_peers_section {
     enum qr_evidence_kind kind;
     unsigned line;
@@ -103,6 +109,7 @@ struct qr_peers_section {
     struct qr_peers_status status[QR_PEERS_STATUSES];
     struct qr_peers_signer signer[QR_PEERS_SIGNERS];
     struct qr_peers_list allow, deny;
+    struct qr_peers_witness witness;
 };
 
 /* Quorum constraints; most 0: not limited. */
@@ -155,6 +162,12 @@ qr_err QR_MUST qr_peers_read_section(const struct qr_json_at *at, struct qr_peer
 /* Room for another value, or TOO_LARGE at that place. */
 qr_err QR_MUST qr_peers_value_new(const struct qr_json_at *at, struct qr_peers *p,
                                   struct qr_peers_list *l, struct qr_peers_value **ret);
+/* MALFORMED when the list's last value is in it already. */
+qr_err QR_MUST qr_peers_value_once(const struct qr_json_at *at, const struct qr_peers *p,
+                                   const struct qr_peers_list *l);
+/* The member "witness". */
+qr_err QR_MUST qr_peers_read_witness(const struct qr_json_at *at, struct qr_peers *p,
+                                     struct qr_peers_section *s);
 /* Names of checks as a mask. */
 qr_err QR_MUST qr_peers_read_checks(const struct qr_json_at *list, uint64_t *ret);
 /* Machines; kinds: where the list counts. */
@@ -183,6 +196,8 @@ qr_err qr_peers_refuse_claim(const struct qr_peers_judging *j, enum qr_reason r,
 qr_err QR_MUST qr_peers_judge_amd(const struct qr_peers_judging *j,
                                   const struct qr_manifest *release);
 qr_err QR_MUST qr_peers_judge_intel(const struct qr_peers_judging *j);
+/* The second witness, where one is asked for. */
+qr_err QR_MUST qr_peers_judge_witness(const struct qr_peers_judging *j);
 /* A claim in words, for "found": its value, shortened, or that it is absent. */
 #define QR_PEERS_SHOWN 80u
 const char *qr_peers_show(const struct qr_claimset *c, const char *path,

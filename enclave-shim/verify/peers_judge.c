@@ -373,6 +373,7 @@ judge_section(const struct qr_peers_judging *j, const struct qr_peers_who *who,
     if (k & QR_KINDS_INTEL) {
         QR_TRY(qr_peers_judge_intel(j));
     }
+    QR_TRY(qr_peers_judge_witness(j));
     for (size_t i = 0; i < j->s->n_rules; i++) {
         QR_TRY(judge_rule(j, &j->s->rule[i]));
     }

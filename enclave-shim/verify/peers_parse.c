@@ -1,5 +1,6 @@
 /* Compiling a policy: the parts that hold for all platforms. Sections are in peers_section.c. */
 #include "enclave-shim/verify/peers_int.h"
+#include "enclave-shim/verify/witness.h"
 
 #include "protocol/base/mem.h"
 
@@ -331,7 +332,9 @@ check_section(const struct qr_json_at *at, const struct qr_peers *p,
 {
     const char *name = qr_evidence_kind_name(s->kind);
     uint64_t demanded = p->require | s->require;
-    uint64_t never = demanded & ~qr_peers_possible_checks(s->kind);
+    uint64_t token = QR_PEERS_CHECK(QR_CHECK_TOKEN);
+    uint64_t never =
+        demanded & ~(qr_peers_possible_checks(s->kind) | (s->witness.line ? token : 0));
     int has_set = s->n_signers > 0 || p->n_beliefs > 0;
 
     for (size_t k = 0; k < p->n_sets; k++) {
@@ -342,6 +345,11 @@ check_section(const struct qr_json_at *at, const struct qr_peers *p,
                             "no measurement set is for %s; add one to \"measurements\", or a rule "
                             "to \"manifests\"",
                             name);
+    }
+    if ((never & token) && qr_witness_taken(s->kind)) {
+        return qr_json_fail(at, QR_ERR_MALFORMED,
+                            "check \"token\" is required, and nobody's token is believed; add "
+                            "\"witness\" with its issuers and keys");
     }
     for (unsigned c = 0; never && c < QR_CHECK_COUNT; c++) {
         if (never & QR_PEERS_CHECK(c)) {

@@ -1,5 +1,6 @@
 /* Compiling a platform's section: rows of qr_peers_defs, and what is not a row. */
 #include "enclave-shim/verify/peers_int.h"
+#include "enclave-shim/verify/witness.h"
 
 #include "protocol/base/check.h"
 
@@ -37,8 +38,9 @@ qr_peers_value_new(const struct qr_json_at *at, struct qr_peers *p, struct qr_pe
 }
 
 /* An element that the list has already is somebody's mistake. */
-static qr_err
-check_twice(const struct qr_json_at *at, const struct qr_peers *p, const struct qr_peers_list *l)
+qr_err
+qr_peers_value_once(const struct qr_json_at *at, const struct qr_peers *p,
+                    const struct qr_peers_list *l)
 {
     const struct qr_peers_value *last = &p->value[l->first + l->n - 1];
     for (const struct qr_peers_value *v = &p->value[l->first]; v < last; v++) {
@@ -97,7 +99,7 @@ read_list(const struct qr_json_at *list, struct qr_peers *p, const struct qr_pee
         QR_TRY(qr_peers_value_new(&at, p, ret, &v));
         v->set = (uint8_t)set;
         QR_TRY(read_element(&at, d, v));
-        QR_TRY(check_twice(&at, p, ret));
+        QR_TRY(qr_peers_value_once(&at, p, ret));
     }
     return QR_OK;
 }
@@ -223,7 +225,7 @@ read_machine(const struct qr_json_at *at, struct qr_peers *p, unsigned kinds,
         n++;
         QR_TRY(qr_peers_value_new(&one, p, ret, &v));
         QR_TRY(read_machine_id(&one, id, kinds, v));
-        QR_TRY(check_twice(&one, p, ret));
+        QR_TRY(qr_peers_value_once(&one, p, ret));
     }
     return n == 1 ? QR_OK
                   : qr_json_fail(at, QR_ERR_MALFORMED,
@@ -302,7 +304,7 @@ read_texts(const struct qr_json_at *list, struct qr_peers *p, size_t bytes,
             QR_TRY(qr_json_value(&at, &text));
             QR_TRY(put_text(&at, t, v));
         }
-        QR_TRY(check_twice(&at, p, ret));
+        QR_TRY(qr_peers_value_once(&at, p, ret));
     }
     return QR_OK;
 }
@@ -504,11 +506,11 @@ qr_err
 qr_peers_read_section(const struct qr_json_at *at, struct qr_peers *p, struct qr_peers_section *s)
 {
     struct qr_json_field fields[QR_PEERS_DEFS_MAX + 10];
-    struct qr_json_at require, machines;
+    struct qr_json_at require, machines, witness;
     struct lists l = {.has_products = 0};
     qr_view note;
     int has[QR_PEERS_DEFS_MAX], has_require = 0, has_machines = 0, has_insecure = 0, has_debug = 0,
-                                has_note = 0;
+                                has_note = 0, has_witness = 0;
     const struct qr_peers_def *def[QR_PEERS_DEFS_MAX];
     size_t n = 0, defs = 0;
 
@@ -528,6 +530,10 @@ qr_peers_read_section(const struct qr_json_at *at, struct qr_peers *p, struct qr
     if (takes(s, QR_KINDS_INTEL)) {
         fields[n++] = (struct qr_json_field){"statuses",        QR_JSON_ARRAY, 1,
                                              QR_PEERS_STATUSES, &l.statuses,   &l.has_statuses};
+    }
+    if (qr_witness_taken(s->kind)) {
+        fields[n++] =
+            (struct qr_json_field){"witness", QR_JSON_OBJECT, 0, 0, &witness, &has_witness};
     }
     if (takes(s, QR_KIND_MASK(QR_EV_SGX))) {
         fields[n++] = (struct qr_json_field){"signers",        QR_JSON_ARRAY, 1,
@@ -558,6 +564,9 @@ qr_peers_read_section(const struct qr_json_at *at, struct qr_peers *p, struct qr
     QR_TRY(read_lists(&l, p, s));
     if (has_machines) {
         QR_TRY(read_section_machines(&machines, p, s));
+    }
+    if (has_witness) {
+        QR_TRY(qr_peers_read_witness(&witness, p, s));
     }
     return check_section(at, s);
 }

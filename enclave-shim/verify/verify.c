@@ -5,6 +5,7 @@
 #include "enclave-shim/verify/verify.h"
 
 #include "enclave-shim/verify/verify_int.h"
+#include "enclave-shim/verify/witness.h"
 #include "protocol/base/check.h"
 
 #include <openssl/crypto.h>
@@ -240,6 +241,14 @@ dispatch(struct qr_verify_run *r)
                    "evidence: expected a known platform, found kind %u", (unsigned)r->e->kind);
 }
 
+/* The platform's word, then that of a second witness, if one came along. */
+static qr_err
+judge(struct qr_verify_run *r)
+{
+    QR_TRY(dispatch(r));
+    return r->v->reason == QR_REASON_NONE ? qr_witness_part(r) : QR_ERR_ATTESTATION;
+}
+
 /* The first check of the platform's list that was not made; QR_CHECK_COUNT: none is missing. */
 static enum qr_check
 missing_check(const struct qr_verify_run *r)
@@ -310,7 +319,7 @@ qr_verify(const struct qr_evidence *e, const struct qr_verify_opts *o, struct qr
 
     qr_verdict_init(v);
     ERR_set_mark(); /* the errors of hostile certificates are no one else's */
-    qr_err err = conclude(&r, dispatch(&r));
+    qr_err err = conclude(&r, judge(&r));
     ERR_pop_to_mark();
     if (out) {
         *out = err == QR_OK ? r.out : nothing;

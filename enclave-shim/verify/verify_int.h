@@ -54,6 +54,9 @@ qr_err QR_MUST qr_verify_gcp(struct qr_verify_run *r);   /* vTPM composites */
 qr_err QR_MUST qr_verify_gcp_ak(struct qr_verify_run *r);
 qr_err QR_MUST qr_verify_maa(struct qr_verify_run *r);
 qr_err QR_MUST qr_verify_confidential_space(struct qr_verify_run *r);
+/* 1: this iss is the service's, as these two verifiers want it. */
+int qr_maa_is_issuer(qr_view iss);
+int qr_cspace_is_issuer(qr_view iss);
 
 /*
  * Parts that composites use. The user field (report_data) is returned instead of being compared, so

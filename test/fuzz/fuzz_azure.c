@@ -5,7 +5,9 @@
  *
  * Beyond "no crash": nothing that was changed under a signature or a hash is accepted.
  */
+#include "protocol/base/enc.h"
 #include "test/common/evgen_dcap.h"
+#include "test/common/evgen_token.h"
 #include "test/common/tpmbench.h"
 #include "test/fuzz/kit_verdict.h"
 
@@ -103,6 +105,54 @@ add_witness(struct tpmbench *t)
     }
 }
 
+/*
+ * A service's token about this machine: Azure's beside an HCL report, else Google's. One member may
+ * be another text, or the token another byte; what says something else than the processor is refused.
+ */
+static void
+add_token(struct tpmbench *t)
+{
+    static const char *const member[] = {"x-ms-sevsnpvm-launchmeasurement",
+                                         "x-ms-sevsnpvm-idkeydigest", "x-ms-sevsnpvm-reportdata"};
+    static const unsigned at[] = {EVSNP_MEASUREMENT, EVSNP_ID_KEY_DIGEST, EVSNP_REPORT_DATA};
+    static struct evtoken token;
+    char text[129];
+    uint8_t how = fuzz_u8(&script);
+
+    if (t->o.binder.p == NULL || qr_evidence_get(&t->e, QR_PART_TOKEN).p) {
+        return;
+    }
+    (t->base == TB_AZURE ? evtoken_maa : evtoken_oidc)(&token, t->o.binder);
+    json_t *in = t->base == TB_AZURE
+                     ? json_object_get(token.payload, "x-ms-isolation-tee")
+                     : json_object_get(json_object_get(token.payload, "submods"), "gce");
+    for (unsigned i = 0; t->base == TB_AZURE && i < 3; i++) {
+        qr_hex_encode(qr_view_of(t->hcl.report + at[i], i < 2 ? 48 : 64), text);
+        FUZZ_MUST(json_object_set_new(in, member[i], json_string(text)) == 0);
+    }
+    if (t->base != TB_AZURE) {
+        FUZZ_MUST(json_object_set_new(token.payload, "hwmodel", json_string("GCP_AMD_SEV_SNP")) ==
+                  0);
+        FUZZ_MUST(json_object_set_new(in, "instance_id", json_string("7885236546812373301")) == 0);
+    }
+    if (how % 4u == 1) { /* no value of a machine is as short */
+        const char *name = t->base == TB_AZURE ? member[how / 4u % 3u] : "instance_id";
+        FUZZ_MUST(json_object_set_new(in, name, json_string(how & 128 ? "7" : "")) == 0);
+        must_fail = 1;
+    }
+    evtoken_build(&token);
+    evtoken_free(&token);
+    if (how % 4u == 2) {
+        must_fail |= fuzz_xor(&script, token.token.p, token.token.len);
+    }
+    evtpm_swap(&t->e, QR_PART_TOKEN, 0, evgen_buf_view(&token.token));
+    if (how % 4u != 3) {
+        evtpm_swap(&t->e, QR_PART_JWKS, 0, evgen_buf_view(&token.keys));
+    } else {
+        must_fail = 1;
+    }
+}
+
 /* Parts of which every byte is signed, hashed or compared. */
 static void
 change(struct tpmbench *t, enum tb_stage s, unsigned arg)
@@ -125,8 +175,8 @@ change(struct tpmbench *t, enum tb_stage s, unsigned arg)
     }
     while (s == TB_EVIDENCE && script.len > 0) {
         uint8_t what = fuzz_u8(&script);
-        if (what == 255) {
-            add_witness(t);
+        if (what >= 254) {
+            (what == 255 ? add_witness : add_token)(t);
             continue;
         }
         enum qr_part p = part[fuzz_u8(&script) % (sizeof part / sizeof part[0])];

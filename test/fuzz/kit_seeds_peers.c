@@ -163,6 +163,22 @@ broken(fuzz_seed seed)
         {"\"note\": \"every platform\"", "\"note\": 5"},
         {"  \"gcp-tdx-vtpm\": {", "  \"quote\": {"},
         {"  \"aws-nitro\": {\n", "  \"aws-nitro\": 1, \"x\": {\n"},
+        {"  \"intel-tdx\": {\n", "  \"intel-tdx\": {\"witness\": {\"issuers\": "
+                                 "[\"https://confidentialcomputing.googleapis.com\"]},\n"},
+        {"  \"intel-tdx\": {\n",
+         "  \"intel-tdx\": {\"witness\": {\"issuers\": [\"https://a.weu.attest.azure.net\"]},\n"},
+        {"  \"intel-tdx\": {\n", "  \"intel-tdx\": {\"witness\": {\"issuers\": "
+                                 "[\"https://confidentialcomputing.googleapis.com\", "
+                                 "\"https://confidentialcomputing.googleapis.com\"]},\n"},
+        {"  \"intel-tdx\": {\n",
+         "  \"intel-tdx\": {\"witness\": {\"issuers\": [\"https://a.example\"]},\n"},
+        {"  \"gcp-tdx-vtpm\": {\n", "  \"gcp-tdx-vtpm\": {\"witness\": {\"issuers\": "
+                                    "[\"https://a.weu.attest.azure.net\"]},\n"},
+        {"  \"gcp-tdx-vtpm\": {\n", "  \"gcp-tdx-vtpm\": {\"require\": [\"token\"],\n"},
+        {"  \"intel-tdx\": {\n",
+         "  \"intel-tdx\": {\"witness\": {\"issuers\": "
+         "[\"https://confidentialcomputing.googleapis.com\", \"https://a.weu.attest.azure.net\"], "
+         "\"keys\": [\"" X32("ab") "\"]},\n"},
     };
     const char *good = peerkit_policy();
 

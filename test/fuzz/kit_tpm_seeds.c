@@ -265,6 +265,13 @@ azure(void)
         char name[] = {'w', 'i', 't', 'n', 'e', 's', 's', '_', (char)('a' + how), 0};
         script("azure", name, text, sizeof text);
     }
+    for (char base = 0; base < 3; base++) {
+        for (char how = 0; how < 12; how++) {
+            char text[] = {3, base, 0, (char)254, how, 0, 9, 0, 1};
+            char name[] = {'t', 'o', 'k', 'e', 'n', '_', (char)('0' + base), (char)('a' + how), 0};
+            script("azure", name, text, sizeof text - (how % 4 == 2 ? 0 : 4));
+        }
+    }
     SCRIPT("azure", "short_extra", "\x03\x01\x01");
     SCRIPT("azure", "other_key", "\x03\x01\x02");
     SCRIPT("azure", "other_key_set", "\x03\x02\x02");

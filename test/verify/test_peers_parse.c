@@ -34,6 +34,12 @@ read_text(const char *t)
     return e;
 }
 
+#define MAA "\"https://a.weu.attest.azure.net\""
+#define GOOGLE "\"https://confidentialcomputing.googleapis.com\""
+/* In front of this section's first member, on its line. */
+#define WITNESS(section, members)                                                                  \
+    "  \"" section "\": {\n", "  \"" section "\": {\"witness\": {" members "},\n"
+
 /* One change of the good policy, and the refusal it must give. */
 static const struct {
     const char *from, *to;
@@ -322,6 +328,49 @@ static const struct {
      "intel-tdx, intel-sgx, tpm2, azure-snp-vtpm, azure-tdx-vtpm, gcp-snp-vtpm, gcp-tdx-vtpm"},
     {"  \"aws-nitro\": {\n", "  \"aws-nitro\": 1, \"x\": {\n",
      "line 31: platforms.aws-nitro: must be an object"},
+    {WITNESS("aws-nitro", "\"issuers\": [" MAA "], \"keys\": [\"" X32("ab") "\"]"),
+     "line 31: platforms.aws-nitro: unknown member \"witness\""},
+    {WITNESS("intel-sgx", "\"issuers\": [" GOOGLE "]"),
+     "line 66: platforms.intel-sgx: unknown member \"witness\""},
+    {WITNESS("azure-snp-vtpm", "\"keys\": [\"" X32("ab") "\"]"),
+     "line 74: platforms.azure-snp-vtpm.witness: member \"issuers\" is missing"},
+    {WITNESS("azure-snp-vtpm", "\"issuers\": [], \"keys\": [\"" X32("ab") "\"]"),
+     "line 74: platforms.azure-snp-vtpm.witness.issuers: 0 elements; 1 to 16 are allowed"},
+    {WITNESS("azure-snp-vtpm", "\"issuers\": [" MAA "], \"keys\": []"),
+     "line 74: platforms.azure-snp-vtpm.witness.keys: 0 elements; 1 to 16 are allowed"},
+    {WITNESS("azure-snp-vtpm", "\"issuers\": [" MAA "]"),
+     "line 74: platforms.azure-snp-vtpm.witness: member \"keys\" is missing; Azure's key sets are "
+     "signed by nobody, so list the keys' SHA-256 (claim witness.key_sha256)"},
+    {WITNESS("amd-sev-snp", "\"issuers\": [" GOOGLE ", " MAA "]"),
+     "line 38: platforms.amd-sev-snp.witness: member \"keys\" is missing; Azure's key sets are "
+     "signed by nobody, so list the keys' SHA-256 (claim witness.key_sha256)"},
+    {WITNESS("azure-snp-vtpm", "\"issuers\": [" GOOGLE "]"),
+     "line 74: platforms.azure-snp-vtpm.witness.issuers[0]: this service attests no machine of "
+     "azure-snp-vtpm"},
+    {WITNESS("gcp-tdx-vtpm", "\"issuers\": [" MAA "], \"keys\": [\"" X32("ab") "\"]"),
+     "line 90: platforms.gcp-tdx-vtpm.witness.issuers[0]: this service attests no machine of "
+     "gcp-tdx-vtpm"},
+    {WITNESS("gcp-tdx-vtpm", "\"issuers\": [\"https://confidentialcomputing.googleapis.com/\"]"),
+     "line 90: platforms.gcp-tdx-vtpm.witness.issuers[0]: no such service; write "
+     "\"https://NAME.REGION.attest.azure.net\" or "
+     "\"https://confidentialcomputing.googleapis.com\""},
+    {WITNESS("gcp-tdx-vtpm", "\"issuers\": [" GOOGLE ", " GOOGLE "]"),
+     "line 90: platforms.gcp-tdx-vtpm.witness.issuers[1]: this value is listed twice"},
+    {WITNESS("intel-tdx",
+             "\"issuers\": [" GOOGLE "], \"keys\": [\"" X32("ab") "\", \"" X32("ab") "\"]"),
+     "line 52: platforms.intel-tdx.witness.keys[1]: this value is listed twice"},
+    {WITNESS("intel-tdx", "\"issuers\": [" GOOGLE "], \"keys\": [\"" X32("00") "\"]"),
+     "line 52: platforms.intel-tdx.witness.keys[0]: all zero is how an absent value looks; write "
+     "the real one, or leave the member out"},
+    {WITNESS("intel-tdx", "\"issuers\": [" GOOGLE "], \"kid\": []"),
+     "line 52: platforms.intel-tdx.witness: unknown member \"kid\""},
+    {"  \"gcp-tdx-vtpm\": {\n", "  \"gcp-tdx-vtpm\": {\"require\": [\"token\"],\n",
+     "line 90: platforms.gcp-tdx-vtpm: check \"token\" is required, and nobody's token is "
+     "believed; "
+     "add \"witness\" with its issuers and keys"},
+    {"\"require\": [\"timestamp\"]", "\"require\": [\"timestamp\", \"token\"]",
+     "line 31: platforms.aws-nitro: check \"token\" is required, which evidence of aws-nitro never "
+     "has; require it in the sections of platforms that do"},
 };
 
 static void
@@ -564,6 +613,26 @@ test_words(void **state)
             fail_msg("it does not say: %s", says[i]);
         }
     }
+    peerkit_edit(peerkit_policy(),
+                 WITNESS("intel-tdx", "\"issuers\": [" GOOGLE ", " MAA
+                                      "],\n\"keys\": [\"" X32("ab") "\", \"" X32("cd") "\"]"),
+                 text, sizeof text);
+    explain(text);
+    assert_non_null(strstr(
+        words,
+        "    A second witness is needed, a token beside the evidence (line 52):\n"
+        "      of https://confidentialcomputing.googleapis.com (line 52)\n"
+        "      or https://a.weu.attest.azure.net (line 52)\n"
+        "      signed by key " X32(
+            "ab") " (line 53), or\n"
+                  "      signed by key " X32(
+                      "cd") " (line 53)\n"
+                            "      or signed by a key with certificates to a pinned root\n"));
+    peerkit_edit(peerkit_policy(), WITNESS("gcp-snp-vtpm", "\"issuers\": [" GOOGLE "]"), text,
+                 sizeof text);
+    explain(text);
+    assert_non_null(strstr(words, "googleapis.com (line 85)\n"
+                                  "      signed by a key with certificates to a pinned root\n"));
     explain("{\"insecure_sim\":true}");
     assert_string_equal(words,
                         "WARNING: the software TEE is accepted, which protects nothing (line "
