@@ -278,7 +278,10 @@ test_print(void **state)
 static int
 run_main(enum qr_config_role role, const char *a, const char *b, const char *c)
 {
-    static struct qr_config_party cfg;
+    static union {
+        struct qr_config_party party;
+        struct qr_config_gateway gateway;
+    } cfg;
     char name[] = "test", one[128], two[128], three[128];
     char *argv[] = {name, one, two, three, NULL};
     snprintf(one, sizeof one, "%s", a ? a : "");

@@ -76,7 +76,7 @@ static void
 write_log(struct fuzz_in *in, int td)
 {
     static const enum qr_hash_alg tpm[] = {QR_SHA1, QR_SHA256}, cc[] = {QR_SHA384};
-    evlog_open(&l, mem, sizeof mem, td, td ? cc : tpm, td ? 1 : 2);
+    evlog_open(&l, mem, sizeof mem, td ? 1u : 0u, td ? cc : tpm, td ? 1 : 2);
     if (fuzz_u8(in) % 2) {
         evlog_boot(&l);
     }
