@@ -551,7 +551,7 @@ static void
 bundle_entry(unsigned k)
 {
     static const uint8_t long_one[1025] = {0x30, 0x82};
-    d->bundle[k % 4] = k < 4 ? (qr_view){0} : qr_view_of(long_one, sizeof long_one);
+    d->bundle[k % 4] = qr_view_of(long_one, k < 4 ? 0 : sizeof long_one);
 }
 
 static void

@@ -121,9 +121,10 @@ judge(const struct evall *a, int how)
     if (t.pki && !(how & NO_PIN)) {
         evgen_pin(&roots, QR_ROOT_CONFIDENTIAL_SPACE, &t.cert[EVTOKEN_ROOT]);
     }
-    o.binder = how & NO_BINDER ? (qr_view){0} : evall_binder();
+    const qr_view none = qr_view_of(NULL, 0);
+    o.binder = how & NO_BINDER ? none : evall_binder();
     o.max_age_ms = how & OLD ? 59999 : 0;
-    o.audience = how & AUDIENCE ? qr_view_str("https://other.example") : (qr_view){0};
+    o.audience = how & AUDIENCE ? qr_view_str("https://other.example") : none;
     qr_alloc_gate(gate);
     qr_err err = qr_verify(&e, &o, &v, &out);
     qr_alloc_gate(NULL);
