@@ -199,7 +199,7 @@ qr_err QR_MUST qr_peers_judge_intel(const struct qr_peers_judging *j);
 /* The second witness, where one is asked for. */
 qr_err QR_MUST qr_peers_judge_witness(const struct qr_peers_judging *j);
 /* A claim in words, for "found": its value, shortened, or that it is absent. */
-#define QR_PEERS_SHOWN 80u
+#define QR_PEERS_SHOWN 84u
 const char *qr_peers_show(const struct qr_claimset *c, const char *path,
                           char out[static QR_PEERS_SHOWN]);
 const char *qr_peers_show_bytes(qr_view v, char out[static QR_PEERS_SHOWN]);
