@@ -329,7 +329,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             (void)close(fd[i]);
         }
     }
-    for (int i = 0; i < 8 && gw->conns; i++) {
+    for (int i = 0; i < 8 && (gw->conns || qr_gw_party_in_flight(gw->party) > 0); i++) {
         now += 3500 * MS; /* questions without an answer run out */
         step();
     }
