@@ -104,7 +104,9 @@ test_verify(void **state)
     (void)state;
     assert_int_equal(panics(verifies_lie), VERIFIES);
     assert_int_equal(panics(unreduced_scalar), VERIFIES);
-    assert_int_equal(panics(broken_cursor), VERIFIES);
+    if (VERIFIES) { /* elsewhere it is undefined, and the integer sanitizer says so */
+        assert_true(panics(broken_cursor));
+    }
 }
 
 int
