@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define MS UINT64_C(1000000)
+#define RETRY_MS 1000u
 
 struct qr_gw_feed {
     const struct qr_config_gateway *cfg;
@@ -78,6 +79,8 @@ ask_needs(struct qr_gw_feed *f)
         f->connects = qr_gw_party_connects(f->party);
         f->ask_at = f->now_ns + QR_FEED_NEEDS_MS * MS;
         f->asking = 1;
+    } else {
+        f->ask_at = f->now_ns + RETRY_MS * MS; /* clients' questions fill its slots */
     }
 }
 

@@ -35,14 +35,6 @@ qr_qtime_issued(struct qr_qtime *q, uint16_t party, int64_t issued_ms)
     }
 }
 
-void
-qr_qtime_forget(struct qr_qtime *q, uint16_t party)
-{
-    if (party >= 1 && party <= QR_MAX_PARTIES) {
-        q->party[party].known = 0;
-    }
-}
-
 /* What this party's clock shows by now. */
 static int64_t
 clock_of(const struct qr_qtime *q, uint16_t party, uint64_t mono_ms)

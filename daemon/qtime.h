@@ -50,13 +50,6 @@ void qr_qtime_told(struct qr_qtime *q, uint16_t party, uint64_t wall_ms, uint64_
 /* Its evidence was accepted, and the newest signed date in it is this; -1: it had none. */
 void qr_qtime_issued(struct qr_qtime *q, uint16_t party, int64_t issued_ms);
 
-/*
- * The party's clock bounds nothing any more; its signed dates stay true. A connection that is lost is no
- * reason: what a party said of the time is not forgotten with it, or whoever can cut connections could
- * choose whose clock counts.
- */
-void qr_qtime_forget(struct qr_qtime *q, uint16_t party);
-
 /* t: 2..QR_MAX_PARTIES, the smallest number of parties that is a quorum. Raises the floor. */
 void qr_qtime_read(struct qr_qtime *q, uint16_t t, uint64_t mono_ms, uint64_t spread_ms,
                    struct qr_qtime_now *ret);

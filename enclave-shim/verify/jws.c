@@ -163,6 +163,20 @@ qr_jws_free(struct qr_jws *j)
     *j = (struct qr_jws){0};
 }
 
+qr_err
+qr_jws_run(struct qr_verify_run *r,
+           qr_err (*check)(struct qr_verify_run *r, const struct qr_jws *j))
+{
+    struct qr_jws j;
+    qr_view token;
+
+    QR_TRY(qr_run_need(r, QR_PART_TOKEN, QR_CHECK_PARSE, QR_REASON_MALFORMED, &token));
+    QR_TRY(qr_jws_parse(token, r->v, &j));
+    qr_err e = check(r, &j);
+    qr_jws_free(&j);
+    return e;
+}
+
 /* ---- claims ------------------------------------------------------------------------------------ */
 
 static qr_err

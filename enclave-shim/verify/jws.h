@@ -36,6 +36,10 @@ struct qr_jws {
 qr_err QR_MUST qr_jws_parse(qr_view token, struct qr_verdict *v, struct qr_jws *ret);
 void qr_jws_free(struct qr_jws *j);
 
+/* Parses the evidence's token, hands it to `check`, frees it: what a token's verifier is. */
+qr_err QR_MUST qr_jws_run(struct qr_verify_run *r,
+                          qr_err (*check)(struct qr_verify_run *r, const struct qr_jws *j));
+
 /* Parses a JSON object as the parts of a token are; `what` names it. The caller clears it. */
 qr_err QR_MUST qr_jws_json(qr_view text, size_t max_values, struct qr_verdict *v, const char *what,
                            struct qr_json *ret);

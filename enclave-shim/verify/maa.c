@@ -209,12 +209,5 @@ check_all(struct qr_verify_run *r, const struct qr_jws *j)
 qr_err
 qr_verify_maa(struct qr_verify_run *r)
 {
-    struct qr_jws j;
-    qr_view token;
-
-    QR_TRY(qr_run_need(r, QR_PART_TOKEN, QR_CHECK_PARSE, QR_REASON_MALFORMED, &token));
-    QR_TRY(qr_jws_parse(token, r->v, &j));
-    qr_err e = check_all(r, &j);
-    qr_jws_free(&j);
-    return e;
+    return qr_jws_run(r, check_all);
 }

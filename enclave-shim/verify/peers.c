@@ -1,7 +1,6 @@
 /* A compiled policy's life, and what others ask of it. */
 #include "enclave-shim/verify/peers_int.h"
 
-#include "protocol/base/check.h"
 #include "protocol/base/mem.h"
 
 #include <stdio.h>
@@ -25,17 +24,16 @@ qr_peers_insecure_sim(const struct qr_peers *p)
     return p->insecure_sim;
 }
 
-size_t
-qr_peers_n_platforms(const struct qr_peers *p)
+int
+qr_peers_list_has(const struct qr_peers *p, const struct qr_peers_list *l, qr_view v)
 {
-    return p->n_sections;
-}
-
-enum qr_evidence_kind
-qr_peers_platform(const struct qr_peers *p, size_t i)
-{
-    QR_ASSERT(i < p->n_sections);
-    return p->section[i].kind;
+    for (size_t i = 0; i < l->n; i++) {
+        const struct qr_peers_value *x = &p->value[l->first + i];
+        if (qr_view_eq(v, qr_view_of(x->b, x->len))) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 const struct qr_peers_times *

@@ -3,7 +3,7 @@
  *
  * What: data only, no expressions. Per-platform rules, measurement sets with dates, minimum TCBs,
  *       accepted statuses and advisories with scoped and dated exceptions, machine lists, demanded
- *       checks, freshness, stages, and quorum constraints. README.md of this folder has the schema.
+ *       checks, freshness, stages, and quorum constraints. POLICY.md has the schema.
  * Why: one policy for every cloud, read by the person who signs it and explained in words by
  *      `quorate policy check`.
  * Invariants: compiled once, immutable; deterministic; bounded work (QR_PEERS_* limits); a claim
@@ -45,9 +45,6 @@ qr_err QR_MUST qr_peers_read(qr_view text, struct qr_peers **ret, char *err_text
 struct qr_peers *qr_peers_free(struct qr_peers *p);
 
 int qr_peers_insecure_sim(const struct qr_peers *p);
-/* Platforms whose evidence can be accepted; 0: none, and only the software TEE if it is allowed. */
-size_t qr_peers_n_platforms(const struct qr_peers *p);
-enum qr_evidence_kind qr_peers_platform(const struct qr_peers *p, size_t i);
 
 /*
  * Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0, and stages

@@ -113,18 +113,6 @@ next_string(qr_view json, size_t *at, qr_view *ret)
     return 1;
 }
 
-static int
-list_has(const struct qr_peers *p, const struct qr_peers_list *l, qr_view v)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        const struct qr_peers_value *x = &p->value[l->first + i];
-        if (qr_view_eq(v, qr_view_of(x->b, x->len))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static qr_err
 refuse_advisory(const struct qr_peers_judging *j, const struct qr_peers_status *x, qr_view advisory)
 {
@@ -148,7 +136,7 @@ judge_advisories(const struct qr_peers_judging *j, const struct qr_peers_status 
                                      "tcb.advisories");
     }
     while (next_string(c->v, &at, &v)) {
-        if (!list_has(j->p, &x->advisories, v)) {
+        if (!qr_peers_list_has(j->p, &x->advisories, v)) {
             return refuse_advisory(j, x, v);
         }
     }
@@ -171,7 +159,7 @@ status_of(const struct qr_peers_judging *j, qr_view word, int *ret_good)
         first = first ? first : x;
         int in_time = x->until_ms == INT64_MAX || (j->now_ms >= 0 && j->now_ms < x->until_ms);
         int here = x->fmspcs.n == 0 || (qr_claim_get_hex(&j->v->claims, "pck.fmspc", &fmspc) &&
-                                        list_has(j->p, &x->fmspcs, fmspc));
+                                        qr_peers_list_has(j->p, &x->fmspcs, fmspc));
         if (in_time && here) {
             *ret_good = 1;
             return x;

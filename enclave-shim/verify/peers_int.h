@@ -207,4 +207,7 @@ const char *qr_peers_show_bytes(qr_view v, char out[static QR_PEERS_SHOWN]);
 qr_err QR_MUST qr_peers_judge_measurement(const struct qr_peers_judging *j,
                                           const struct qr_manifest **ret_manifest);
 
+/* 1: the bytes are an element of the list. */
+int qr_peers_list_has(const struct qr_peers *p, const struct qr_peers_list *l, qr_view v);
+
 #endif

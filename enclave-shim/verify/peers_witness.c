@@ -77,18 +77,6 @@ qr_peers_read_witness(const struct qr_json_at *at, struct qr_peers *p, struct qr
 
 /* ---- judging ---- */
 
-static int
-listed(const struct qr_peers *p, const struct qr_peers_list *l, qr_view v)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        const struct qr_peers_value *x = &p->value[l->first + i];
-        if (qr_view_eq(v, qr_view_of(x->b, x->len))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static qr_err
 judge_issuer(const struct qr_peers_judging *j, const struct qr_peers_witness *w)
 {
@@ -96,7 +84,8 @@ judge_issuer(const struct qr_peers_judging *j, const struct qr_peers_witness *w)
     char expected[QR_PEERS_SHOWN + 32], more[32] = "";
     qr_view iss;
 
-    if (qr_claim_get_text(&j->v->claims, "witness.iss", &iss) && listed(j->p, &w->issuers, iss)) {
+    if (qr_claim_get_text(&j->v->claims, "witness.iss", &iss) &&
+        qr_peers_list_has(j->p, &w->issuers, iss)) {
         return QR_OK;
     }
     if (w->issuers.n > 1) {
@@ -116,7 +105,8 @@ judge_key(const struct qr_peers_judging *j, const struct qr_peers_witness *w)
     qr_view key;
 
     if ((qr_claim_get_bool(c, "witness.pinned_root", &pinned) && pinned) ||
-        (qr_claim_get_hex(c, "witness.key_sha256", &key) && listed(j->p, &w->keys, key))) {
+        (qr_claim_get_hex(c, "witness.key_sha256", &key) &&
+         qr_peers_list_has(j->p, &w->keys, key))) {
         return QR_OK;
     }
     return qr_peers_refuse_claim(j, QR_REASON_POLICY, "witness.keys",

@@ -5,17 +5,12 @@
  * revocation, binder. Debug, VMPL and versions are claims: a policy's business.
  */
 #include "enclave-shim/verify/snp.h"
+#include "enclave-shim/verify/le.h"
 #include "enclave-shim/verify/verify_int.h"
 
 #define SCALAR_LEN 48u
 /* The header that Azure's paravisor puts between a report and the data the report commits to. */
 #define RUNTIME_HEADER_LEN 20u
-
-static uint32_t
-le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 /*
  * Is the endorsement for the chip that reports? A VLEK names no chip, and a host may have the chip's
@@ -147,8 +142,8 @@ split_container(qr_view all, struct qr_verdict *v, qr_view *ret_report, uint32_t
         return QR_OK;
     }
     const uint8_t *h = all.p + QR_SNP_REPORT_LEN;
-    uint32_t size = le32(h), version = le32(h + 4), type = le32(h + 8), hash = le32(h + 12),
-             len = le32(h + 16);
+    uint32_t size = qr_le32(h), version = qr_le32(h + 4), type = qr_le32(h + 8),
+             hash = qr_le32(h + 12), len = qr_le32(h + 16);
     if (version != 1 || type != 2 || size < RUNTIME_HEADER_LEN ||
         size - RUNTIME_HEADER_LEN != len || len == 0) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_MALFORMED,

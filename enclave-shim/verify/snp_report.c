@@ -2,6 +2,7 @@
  * The ATTESTATION_REPORT: one fixed layout, little-endian throughout. Versions differ in what was
  * reserved before: CPUID from 3 on, mitigation vectors in 5.
  */
+#include "enclave-shim/verify/le.h"
 #include "enclave-shim/verify/snp.h"
 
 #include <stdio.h>
@@ -46,18 +47,6 @@ enum at {
 
 #define POLICY_ONE (UINT64_C(1) << 17) /* reserved, must be one */
 #define POLICY_KNOWN ((UINT64_C(1) << 26) - 1)
-
-static uint32_t
-le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t
-le64(const uint8_t *p)
-{
-    return (uint64_t)le32(p) | (uint64_t)le32(p + 4) << 32;
-}
 
 static int
 all_zero(const uint8_t *p, size_t n)
@@ -172,7 +161,7 @@ check_reserved(const uint8_t *b, uint32_t version, struct qr_verdict *v)
 static qr_err
 read_flags(const uint8_t *b, struct qr_verdict *v, struct qr_snp_report *p)
 {
-    uint32_t flags = le32(b + AT_FLAGS);
+    uint32_t flags = qr_le32(b + AT_FLAGS);
     if (flags >> 5 != 0) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_UNSUPPORTED,
                        "SNP report: flags: expected bits 0 to 4 only, found 0x%08x", flags);
@@ -192,12 +181,12 @@ read_head(qr_view report, struct qr_verdict *v, struct qr_snp_report *p)
                        "SNP report: expected %u bytes, found %zu", QR_SNP_REPORT_LEN, report.len);
     }
     p->all = report;
-    p->version = le32(report.p + AT_VERSION);
+    p->version = qr_le32(report.p + AT_VERSION);
     if (p->version < 2 || p->version > 5) {
         return qr_fail(v, QR_CHECK_PARSE, QR_REASON_UNSUPPORTED,
                        "SNP report: expected version 2 to 5, found %u", p->version);
     }
-    p->signature_algo = le32(report.p + AT_ALGORITHM);
+    p->signature_algo = qr_le32(report.p + AT_ALGORITHM);
     if (p->signature_algo != 1) {
         return qr_fail(v, QR_CHECK_ALGORITHM, QR_REASON_UNSUPPORTED,
                        "SNP report: signature algorithm: expected 1 (ECDSA P-384 with SHA-384), "
@@ -210,10 +199,10 @@ read_head(qr_view report, struct qr_verdict *v, struct qr_snp_report *p)
 static void
 read_body(const uint8_t *b, struct qr_snp_report *p)
 {
-    p->guest_svn = le32(b + AT_GUEST_SVN);
-    p->vmpl = le32(b + AT_VMPL);
-    p->policy = le64(b + AT_POLICY);
-    p->platform_info = le64(b + AT_PLATFORM_INFO);
+    p->guest_svn = qr_le32(b + AT_GUEST_SVN);
+    p->vmpl = qr_le32(b + AT_VMPL);
+    p->policy = qr_le64(b + AT_POLICY);
+    p->platform_info = qr_le64(b + AT_PLATFORM_INFO);
     p->family_id = qr_view_of(b + AT_FAMILY_ID, 16);
     p->image_id = qr_view_of(b + AT_IMAGE_ID, 16);
     p->report_data = qr_view_of(b + AT_REPORT_DATA, 64);
@@ -238,8 +227,8 @@ read_body(const uint8_t *b, struct qr_snp_report *p)
         p->committed[i] = b[AT_COMMITTED_VERSION + 2 - i];
     }
     p->has_mit = p->version >= 5;
-    p->launch_mit = le64(b + AT_LAUNCH_MIT);
-    p->current_mit = le64(b + AT_CURRENT_MIT);
+    p->launch_mit = qr_le64(b + AT_LAUNCH_MIT);
+    p->current_mit = qr_le64(b + AT_CURRENT_MIT);
     p->r = qr_view_of(b + AT_R, SCALAR_FIELD);
     p->s = qr_view_of(b + AT_S, SCALAR_FIELD);
 }

@@ -2,16 +2,11 @@
  * The table of certificates that a host puts next to a report: entries of {GUID, offset, length}, ended
  * by one with the zero GUID, then the bytes they point to. The GUIDs stand in the order of their text.
  */
+#include "enclave-shim/verify/le.h"
 #include "enclave-shim/verify/snp.h"
 
 #define ENTRY_LEN 24u
 #define GUID_LEN 16u
-
-static uint32_t
-le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 /* Where the certificate of this GUID belongs; NULL: a kind that is of no use here. */
 static qr_view *
@@ -77,7 +72,7 @@ qr_snp_table_parse(qr_view bytes, struct qr_snp_table *ret)
     size_t header = (n + 1) * ENTRY_LEN;
     for (size_t i = 0; i < n; i++) {
         const uint8_t *entry = bytes.p + i * ENTRY_LEN;
-        size_t offset = le32(entry + GUID_LEN), len = le32(entry + GUID_LEN + 4);
+        size_t offset = qr_le32(entry + GUID_LEN), len = qr_le32(entry + GUID_LEN + 4);
         if (len == 0 || offset < header || offset > bytes.len || len > bytes.len - offset) {
             return QR_ERR_MALFORMED;
         }

@@ -74,10 +74,5 @@ qr_err QR_MUST qr_verify(const struct qr_evidence *e, const struct qr_verify_opt
  * then the new subject is not remembered.
  */
 int qr_marks_merge(struct qr_collateral_marks *into, const struct qr_collateral_marks *from);
-/*
- * Notes one piece of collateral: fails COLLATERAL with COLLATERAL_ROLLBACK when an issue that is
- * older, or has a smaller number, comes after a newer one. For the platforms' verifiers.
- */
-struct qr_verify_run; /* verify_int.h */
 
 #endif

@@ -78,9 +78,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     offer(p, m, why);
     qr_peers_explain(p, on_line, &lines);
     FUZZ_MUST(lines > 0);
-    for (size_t i = 0; i < qr_peers_n_platforms(p); i++) {
+    for (int k = QR_EV_NITRO; k <= QR_EV_CONFIDENTIAL_SPACE; k++) {
         qr_verdict_init(&v);
-        FUZZ_MUST(qr_peers_judge(p, qr_peers_platform(p, i), 0, NULL, PEERKIT_NOW, &v, &d) ==
+        FUZZ_MUST(qr_peers_judge(p, (enum qr_evidence_kind)k, 0, NULL, PEERKIT_NOW, &v, &d) ==
                   QR_ERR_ATTESTATION);
         fuzz_text(v.sentence, sizeof v.sentence);
         FUZZ_MUST(v.sentence[0]);

@@ -8,66 +8,38 @@
 
 #include <cmocka.h>
 
-#include "test/common/peerkit.h"
+#include "test/common/peerjudge.h"
 
 #include <stdio.h>
 
-static char why[QR_ERR_TEXT_MAX];
-static struct qr_verdict v;
-static struct qr_peers_domain domain;
-static const struct qr_peers_who nobody = {3, "", "op"};
-
-static struct qr_peers *
-policy_of(const char *t)
-{
-    struct qr_peers *p = NULL;
-    qr_err e = qr_peers_read(qr_view_str(t), &p, why, sizeof why);
-    if (e != QR_OK) {
-        fail_msg("%s", why);
-    }
-    return p;
-}
-
-static void
-refused(const struct qr_peers *p, enum qr_evidence_kind k, int64_t now, enum qr_check check,
-        enum qr_reason reason, const char *sentence)
-{
-    struct qr_peers_domain before = domain;
-    assert_int_equal(qr_peers_judge(p, k, 0, &nobody, now, &v, &domain), QR_ERR_ATTESTATION);
-    assert_string_equal(v.sentence, sentence);
-    assert_int_equal(v.failed, check);
-    assert_int_equal(v.reason, reason);
-    assert_int_equal(v.check[check], QR_CHECK_FAIL);
-    assert_int_not_equal(v.check[QR_CHECK_POLICY], QR_CHECK_PASS);
-    assert_memory_equal(&before, &domain, sizeof domain);
-}
 
 static void
 test_sim(void **state)
 {
     const struct qr_peers_who who = {2, "aws-eu", "op2"};
-    struct qr_peers *p = policy_of("{\n\"insecure_sim\":true}");
+    struct qr_peers *p = pj_policy("{\n\"insecure_sim\":true}");
 
     (void)state;
-    qr_verdict_init(&v);
-    assert_int_equal(qr_peers_judge(p, QR_EV_NONE, 1, &who, -1, &v, &domain), QR_OK);
-    assert_string_equal(domain.vendor, "sim");
-    assert_string_equal(domain.product, "sim");
-    assert_string_equal(domain.cloud, "aws");
-    assert_int_equal(domain.index, 2);
+    qr_verdict_init(&pj.v);
+    assert_int_equal(qr_peers_judge(p, QR_EV_NONE, 1, &who, -1, &pj.v, &pj.domain), QR_OK);
+    assert_string_equal(pj.domain.vendor, "sim");
+    assert_string_equal(pj.domain.product, "sim");
+    assert_string_equal(pj.domain.cloud, "aws");
+    assert_int_equal(pj.domain.index, 2);
     assert_true(qr_peers_insecure_sim(p));
     /* it accepts nothing else */
-    peerkit_verdict(QR_EV_NITRO, &v);
-    refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
-            "rule platforms at line 1: expected no platform, found aws-nitro");
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj_refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
+               "rule platforms at line 1: expected no platform, found aws-nitro");
     qr_peers_free(p);
-    p = policy_of(peerkit_policy());
-    qr_verdict_init(&v);
-    assert_int_equal(qr_peers_judge(p, QR_EV_NONE, 1, &who, PEERKIT_NOW, &v, &domain),
+    p = pj_policy(peerkit_policy());
+    qr_verdict_init(&pj.v);
+    assert_int_equal(qr_peers_judge(p, QR_EV_NONE, 1, &who, PEERKIT_NOW, &pj.v, &pj.domain),
                      QR_ERR_INSECURE_SIM);
-    assert_string_equal(v.sentence, "rule insecure_sim at line 1: expected evidence of hardware, "
-                                    "found the software TEE");
-    assert_int_equal(v.reason, QR_REASON_POLICY);
+    assert_string_equal(pj.v.sentence,
+                        "rule insecure_sim at line 1: expected evidence of hardware, "
+                        "found the software TEE");
+    assert_int_equal(pj.v.reason, QR_REASON_POLICY);
     assert_false(qr_peers_insecure_sim(p));
     qr_peers_free(p);
 }
@@ -75,7 +47,7 @@ test_sim(void **state)
 static void
 test_cloud(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     static const struct {
         enum qr_evidence_kind kind;
         const char *declared, *csp, *cloud; /* cloud NULL: refused */
@@ -113,32 +85,33 @@ test_cloud(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         struct qr_peers_who who = {1, tries[i].declared, "op"};
-        peerkit_verdict(tries[i].kind, &v);
+        peerkit_verdict(tries[i].kind, &pj.v);
         if (tries[i].csp) {
-            peerkit_set(&v, "vek_extensions.cspID", tries[i].csp);
+            peerkit_set(&pj.v, "vek_extensions.cspID", tries[i].csp);
         }
-        qr_err e = qr_peers_judge(p, tries[i].kind, 0, &who, PEERKIT_NOW, &v, &domain);
+        qr_err e = qr_peers_judge(p, tries[i].kind, 0, &who, PEERKIT_NOW, &pj.v, &pj.domain);
         if (tries[i].cloud) {
             assert_int_equal(e, QR_OK);
-            assert_string_equal(domain.cloud, tries[i].cloud);
+            assert_string_equal(pj.domain.cloud, tries[i].cloud);
         } else {
             assert_int_equal(e, QR_ERR_ATTESTATION);
-            assert_int_equal(v.reason, QR_REASON_IDENTITY_MISMATCH);
-            assert_string_equal(v.sentence, tries[i].sentence);
+            assert_int_equal(pj.v.reason, QR_REASON_IDENTITY_MISMATCH);
+            assert_string_equal(pj.v.sentence, tries[i].sentence);
         }
     }
     /* whoever checks one evidence has no roster */
-    peerkit_verdict(QR_EV_NITRO, &v);
-    assert_int_equal(qr_peers_judge(p, QR_EV_NITRO, 0, NULL, PEERKIT_NOW, &v, &domain), QR_OK);
-    assert_string_equal(domain.cloud, "aws");
-    assert_int_equal(domain.index, 0);
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    assert_int_equal(qr_peers_judge(p, QR_EV_NITRO, 0, NULL, PEERKIT_NOW, &pj.v, &pj.domain),
+                     QR_OK);
+    assert_string_equal(pj.domain.cloud, "aws");
+    assert_int_equal(pj.domain.index, 0);
     qr_peers_free(p);
 }
 
 static void
 test_quorum(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy()), *none = policy_of("{}");
+    struct qr_peers *p = pj_policy(peerkit_policy()), *none = pj_policy("{}");
     static const struct qr_peers_domain good[3] = {
         {1, "aws", "a", "aws", "nitro"},
         {2, "azure", "a", "amd", "milan"},
@@ -174,20 +147,20 @@ test_quorum(void **state)
     };
 
     (void)state;
-    assert_int_equal(qr_peers_quorum(p, good, 3, why, sizeof why), QR_OK);
-    assert_int_equal(qr_peers_quorum(p, good, 0, why, sizeof why), QR_OK);
+    assert_int_equal(qr_peers_quorum(p, good, 3, pj.why, sizeof pj.why), QR_OK);
+    assert_int_equal(qr_peers_quorum(p, good, 0, pj.why, sizeof pj.why), QR_OK);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct qr_peers_domain d[4] = {good[0], good[1], wrong[i].third, wrong[i].fourth};
-        assert_int_equal(qr_peers_quorum(p, d, 4, why, sizeof why), QR_ERR_ATTESTATION);
-        assert_string_equal(why, wrong[i].why);
+        assert_int_equal(qr_peers_quorum(p, d, 4, pj.why, sizeof pj.why), QR_ERR_ATTESTATION);
+        assert_string_equal(pj.why, wrong[i].why);
         assert_int_equal(qr_peers_quorum(p, d, 4, NULL, 0), QR_ERR_ATTESTATION);
-        assert_int_equal(qr_peers_quorum(none, d, 4, why, sizeof why), QR_OK);
+        assert_int_equal(qr_peers_quorum(none, d, 4, pj.why, sizeof pj.why), QR_OK);
     }
     /* members of no roster are counted by place */
     struct qr_peers_domain two[2] = {good[0], good[0]};
     two[0].index = two[1].index = 0;
-    assert_int_equal(qr_peers_quorum(p, two, 2, why, sizeof why), QR_ERR_ATTESTATION);
-    assert_string_equal(why,
+    assert_int_equal(qr_peers_quorum(p, two, 2, pj.why, sizeof pj.why), QR_ERR_ATTESTATION);
+    assert_string_equal(pj.why,
                         "rule quorum.max_per_cloud at line 95: expected at most 1 of aws, found "
                         "2: members 1, 2");
     qr_peers_free(p);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "test/common/peerkit.h"
+#include "test/common/peerjudge.h"
 
 #include <stdio.h>
 
@@ -22,55 +22,7 @@
 /* Long values are shown by their beginning. */
 #define H(x, bytes) X24(x) "... (" bytes " bytes)"
 
-static char why[QR_ERR_TEXT_MAX], text[32768];
-static struct qr_verdict v;
-static struct qr_peers_domain domain;
 static const struct qr_peers_who nobody = {3, "", "op"};
-
-static struct qr_peers *
-policy_of(const char *t)
-{
-    struct qr_peers *p = NULL;
-    qr_err e = qr_peers_read(qr_view_str(t), &p, why, sizeof why);
-    if (e != QR_OK) {
-        fail_msg("%s", why);
-    }
-    return p;
-}
-
-static struct qr_peers *
-edited(const char *from, const char *to)
-{
-    peerkit_edit(peerkit_policy(), from, to, text, sizeof text);
-    return policy_of(text);
-}
-
-static void
-refused(const struct qr_peers *p, enum qr_evidence_kind k, int64_t now, enum qr_check check,
-        enum qr_reason reason, const char *sentence)
-{
-    struct qr_peers_domain before = domain;
-    assert_int_equal(qr_peers_judge(p, k, 0, &nobody, now, &v, &domain), QR_ERR_ATTESTATION);
-    assert_string_equal(v.sentence, sentence);
-    assert_int_equal(v.failed, check);
-    assert_int_equal(v.reason, reason);
-    assert_int_equal(v.check[check], QR_CHECK_FAIL);
-    assert_int_not_equal(v.check[QR_CHECK_POLICY], QR_CHECK_PASS);
-    assert_memory_equal(&before, &domain, sizeof domain);
-}
-
-static void
-accepted(const struct qr_peers *p, enum qr_evidence_kind k, int64_t now)
-{
-    qr_err e = qr_peers_judge(p, k, 0, &nobody, now, &v, &domain);
-    if (e != QR_OK) {
-        fail_msg("%s", v.sentence);
-    }
-    assert_int_equal(v.reason, QR_REASON_NONE);
-    assert_int_equal(v.check[QR_CHECK_POLICY], QR_CHECK_PASS);
-    assert_int_equal(v.check[QR_CHECK_MEASUREMENT], QR_CHECK_PASS);
-    assert_int_equal(v.check[QR_CHECK_FRESHNESS], QR_CHECK_PASS);
-}
 
 /* ---- every rule ---- */
 
@@ -91,21 +43,19 @@ test_accepted(void **state)
         {"gcp", "amd", "milan", QR_CHECK_PASS, QR_CHECK_PASS},
         {"gcp", "intel", "intel-90c06f000000", QR_CHECK_SKIPPED, QR_CHECK_PASS},
     };
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
 
     (void)state;
-    assert_int_equal(qr_peers_n_platforms(p), 9);
     for (size_t i = 0; i < 9; i++) {
-        assert_int_equal(qr_peers_platform(p, i), peerkit_kinds[i]);
-        peerkit_verdict(peerkit_kinds[i], &v);
-        accepted(p, peerkit_kinds[i], PEERKIT_NOW);
-        assert_string_equal(domain.cloud, want[i].cloud);
-        assert_string_equal(domain.vendor, want[i].vendor);
-        assert_string_equal(domain.product, want[i].product);
-        assert_string_equal(domain.operator_name, "op");
-        assert_int_equal(domain.index, 3);
-        assert_int_equal(v.check[QR_CHECK_MACHINE], want[i].machine);
-        assert_int_equal(v.check[QR_CHECK_DEBUG], want[i].debug);
+        peerkit_verdict(peerkit_kinds[i], &pj.v);
+        pj_accepted(p, peerkit_kinds[i], PEERKIT_NOW);
+        assert_string_equal(pj.domain.cloud, want[i].cloud);
+        assert_string_equal(pj.domain.vendor, want[i].vendor);
+        assert_string_equal(pj.domain.product, want[i].product);
+        assert_string_equal(pj.domain.operator_name, "op");
+        assert_int_equal(pj.domain.index, 3);
+        assert_int_equal(pj.v.check[QR_CHECK_MACHINE], want[i].machine);
+        assert_int_equal(pj.v.check[QR_CHECK_DEBUG], want[i].debug);
     }
     qr_peers_free(p);
 }
@@ -383,13 +333,13 @@ static const struct {
 static void
 test_refused(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        peerkit_verdict(bad[i].kind, &v);
-        peerkit_set(&v, bad[i].path, bad[i].value);
-        refused(p, bad[i].kind, PEERKIT_NOW, bad[i].check, bad[i].reason, bad[i].sentence);
+        peerkit_verdict(bad[i].kind, &pj.v);
+        peerkit_set(&pj.v, bad[i].path, bad[i].value);
+        pj_refused(p, bad[i].kind, PEERKIT_NOW, bad[i].check, bad[i].reason, bad[i].sentence);
     }
     qr_peers_free(p);
 }
@@ -417,13 +367,13 @@ test_edges(void **state)
         {QR_EV_SGX, "body.mrsigner", "h77*32"},  /* its measurement is listed */
         {QR_EV_TPM, "ak_spki_sha256", "-"},      /* its name is listed */
     };
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        peerkit_verdict(good[i].kind, &v);
-        peerkit_set(&v, good[i].path, good[i].value);
-        accepted(p, good[i].kind, PEERKIT_NOW);
+        peerkit_verdict(good[i].kind, &pj.v);
+        peerkit_set(&pj.v, good[i].path, good[i].value);
+        pj_accepted(p, good[i].kind, PEERKIT_NOW);
     }
     qr_peers_free(p);
 }
@@ -431,7 +381,7 @@ test_edges(void **state)
 static void
 test_signers(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     static const struct {
         const char *path, *value, *sentence;
     } wrong[] = {
@@ -451,15 +401,15 @@ test_signers(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        peerkit_verdict(QR_EV_SGX, &v);
-        peerkit_set(&v, "body.mrenclave", "h77*32");
-        peerkit_set(&v, wrong[i].path, wrong[i].value);
-        refused(p, QR_EV_SGX, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-                wrong[i].sentence);
+        peerkit_verdict(QR_EV_SGX, &pj.v);
+        peerkit_set(&pj.v, "body.mrenclave", "h77*32");
+        peerkit_set(&pj.v, wrong[i].path, wrong[i].value);
+        pj_refused(p, QR_EV_SGX, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+                   wrong[i].sentence);
     }
     qr_peers_free(p);
     /* signers alone, without a set */
-    p = policy_of(
+    p = pj_policy(
         "{\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
         "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
         "\"require\":[\"binder\"],\n"
@@ -467,13 +417,13 @@ test_signers(void **state)
         "\"advisories\":[]}],\n"
         "\"signers\":[{\"mrsigner\":\"" X32("42") "\",\"isv_prod_id\":7,"
                                                   "\"min_isv_svn\":3}]}}}");
-    peerkit_verdict(QR_EV_SGX, &v);
-    accepted(p, QR_EV_SGX, PEERKIT_NOW);
-    peerkit_verdict(QR_EV_SGX, &v);
-    peerkit_set(&v, "body.mrsigner", "h43*32");
-    refused(p, QR_EV_SGX, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule platforms.intel-sgx.signers at line 4: expected a listed mrsigner, found " H(
-                "43", "32"));
+    peerkit_verdict(QR_EV_SGX, &pj.v);
+    pj_accepted(p, QR_EV_SGX, PEERKIT_NOW);
+    peerkit_verdict(QR_EV_SGX, &pj.v);
+    peerkit_set(&pj.v, "body.mrsigner", "h43*32");
+    pj_refused(p, QR_EV_SGX, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule platforms.intel-sgx.signers at line 4: expected a listed mrsigner, found " H(
+                   "43", "32"));
     qr_peers_free(p);
 }
 
@@ -483,7 +433,7 @@ test_signers(void **state)
 static void
 test_checks(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     unsigned tried = 0;
 
     (void)state;
@@ -491,25 +441,26 @@ test_checks(void **state)
         for (int c = 0; c < QR_CHECK_COUNT; c++) {
             char sentence[QR_SENTENCE_MAX];
             enum qr_check check = (enum qr_check)c;
-            peerkit_verdict(peerkit_kinds[i], &v);
-            if (v.check[c] != QR_CHECK_PASS || check == QR_CHECK_LIMITS ||
+            peerkit_verdict(peerkit_kinds[i], &pj.v);
+            if (pj.v.check[c] != QR_CHECK_PASS || check == QR_CHECK_LIMITS ||
                 check == QR_CHECK_PARSE || check == QR_CHECK_ALGORITHM ||
                 (peerkit_kinds[i] == QR_EV_TPM &&
                  (check == QR_CHECK_ROOT || check == QR_CHECK_CHAIN ||
                   check == QR_CHECK_SIGNATURE))) {
                 continue;
             }
-            v.check[c] = QR_CHECK_SKIPPED;
+            pj.v.check[c] = QR_CHECK_SKIPPED;
             if (peerkit_kinds[i] == QR_EV_TPM && check == QR_CHECK_AK) {
                 /* Not certified: believed when the policy pins it, by name or by key. */
                 struct qr_peers_domain d;
                 struct qr_peers_who who = {0};
-                assert_int_equal(qr_peers_judge(p, QR_EV_TPM, 0, &who, PEERKIT_NOW, &v, &d), QR_OK);
-                assert_int_equal(v.check[QR_CHECK_AK], QR_CHECK_PASS);
-                peerkit_verdict(QR_EV_TPM, &v);
-                v.check[c] = QR_CHECK_SKIPPED;
-                peerkit_set(&v, "ak_name", "-");
-                peerkit_set(&v, "ak_spki_sha256", "-");
+                assert_int_equal(qr_peers_judge(p, QR_EV_TPM, 0, &who, PEERKIT_NOW, &pj.v, &d),
+                                 QR_OK);
+                assert_int_equal(pj.v.check[QR_CHECK_AK], QR_CHECK_PASS);
+                peerkit_verdict(QR_EV_TPM, &pj.v);
+                pj.v.check[c] = QR_CHECK_SKIPPED;
+                peerkit_set(&pj.v, "ak_name", "-");
+                peerkit_set(&pj.v, "ak_spki_sha256", "-");
             }
             if (check == QR_CHECK_VALIDITY || check == QR_CHECK_BINDER) {
                 snprintf(sentence, sizeof sentence,
@@ -523,20 +474,21 @@ test_checks(void **state)
                          qr_evidence_kind_name(peerkit_kinds[i]),
                          check == QR_CHECK_TIMESTAMP ? 32 : lines[i], qr_check_name(check));
             }
-            refused(p, peerkit_kinds[i], PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY, sentence);
+            pj_refused(p, peerkit_kinds[i], PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
+                       sentence);
             tried++;
         }
     }
     assert_true(tried > 60);
     /* a verdict that is not valid is not judged, and keeps its sentence */
-    peerkit_verdict(QR_EV_NITRO, &v);
-    assert_int_equal(qr_fail(&v, QR_CHECK_CHAIN, QR_REASON_CHAIN, "said before"),
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    assert_int_equal(qr_fail(&pj.v, QR_CHECK_CHAIN, QR_REASON_CHAIN, "said before"),
                      QR_ERR_ATTESTATION);
-    refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_CHAIN, QR_REASON_CHAIN, "said before");
+    pj_refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_CHAIN, QR_REASON_CHAIN, "said before");
     /* more claims than there was room for: one that matters may be missing */
-    peerkit_verdict(QR_EV_NITRO, &v);
-    v.claims.overflow = 1;
-    refused(
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj.v.claims.overflow = 1;
+    pj_refused(
         p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_RESOURCE_LIMIT,
         "rule platforms at line 1: expected a complete list of claims, found more than there is "
         "room for");
@@ -546,37 +498,39 @@ test_checks(void **state)
 static void
 test_platforms(void **state)
 {
-    struct qr_peers *p = policy_of("{}");
+    struct qr_peers *p = pj_policy("{}");
 
     (void)state;
-    peerkit_verdict(QR_EV_NITRO, &v);
-    refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
-            "rule platforms at line 1: expected no platform, found aws-nitro");
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj_refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
+               "rule platforms at line 1: expected no platform, found aws-nitro");
     qr_peers_free(p);
-    p = policy_of(peerkit_policy());
-    peerkit_verdict(QR_EV_NITRO, &v);
-    refused(p, QR_EV_MAA, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
-            "rule platforms at line 1: expected a platform that the policy names, found azure-maa");
+    p = pj_policy(peerkit_policy());
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj_refused(
+        p, QR_EV_MAA, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
+        "rule platforms at line 1: expected a platform that the policy names, found azure-maa");
     /* evidence of one platform under another's name has not that one's claims */
-    peerkit_verdict(QR_EV_NITRO, &v);
-    refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
-            "rule platforms.amd-sev-snp.require at line 38: expected check tcb-binding to pass, "
-            "found it skipped");
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj_refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_POLICY,
+               "rule platforms.amd-sev-snp.require at line 38: expected check tcb-binding to pass, "
+               "found it skipped");
     qr_peers_free(p);
 }
 
 static void
 test_freshness(void **state)
 {
-    struct qr_peers *p = edited("[\"validity\", \"binder\"]", "[\"validity\"]");
+    struct qr_peers *p = pj_edited("[\"validity\", \"binder\"]", "[\"validity\"]");
 
     (void)state;
     for (size_t i = 0; i < 9; i++) {
-        peerkit_verdict(peerkit_kinds[i], &v);
-        v.check[QR_CHECK_BINDER] = QR_CHECK_SKIPPED;
-        refused(p, peerkit_kinds[i], PEERKIT_NOW, QR_CHECK_FRESHNESS, QR_REASON_STALE,
-                "rule freshness at line 3: expected evidence that commits to what was asked for, "
-                "found none asked for");
+        peerkit_verdict(peerkit_kinds[i], &pj.v);
+        pj.v.check[QR_CHECK_BINDER] = QR_CHECK_SKIPPED;
+        pj_refused(
+            p, peerkit_kinds[i], PEERKIT_NOW, QR_CHECK_FRESHNESS, QR_REASON_STALE,
+            "rule freshness at line 3: expected evidence that commits to what was asked for, "
+            "found none asked for");
     }
     const struct qr_peers_times *t = qr_peers_times(p);
     assert_true(t->max_age_ms == 300000 && t->reattest_ms == 600000 && t->warn_ms == 3600000);
@@ -591,7 +545,7 @@ static void
 test_statuses(void **state)
 {
     static const uint8_t fmspc[6] = {0x00, 0x80, 0x6f, 0x05};
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     const int64_t until = INT64_C(1796083200000); /* 2026-12-01 */
     static const struct {
         const char *status, *advisories;
@@ -620,17 +574,18 @@ test_statuses(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
-        peerkit_verdict(QR_EV_TDX, &v);
-        peerkit_set(&v, "tcb.final_status", tries[i].status);
-        peerkit_set(&v, "tcb.advisories", tries[i].advisories);
+        peerkit_verdict(QR_EV_TDX, &pj.v);
+        peerkit_set(&pj.v, "tcb.final_status", tries[i].status);
+        peerkit_set(&pj.v, "tcb.advisories", tries[i].advisories);
         if (tries[i].old_fmspc) {
-            peerkit_set(&v, "pck.fmspc", "-");
-            qr_claim_hex(&v.claims, "pck.fmspc", qr_view_of(fmspc, 6));
+            peerkit_set(&pj.v, "pck.fmspc", "-");
+            qr_claim_hex(&pj.v.claims, "pck.fmspc", qr_view_of(fmspc, 6));
         }
         if (tries[i].sentence) {
-            refused(p, QR_EV_TDX, tries[i].now, QR_CHECK_POLICY, QR_REASON_TCB, tries[i].sentence);
+            pj_refused(p, QR_EV_TDX, tries[i].now, QR_CHECK_POLICY, QR_REASON_TCB,
+                       tries[i].sentence);
         } else {
-            accepted(p, QR_EV_TDX, tries[i].now);
+            pj_accepted(p, QR_EV_TDX, tries[i].now);
         }
     }
     qr_peers_free(p);
@@ -639,7 +594,7 @@ test_statuses(void **state)
 static void
 test_verify_opts(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     struct qr_verify_opts o = {.now_ms = PEERKIT_NOW};
     static const uint8_t fmspc[6] = {0x90, 0xc0, 0x6f};
 
@@ -661,18 +616,18 @@ static void
 test_insecure(void **state)
 {
     struct qr_peers *p =
-        edited("\"role_pcr3\"", "\"insecure\": true, \"debug\": true, \"role_pcr3\"");
+        pj_edited("\"role_pcr3\"", "\"insecure\": true, \"debug\": true, \"role_pcr3\"");
 
     (void)state;
-    peerkit_verdict(QR_EV_NITRO, &v);
-    peerkit_set(&v, "debug", "b1");
-    accepted(p, QR_EV_NITRO, PEERKIT_NOW);
-    assert_int_equal(v.check[QR_CHECK_DEBUG], QR_CHECK_SKIPPED);
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    peerkit_set(&pj.v, "debug", "b1");
+    pj_accepted(p, QR_EV_NITRO, PEERKIT_NOW);
+    assert_int_equal(pj.v.check[QR_CHECK_DEBUG], QR_CHECK_SKIPPED);
     /* other sections do not */
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "debug", "b1");
-    refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_DEBUG, QR_REASON_DEBUG,
-            "rule platforms.amd-sev-snp.debug at line 38: expected false, found true");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "debug", "b1");
+    pj_refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_DEBUG, QR_REASON_DEBUG,
+               "rule platforms.amd-sev-snp.debug at line 38: expected false, found true");
     qr_peers_free(p);
 }
 
@@ -681,18 +636,19 @@ static void
 test_deterministic(void **state)
 {
     static struct qr_verdict again;
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        peerkit_verdict(bad[i].kind, &v);
-        peerkit_set(&v, bad[i].path, bad[i].value);
+        peerkit_verdict(bad[i].kind, &pj.v);
+        peerkit_set(&pj.v, bad[i].path, bad[i].value);
         peerkit_verdict(bad[i].kind, &again);
         peerkit_set(&again, bad[i].path, bad[i].value);
-        assert_int_equal(qr_peers_judge(p, bad[i].kind, 0, &nobody, PEERKIT_NOW, &v, &domain),
-                         qr_peers_judge(p, bad[i].kind, 0, &nobody, PEERKIT_NOW, &again, &domain));
-        assert_string_equal(v.sentence, again.sentence);
-        assert_memory_equal(v.check, again.check, sizeof v.check);
+        assert_int_equal(
+            qr_peers_judge(p, bad[i].kind, 0, &nobody, PEERKIT_NOW, &pj.v, &pj.domain),
+            qr_peers_judge(p, bad[i].kind, 0, &nobody, PEERKIT_NOW, &again, &pj.domain));
+        assert_string_equal(pj.v.sentence, again.sentence);
+        assert_memory_equal(pj.v.check, again.check, sizeof pj.v.check);
     }
     qr_peers_free(p);
 }

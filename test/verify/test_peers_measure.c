@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "protocol/base/enc.h"
-#include "test/common/peerkit.h"
+#include "test/common/peerjudge.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -23,90 +23,42 @@
 /* Long values are shown by their beginning. */
 #define H(x, bytes) X24(x) "... (" bytes " bytes)"
 
-static char why[QR_ERR_TEXT_MAX], text[32768];
-static struct qr_verdict v;
-static struct qr_peers_domain domain;
 static const struct qr_peers_who nobody = {3, "", "op"};
-
-static struct qr_peers *
-policy_of(const char *t)
-{
-    struct qr_peers *p = NULL;
-    qr_err e = qr_peers_read(qr_view_str(t), &p, why, sizeof why);
-    if (e != QR_OK) {
-        fail_msg("%s", why);
-    }
-    return p;
-}
-
-static struct qr_peers *
-edited(const char *from, const char *to)
-{
-    peerkit_edit(peerkit_policy(), from, to, text, sizeof text);
-    return policy_of(text);
-}
-
-static void
-refused(const struct qr_peers *p, enum qr_evidence_kind k, int64_t now, enum qr_check check,
-        enum qr_reason reason, const char *sentence)
-{
-    struct qr_peers_domain before = domain;
-    assert_int_equal(qr_peers_judge(p, k, 0, &nobody, now, &v, &domain), QR_ERR_ATTESTATION);
-    assert_string_equal(v.sentence, sentence);
-    assert_int_equal(v.failed, check);
-    assert_int_equal(v.reason, reason);
-    assert_int_equal(v.check[check], QR_CHECK_FAIL);
-    assert_int_not_equal(v.check[QR_CHECK_POLICY], QR_CHECK_PASS);
-    assert_memory_equal(&before, &domain, sizeof domain);
-}
-
-static void
-accepted(const struct qr_peers *p, enum qr_evidence_kind k, int64_t now)
-{
-    qr_err e = qr_peers_judge(p, k, 0, &nobody, now, &v, &domain);
-    if (e != QR_OK) {
-        fail_msg("%s", v.sentence);
-    }
-    assert_int_equal(v.reason, QR_REASON_NONE);
-    assert_int_equal(v.check[QR_CHECK_POLICY], QR_CHECK_PASS);
-    assert_int_equal(v.check[QR_CHECK_MEASUREMENT], QR_CHECK_PASS);
-    assert_int_equal(v.check[QR_CHECK_FRESHNESS], QR_CHECK_PASS);
-}
 
 /* Sets before, in and after their dates; a time that is not known. */
 static void
 test_dates(void **state)
 {
-    struct qr_peers *p = policy_of(peerkit_policy());
+    struct qr_peers *p = pj_policy(peerkit_policy());
     const int64_t from = INT64_C(1767225600000), until = INT64_C(1798761600000);
 
     (void)state;
-    peerkit_verdict(QR_EV_SNP, &v);
-    accepted(p, QR_EV_SNP, from);
-    peerkit_verdict(QR_EV_SNP, &v);
-    accepted(p, QR_EV_SNP, until - 1);
-    peerkit_verdict(QR_EV_SNP, &v);
-    refused(p, QR_EV_SNP, from - 1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
-            "2027-01-01T00:00:00Z, found 2025-12-31T23:59:59Z");
-    peerkit_verdict(QR_EV_SNP, &v);
-    refused(p, QR_EV_SNP, until, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
-            "2027-01-01T00:00:00Z, found 2027-01-01T00:00:00Z");
-    peerkit_verdict(QR_EV_SNP, &v);
-    refused(p, QR_EV_SNP, -1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
-            "2027-01-01T00:00:00Z, found no known time");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_accepted(p, QR_EV_SNP, from);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_accepted(p, QR_EV_SNP, until - 1);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_refused(p, QR_EV_SNP, from - 1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
+               "2027-01-01T00:00:00Z, found 2025-12-31T23:59:59Z");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_refused(p, QR_EV_SNP, until, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
+               "2027-01-01T00:00:00Z, found 2027-01-01T00:00:00Z");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_refused(p, QR_EV_SNP, -1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z until "
+               "2027-01-01T00:00:00Z, found no known time");
     qr_peers_free(p);
     /* no end */
-    p = edited("\"valid_until\": \"2027-01-01T00:00:00Z\",\n   \"expect\": {\"measurement\"",
-               "\"expect\": {\"measurement\"");
-    peerkit_verdict(QR_EV_SNP, &v);
-    accepted(p, QR_EV_SNP, until);
-    peerkit_verdict(QR_EV_SNP, &v);
-    refused(p, QR_EV_SNP, from - 1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z, found "
-            "2025-12-31T23:59:59Z");
+    p = pj_edited("\"valid_until\": \"2027-01-01T00:00:00Z\",\n   \"expect\": {\"measurement\"",
+                  "\"expect\": {\"measurement\"");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_accepted(p, QR_EV_SNP, until);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_refused(p, QR_EV_SNP, from - 1, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp at line 13: expected a time from 2026-01-01T00:00:00Z, found "
+               "2025-12-31T23:59:59Z");
     qr_peers_free(p);
 }
 
@@ -115,7 +67,7 @@ static void
 test_overlap(void **state)
 {
     const int64_t day = 86400000, start = INT64_C(1798761600000) - day; /* new one's valid_from */
-    struct qr_peers *p = edited(
+    struct qr_peers *p = pj_edited(
         "  {\"name\": \"tdx\"",
         "{\"name\":\"snp-next\",\"platform\":\"amd-sev-snp\",\"valid_from\":"
         "\"2026-12-31T00:00:00Z\",\"expect\":{\"measurement\":\"" X48("99") "\"}},"
@@ -128,15 +80,16 @@ test_overlap(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         for (int next = 0; next < 2; next++) {
-            peerkit_verdict(QR_EV_SNP, &v);
+            peerkit_verdict(QR_EV_SNP, &pj.v);
             if (next) {
-                peerkit_set(&v, "measurement", "h99*48");
+                peerkit_set(&pj.v, "measurement", "h99*48");
             }
             int ok = next ? when[i].new_ok : when[i].old_ok;
-            qr_err e = qr_peers_judge(p, QR_EV_SNP, 0, &nobody, start + when[i].at, &v, &domain);
+            qr_err e =
+                qr_peers_judge(p, QR_EV_SNP, 0, &nobody, start + when[i].at, &pj.v, &pj.domain);
             assert_int_equal(e, ok ? QR_OK : QR_ERR_ATTESTATION);
             if (!ok) {
-                assert_int_equal(v.failed, QR_CHECK_MEASUREMENT);
+                assert_int_equal(pj.v.failed, QR_CHECK_MEASUREMENT);
             }
         }
     }
@@ -156,8 +109,8 @@ static struct qr_manifest *
 manifest_of(const char *t)
 {
     struct qr_manifest *m = NULL;
-    if (qr_manifest_parse(qr_view_str(t), &m, why, sizeof why) != QR_OK) {
-        fail_msg("%s", why);
+    if (qr_manifest_parse(qr_view_str(t), &m, pj.why, sizeof pj.why) != QR_OK) {
+        fail_msg("%s", pj.why);
     }
     return m;
 }
@@ -173,7 +126,7 @@ believing(const struct qr_manifest *a, EVP_PKEY *key)
              "\"manifests\":[{\"sha256\":[\"%s\"]},{\"need\":1,\"signers\":[{\"name\":\"rel\","
              "\"scheme\":\"ed25519\",\"key\":\"%.64s\"}]}],\"platforms\": {\n",
              sha, line + 8);
-    return edited("\"platforms\": {\n", rule);
+    return pj_edited("\"platforms\": {\n", rule);
 }
 
 static void
@@ -198,81 +151,84 @@ test_manifests(void **state)
     assert_int_equal(qr_manifest_sign(key, qr_view_str(two), sig), QR_OK);
     assert_int_equal(qr_manifest_sign(other, qr_view_str(two), bad), QR_OK);
     /* not believed yet */
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h61*48");
-    refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp.measurement at line 14: expected " H("21", "48") ", found " H(
-                "61", "48"));
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h61*48");
+    pj_refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp.measurement at line 14: expected " H("21", "48") ", found " H(
+                   "61", "48"));
     /* by hash */
-    assert_int_equal(qr_peers_add_manifest(p, m1, qr_view_str(""), why, sizeof why), QR_OK);
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h61*48");
-    accepted(p, QR_EV_SNP, PEERKIT_NOW);
+    assert_int_equal(qr_peers_add_manifest(p, m1, qr_view_str(""), pj.why, sizeof pj.why), QR_OK);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h61*48");
+    pj_accepted(p, QR_EV_SNP, PEERKIT_NOW);
     /* by a signature that the policy names, and by no other */
-    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(""), why, sizeof why),
+    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(""), pj.why, sizeof pj.why),
                      QR_ERR_ATTESTATION);
-    assert_string_equal(why, "rule manifests at line 30: manifest 2.0: 0 of 1 needed release keys "
-                             "signed it (none)");
-    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(bad), why, sizeof why),
+    assert_string_equal(pj.why,
+                        "rule manifests at line 30: manifest 2.0: 0 of 1 needed release keys "
+                        "signed it (none)");
+    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(bad), pj.why, sizeof pj.why),
                      QR_ERR_ATTESTATION);
-    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(sig), why, sizeof why), QR_OK);
-    assert_string_equal(why, "");
-    assert_int_equal(qr_peers_add_manifest(p, m3, qr_view_str(sig), why, sizeof why),
+    assert_int_equal(qr_peers_add_manifest(p, m2, qr_view_str(sig), pj.why, sizeof pj.why), QR_OK);
+    assert_string_equal(pj.why, "");
+    assert_int_equal(qr_peers_add_manifest(p, m3, qr_view_str(sig), pj.why, sizeof pj.why),
                      QR_ERR_MALFORMED);
-    assert_string_equal(why, "there is a manifest of release 2.0 already");
+    assert_string_equal(pj.why, "there is a manifest of release 2.0 already");
     /* the second one revokes the first, at once */
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h61*48");
-    refused(p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_REVOKED,
-            "rule measurements.snp of manifest 1.0 at line 6: expected a release in force, found "
-            "that release 2.0 revokes it");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h61*48");
+    pj_refused(
+        p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_REVOKED,
+        "rule measurements.snp of manifest 1.0 at line 6: expected a release in force, found "
+        "that release 2.0 revokes it");
     /* and brings its own minimum, above the policy's */
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h62*48");
-    refused(
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h62*48");
+    pj_refused(
         p, QR_EV_SNP, PEERKIT_NOW, QR_CHECK_POLICY, QR_REASON_TCB,
         "rule minimum_tcb of manifest 2.0 at line 5: expected reported_tcb.microcode of at least "
         "221, found 219");
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h62*48");
-    peerkit_set(&v, "reported_tcb.microcode", "u221");
-    peerkit_set(&v, "committed_tcb.microcode", "u221");
-    accepted(p, QR_EV_SNP, PEERKIT_NOW);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h62*48");
+    peerkit_set(&pj.v, "reported_tcb.microcode", "u221");
+    peerkit_set(&pj.v, "committed_tcb.microcode", "u221");
+    pj_accepted(p, QR_EV_SNP, PEERKIT_NOW);
     /* which the policy's own set does not ask for */
-    peerkit_verdict(QR_EV_SNP, &v);
-    accepted(p, QR_EV_SNP, PEERKIT_NOW);
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    pj_accepted(p, QR_EV_SNP, PEERKIT_NOW);
     qr_peers_verify_opts(p, &o);
     assert_int_equal(o.min_tcb_evaluation, 18);
     o.now_ms = INT64_C(1798761600000); /* its end: the policy's own counts */
     qr_peers_verify_opts(p, &o);
     assert_int_equal(o.min_tcb_evaluation, 17);
     /* out of date */
-    peerkit_verdict(QR_EV_SNP, &v);
-    peerkit_set(&v, "measurement", "h62*48");
-    refused(p, QR_EV_SNP, INT64_C(1798761600000), QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements.snp of manifest 2.0 at line 7: expected a time from "
-            "2026-01-01T00:00:00Z until 2027-01-01T00:00:00Z, found 2027-01-01T00:00:00Z");
+    peerkit_verdict(QR_EV_SNP, &pj.v);
+    peerkit_set(&pj.v, "measurement", "h62*48");
+    pj_refused(p, QR_EV_SNP, INT64_C(1798761600000), QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+               "rule measurements.snp of manifest 2.0 at line 7: expected a time from "
+               "2026-01-01T00:00:00Z until 2027-01-01T00:00:00Z, found 2027-01-01T00:00:00Z");
     qr_peers_free(p);
     /* a policy that names none */
-    p = policy_of(peerkit_policy());
+    p = pj_policy(peerkit_policy());
     assert_false(qr_peers_wants_manifests(p));
-    assert_int_equal(qr_peers_add_manifest(p, m1, qr_view_str(sig), why, sizeof why),
+    assert_int_equal(qr_peers_add_manifest(p, m1, qr_view_str(sig), pj.why, sizeof pj.why),
                      QR_ERR_ATTESTATION);
-    assert_string_equal(why,
+    assert_string_equal(pj.why,
                         "manifest 1.0: no rule of the policy names its SHA-256, and none names "
                         "signers");
     qr_peers_free(p);
     /* sets come from manifests alone, and none was loaded */
-    p = policy_of(
+    p = pj_policy(
         "{\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
         "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
         "\"require\":[\"binder\"],\"manifests\":[{\"sha256\":[\"" X32(
             "11") "\"]}],"
                   "\"platforms\":{\"aws-nitro\":{}}}");
-    peerkit_verdict(QR_EV_NITRO, &v);
-    refused(p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
-            "rule measurements at line 1: expected a measurement set for aws-nitro, found none: no "
-            "manifest was loaded");
+    peerkit_verdict(QR_EV_NITRO, &pj.v);
+    pj_refused(
+        p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,
+        "rule measurements at line 1: expected a measurement set for aws-nitro, found none: no "
+        "manifest was loaded");
     qr_peers_free(p);
     qr_manifest_free(m1);
     qr_manifest_free(m2);
