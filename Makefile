@@ -97,7 +97,8 @@ LDFLAGS_ALL  = -pie $(PROBED_LINK) $(SAN_$(CONF)) $(LDFLAGS)
 LIBS        := $(PKG_LIBS) -lnng -lpthread
 
 # ---- sources --------------------------------------------------------------------------------------
-LAYERS    := protocol/base proto protocol transport enclave-shim/verify enclave-shim daemon
+LAYERS    := protocol/base proto protocol transport enclave-shim/verify enclave-shim \
+             $(addprefix enclave-shim/,eif pump tpm tsm sim nitro snp tdx azure gcp) daemon
 PROTOS    := $(sort $(wildcard proto/*.proto))
 GEN_C     := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
 GEN_H     := $(GEN_C:.c=.h)
