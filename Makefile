@@ -111,18 +111,23 @@ LOAD_SRC  := $(sort $(wildcard bench/load*.c))
 LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))) \
              $(GEN_C:.c=.o)
 LIB       := $(BUILD)/libquorate.a
-TEST_SRC  := $(sort $(wildcard test/*/test_*.c))
+TEST_SRC  := $(filter-out test/swtpm/% test/vm/%,$(sort $(wildcard test/*/test_*.c)))
+# Need a swtpm or a guest; test-swtpm, test-vm and test-nitro run them, `make test` does not.
+SWTPM_SRC := $(sort $(wildcard test/swtpm/test_*.c))
+VM_SRC    := $(sort $(wildcard test/vm/test_*.c))
 TEST_AUX  := $(sort $(wildcard test/common/*.c))
 TEST_LIB  := $(BUILD)/libtest.a
 TEST_BIN  := $(TEST_SRC:%.c=$(BUILD)/%)
+SWTPM_BIN := $(SWTPM_SRC:%.c=$(BUILD)/%)
+VM_BIN    := $(VM_SRC:%.c=$(BUILD)/%)
 BENCH_SRC := $(sort $(wildcard bench/bench_*.c))
 BENCH_AUX := $(sort $(wildcard bench/common_*.c))
 BENCH_BIN := $(BENCH_SRC:%.c=$(BUILD)/%)
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_AUX  := $(sort $(wildcard test/fuzz/kit*.c))
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
-OWN_SRC   := $(wildcard test/sim/*.c test/daemon/anomaly_*.c) $(LIB_SRC) $(TEST_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
-FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* bench)))
+OWN_SRC   := $(wildcard test/sim/*.c test/daemon/anomaly_*.c) $(LIB_SRC) $(TEST_SRC) $(SWTPM_SRC) $(VM_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
+FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* test/vm/* bench)))
 
 # ---- programs -------------------------------------------------------------------------------------
 # $(call program,NAME,SOURCES,LIBRARIES): a program exists once its main file does.
@@ -319,7 +324,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)) $(WALLET_OBJ:.o=.d))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: sim help deps proofs tests test check gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
+.PHONY: sim help deps proofs tests test check test-swtpm test-vm test-nitro artefacts gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -344,6 +349,23 @@ test: all tests ## build and run every test: units, model, end to end
 
 check: all tests ## the quick set only: units, under a minute
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --quick $(TESTS)
+
+# The ladder of deploy/README.md. What is missing fails and says how to make it; nothing is skipped.
+test-swtpm: all $(SWTPM_BIN) ## against a software TPM: quotes, sealing, certificates (swtpm)
+	@deploy/deps.sh dev
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set swtpm $(TESTS)
+
+test-vm: all $(VM_BIN) ## guests: measured boot, configfs-tsm, user data; needs `make artefacts`
+	@deploy/deps.sh vm
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set vm $(TESTS)
+
+test-nitro: all $(VM_BIN) ## our .eif in QEMU's nitro-enclave machine, and a quorum of three platforms; needs `make artefacts`
+	@deploy/deps.sh vm
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set nitro $(TESTS)
+
+artefacts: all ## QEMU, kernels and images for the guests, each once for its recipe, in build/artefacts
+	@deploy/deps.sh vm
+	@BUILD=$(BUILD) BIN=$(BIN) test/artefacts.sh $(TESTS)
 
 gates: all ## includes, banned calls, headers, documents, what the programs link
 	@export BUILD=$(BUILD) BIN=$(BIN); for g in test/check_*.sh; do "$$g" || bad="$$bad $$g"; done; \

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs the Debian packages that building, testing or working on Quorate needs.
 #
-# usage: deploy/deps.sh [--list|--check] [build|dev|fresh]
+# usage: deploy/deps.sh [--list|--check] [build|dev|vm|fresh]
 #   build   (default) compiler, libraries, and what `make test` and `make demo` run
-#   dev     build, and what the gates, the fuzzers and `make nightly` run
+#   dev     build, and what `make test-swtpm`, the gates, the fuzzers and `make nightly` run
+#   vm      dev, and what `make artefacts`, `make test-vm` and `make test-nitro` run
 #   fresh   build, and what test/fresh.sh needs to make a minimal system
 #   --list  prints the packages; --check prints those missing and fails if there are any
 #
@@ -17,7 +18,9 @@ libsecp256k1-dev libsodium-dev libssl-dev libnng-dev libprotobuf-c-dev libzstd-d
 libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libinih-dev libsqlite3-dev libseccomp-dev libcbor-dev libcmocka-dev
 openssl curl python3 procps'
 dev='clang clang-format clang-tidy cppcheck llvm valgrind python3-clang shellcheck spin
-mmdebstrap'
+mmdebstrap swtpm swtpm-tools tpm2-tools'
+vm='qemu-system-x86 qemu-system-data seabios ovmf mtools dosfstools cpio xz-utils kmod binutils bc flex bison libelf-dev
+libglib2.0-dev libpixman-1-dev libfdt-dev libslirp-dev libgnutls28-dev zlib1g-dev ninja-build python3-venv'
 fresh='debootstrap'
 
 mode=install
@@ -30,9 +33,10 @@ esac
 case ${1-build} in
     build) want=$build ;;
     dev) want="$build $dev" ;;
+    vm) want="$build $dev $vm" ;;
     fresh) want="$build $fresh" ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac
@@ -50,7 +54,8 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 fi
 
 # clang's sanitizer and fuzzer runtime is a package of its own, named after the compiler's version.
-if [ "${1-build}" = dev ]; then
+case ${1-build} in dev | vm) clang_set=1 ;; *) clang_set=0 ;; esac
+if [ $clang_set = 1 ]; then
     v=$(clang --version 2>/dev/null | sed -n '1s/.*version \([0-9]*\).*/\1/p')
     [ -z "$v" ] || want="$want libclang-rt-$v-dev"
 fi
@@ -98,7 +103,7 @@ if ! apt install -y --no-install-recommends $lacking; then
     exit 1
 fi
 # Now that there is a clang, its runtime has a name.
-if [ "${1-build}" = dev ] && command -v clang >/dev/null 2>&1; then
+if [ $clang_set = 1 ] && command -v clang >/dev/null 2>&1; then
     v=$(clang --version | sed -n '1s/.*version \([0-9]*\).*/\1/p')
     if ! dpkg-query -W -f '${db:Status-Status}' "libclang-rt-$v-dev" 2>/dev/null |
         grep -qx installed; then
