@@ -32,6 +32,7 @@
 #define AD_PREFIX "quorate/store/1"
 #define AD_MAX (sizeof AD_PREFIX - 1 + 16 + 2 + 8 + QR_STORE_NAME_MAX)
 #define TABLE_HEAD 0     /* in additional data only */
+#define EPOCH 0          /* what the store seals outlives every rotation */
 #define FIRST_UNBOUND 16 /* tables from here on are not chained */
 
 _Static_assert(HEAD_MAX <= QR_STORE_RECORD_MAX, "the head is a record like others");
@@ -220,7 +221,7 @@ seal(struct qr_store *s, uint16_t tab, uint64_t serial, const char *name, qr_vie
     s->sealed.len = 0;
     QR_TRY(qr_dbuf_reserve(&s->sealed, plain.len + QR_SEAL_OVERHEAD));
     struct qr_buf b = qr_buf_over(s->sealed.p, s->sealed.cap);
-    QR_TRY(s->tee->seal(s->tee->ctx, additional(s, tab, serial, name, ad), plain, &b));
+    QR_TRY(s->tee->seal(s->tee->ctx, EPOCH, additional(s, tab, serial, name, ad), plain, &b));
     s->sealed.len = b.len;
     return QR_OK;
 }
@@ -230,7 +231,7 @@ unseal(const struct qr_store *s, uint16_t tab, uint64_t serial, const char *name
        struct qr_buf *out)
 {
     uint8_t ad[AD_MAX];
-    return s->tee->unseal(s->tee->ctx, additional(s, tab, serial, name, ad), sealed, out);
+    return s->tee->unseal(s->tee->ctx, EPOCH, additional(s, tab, serial, name, ad), sealed, out);
 }
 
 /* The head. */

@@ -15,9 +15,30 @@
 #include "enclave-shim/verify/verify.h"
 #include "protocol/base/mem.h"
 #include "protocol/base/rng.h"
+#include "protocol/base/secret.h"
 #include "transport/attest_if.h"
 
 #define QR_SEAL_OVERHEAD 64u /* sealed length <= plain length + this */
+
+/* How much of the machine evidence speaks of. */
+enum qr_tee_grain {
+    QR_TEE_PROCESS, /* this program's file, on a kernel that nobody vouches for */
+    QR_TEE_IMAGE,   /* everything that runs: kernel, command line, file systems */
+    QR_TEE_MACHINE, /* firmware and what it started, as far as the machine was told to measure */
+};
+
+/*
+ * What a platform can do. The daemon refuses a configuration that does not fit it, and names the key.
+ */
+struct qr_tee_profile {
+    const char *name; /* the word of `[tee] platform` */
+    enum qr_tee_grain grain;
+    int network;         /* 0: loopback only, everything goes through the pump */
+    int disk;            /* 0: nothing survives here, the store must be the host's */
+    int clock_signed;    /* 1: `time` is signed by the platform; 0: the host's word only */
+    int keeps_secrets;   /* 1: sealing outlives a restart under the platform's own protection */
+    uint64_t memory_max; /* bytes a party may plan with; 0: what the machine has */
+};
 
 struct qr_tee_piece {
     enum qr_part part;
@@ -26,6 +47,7 @@ struct qr_tee_piece {
 
 struct qr_tee {
     void *ctx;
+    const struct qr_tee_profile *profile; /* static */
     enum qr_platform platform;
     uint8_t measurement[32];
     int insecure; /* 1 for sim */
@@ -34,10 +56,28 @@ struct qr_tee {
      * wire form of enclave-shim/verify/evidence.h, with certificates and collateral, from hardware.
      */
     qr_err (*evidence)(void *ctx, const uint8_t binder[32], struct qr_buf *out);
-    /* AEAD under the platform's sealing key; ad is bound. */
-    qr_err (*seal)(void *ctx, qr_view ad, qr_view plain, struct qr_buf *out);
+    /* AEAD under the platform's sealing key of this epoch (0: of all); ad is bound. */
+    qr_err (*seal)(void *ctx, uint32_t epoch, qr_view ad, qr_view plain, struct qr_buf *out);
     /* QR_ERR_SEAL when anything differs. out holds secrets: give it locked memory. */
-    qr_err (*unseal)(void *ctx, qr_view ad, qr_view sealed, struct qr_buf *out);
+    qr_err (*unseal)(void *ctx, uint32_t epoch, qr_view ad, qr_view sealed, struct qr_buf *out);
+    /*
+     * The platform's part of a key that is made of more than the platform: 32 bytes for (epoch,
+     * label, ad), the same at every start of code that may open what this code sealed, unknown
+     * elsewhere, and apart from the keys of `seal`. label: static, at most 32 bytes; ad: at most
+     * QR_SEAL_AD_MAX. PLATFORM.
+     */
+    qr_err (*derive)(void *ctx, uint32_t epoch, const char *label, qr_view ad,
+                     struct qr_sec32 *ret);
+    /*
+     * Wall clock, ms since 1970, as the platform tells it: signed if the profile says so, else a hint.
+     * NULL: it has none beyond the system's. PLATFORM.
+     */
+    qr_err (*time)(void *ctx, int64_t *ret_ms);
+    /*
+     * Code of a release below `minimum` shall open nothing from now on; it only rises. NULL: sealing
+     * is to one build, so there is nothing to revoke. PLATFORM; what was raised so far stays raised.
+     */
+    qr_err (*revoke)(void *ctx, uint64_t minimum);
     void (*random)(void *ctx, uint8_t *out, size_t n); /* mixed into the system generator */
     /*
      * What this platform's evidence wants from vendors: the JSON of daemon/gw_need.h, appended.

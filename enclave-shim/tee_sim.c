@@ -29,7 +29,7 @@
 
 /* In locked memory. */
 struct sim {
-    struct qr_sec32 seal_key;
+    struct qr_sealroot root;
     uint8_t measurement[32];
     uint8_t debug;
 };
@@ -119,18 +119,25 @@ qr_sim_verify(qr_view evidence, const uint8_t binder[static 32], struct qr_claim
 /* Sealing. */
 
 static qr_err
-sim_seal(void *ctx, qr_view ad, qr_view plain, struct qr_buf *out)
+sim_seal(void *ctx, uint32_t epoch, qr_view ad, qr_view plain, struct qr_buf *out)
 {
     const struct sim *s = ctx;
     struct qr_rng rng = qr_rng_system();
-    return qr_seal_blob(&s->seal_key, &rng, ad, plain, out);
+    return qr_sealroot_seal(&s->root, &rng, epoch, ad, plain, out);
 }
 
 static qr_err
-sim_unseal(void *ctx, qr_view ad, qr_view sealed, struct qr_buf *out)
+sim_unseal(void *ctx, uint32_t epoch, qr_view ad, qr_view sealed, struct qr_buf *out)
 {
     const struct sim *s = ctx;
-    return qr_unseal_blob(&s->seal_key, ad, sealed, out);
+    return qr_sealroot_unseal(&s->root, epoch, ad, sealed, out);
+}
+
+static qr_err
+sim_derive(void *ctx, uint32_t epoch, const char *label, qr_view ad, struct qr_sec32 *ret)
+{
+    const struct sim *s = ctx;
+    return qr_sealroot_derive(&s->root, epoch, label, ad, ret);
 }
 
 static void
@@ -147,6 +154,9 @@ sim_free(void *ctx)
 }
 
 /* Opening. */
+
+static const struct qr_tee_profile profile = {
+    .name = "sim", .grain = QR_TEE_PROCESS, .network = 1, .disk = 1};
 
 static qr_err
 measure_self(uint8_t ret[static 32], char *err_text, size_t err_cap)
@@ -307,17 +317,18 @@ qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text, size_
         return e;
     }
     s->debug = prctl(PR_GET_DUMPABLE) == 1; /* a debugger of the same user may attach */
-    qr_th(
-        QR_TAG_SIM,
-        QR_FIELDS(qr_view_str("seal"), qr_view_of(file_key.b, 32), qr_view_of(s->measurement, 32)),
-        s->seal_key.b);
+    s->root.secret = file_key;
+    qr_th(QR_TAG_SIM, QR_FIELDS(qr_view_str("seal"), qr_view_of(s->measurement, 32)),
+          s->root.context);
     *ret = (struct qr_tee){
         .ctx = s,
+        .profile = &profile,
         .platform = QR_PLATFORM_SIM,
         .insecure = 1,
         .evidence = sim_evidence,
         .seal = sim_seal,
         .unseal = sim_unseal,
+        .derive = sim_derive,
         .random = sim_random,
         .free = sim_free,
     };

@@ -266,3 +266,20 @@ qr_hmac_sha512(qr_view key, qr_view msg, uint8_t out[static 64])
     crypto_auth_hmacsha512_final(&s, out);
     qr_wipe(&s, sizeof s);
 }
+
+void
+qr_hkdf_sha512(qr_view salt, qr_view ikm, qr_view info, uint8_t *out, size_t n)
+{
+    uint8_t prk[64], okm[64], block[512 + 1];
+
+    QR_ASSERT(info.len < sizeof block && n <= sizeof okm);
+    qr_hmac_sha512(salt, ikm, prk);
+    if (info.len > 0) {
+        memcpy(block, info.p, info.len);
+    }
+    block[info.len] = 1;
+    qr_hmac_sha512(qr_view_of(prk, sizeof prk), qr_view_of(block, info.len + 1), okm);
+    memcpy(out, okm, n);
+    qr_wipe(prk, sizeof prk);
+    qr_wipe(okm, sizeof okm);
+}

@@ -56,5 +56,7 @@ size_t qr_enc(enum qr_tag tag, const qr_view *f, size_t m, uint8_t *out, size_t 
 void qr_sha256(qr_view v, uint8_t out[static 32]);
 void qr_sha512(qr_view v, uint8_t out[static 64]);
 void qr_hmac_sha512(qr_view key, qr_view msg, uint8_t out[static 64]);
+/* RFC 5869 over SHA-512; info at most 512 bytes, n at most 64. Constant time in salt and ikm. */
+void qr_hkdf_sha512(qr_view salt, qr_view ikm, qr_view info, uint8_t *out, size_t n);
 
 #endif

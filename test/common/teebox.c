@@ -256,17 +256,24 @@ evidence(void *ctx, const uint8_t binder[32], struct qr_buf *out)
 }
 
 static qr_err
-seal(void *ctx, qr_view ad, qr_view plain, struct qr_buf *out)
+seal(void *ctx, uint32_t epoch, qr_view ad, qr_view plain, struct qr_buf *out)
 {
     struct teebox *b = ctx;
-    return b->inner.seal(b->inner.ctx, ad, plain, out);
+    return b->inner.seal(b->inner.ctx, epoch, ad, plain, out);
 }
 
 static qr_err
-unseal(void *ctx, qr_view ad, qr_view sealed, struct qr_buf *out)
+derive(void *ctx, uint32_t epoch, const char *label, qr_view ad, struct qr_sec32 *ret)
 {
     struct teebox *b = ctx;
-    return b->inner.unseal(b->inner.ctx, ad, sealed, out);
+    return b->inner.derive(b->inner.ctx, epoch, label, ad, ret);
+}
+
+static qr_err
+unseal(void *ctx, uint32_t epoch, qr_view ad, qr_view sealed, struct qr_buf *out)
+{
+    struct teebox *b = ctx;
+    return b->inner.unseal(b->inner.ctx, epoch, ad, sealed, out);
 }
 
 static void
@@ -296,6 +303,7 @@ teebox_wrap(struct teebox *b, enum qr_platform platform, const uint64_t *wall_ms
     tee->evidence = evidence;
     tee->seal = seal;
     tee->unseal = unseal;
+    tee->derive = derive;
     tee->random = rnd;
     tee->free = free_inner;
 }

@@ -38,13 +38,13 @@ sealing(void)
 
     draw(&key, sizeof key);
     draw(plain, sizeof plain);
-    must(qr_seal_blob(&key, secret_rng(), ad, qr_view_of(plain, sizeof plain), &out) == QR_OK,
+    must(qr_seal_blob(&key, secret_rng(), 0, ad, qr_view_of(plain, sizeof plain), &out) == QR_OK,
          "sealing");
-    must(qr_unseal_blob(&key, ad, qr_buf_view(&out), &in) == QR_OK && in.len == sizeof plain,
+    must(qr_unseal_blob(&key, 0, ad, qr_buf_view(&out), &in) == QR_OK && in.len == sizeof plain,
          "unsealing");
     sealed[100] ^= 1;
     in.len = 0;
-    must(qr_unseal_blob(&key, ad, qr_buf_view(&out), &in) == QR_ERR_SEAL, "a changed blob");
+    must(qr_unseal_blob(&key, 0, ad, qr_buf_view(&out), &in) == QR_ERR_SEAL, "a changed blob");
 }
 
 /* A thread that hashed a secret ends, and its contexts with it. */

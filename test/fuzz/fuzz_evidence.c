@@ -29,6 +29,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_MUST(why[0] != 0);
     fuzz_text(why, sizeof why);
     struct qr_buf b = qr_buf_over(out, sizeof out);
-    FUZZ_MUST(qr_unseal_blob(&key, qr_view_of(binder, 32), v, &b) != QR_OK && b.len == 0);
+    FUZZ_MUST(qr_unseal_blob(&key, 0, qr_view_of(binder, 32), v, &b) != QR_OK && b.len == 0);
     return 0;
 }

@@ -42,8 +42,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_MUST((how & 3) != 1 && (how & 3) != 2 && (size == 32 || size == 0));
         FUZZ_MUST(qr_tee_sim_open(fuzz_dir(), &b, why, sizeof why) == QR_OK);
-        FUZZ_MUST(a.seal(a.ctx, qr_view_str("ad"), qr_view_str("text"), &in) == QR_OK);
-        FUZZ_MUST(b.unseal(b.ctx, qr_view_str("ad"), qr_buf_view(&in), &out) == QR_OK);
+        FUZZ_MUST(a.seal(a.ctx, 0, qr_view_str("ad"), qr_view_str("text"), &in) == QR_OK);
+        FUZZ_MUST(b.unseal(b.ctx, 0, qr_view_str("ad"), qr_buf_view(&in), &out) == QR_OK);
         FUZZ_MUST(out.len == 4 && memcmp(plain, "text", 4) == 0);
         qr_tee_close(&a);
         qr_tee_close(&b);

@@ -41,18 +41,18 @@ static const struct qr_sec32 key = {{0x5e}};
 static struct qr_testrng seed;
 
 static qr_err
-seal(void *ctx, qr_view ad, qr_view plain, struct qr_buf *out)
+seal(void *ctx, uint32_t epoch, qr_view ad, qr_view plain, struct qr_buf *out)
 {
     struct qr_rng rng = qr_testrng_rng(&seed);
     (void)ctx;
-    return qr_seal_blob(&key, &rng, ad, plain, out);
+    return qr_seal_blob(&key, &rng, epoch, ad, plain, out);
 }
 
 static qr_err
-unseal(void *ctx, qr_view ad, qr_view sealed, struct qr_buf *out)
+unseal(void *ctx, uint32_t epoch, qr_view ad, qr_view sealed, struct qr_buf *out)
 {
     (void)ctx;
-    return qr_unseal_blob(&key, ad, sealed, out);
+    return qr_unseal_blob(&key, epoch, ad, sealed, out);
 }
 
 static struct qr_tee box = {.platform = QR_PLATFORM_SIM, .seal = seal, .unseal = unseal};

@@ -43,6 +43,8 @@ teardown(void **state)
 }
 
 /* Sealed blobs, every platform's. */
+#define EPOCH 0x01020304u
+
 static void
 test_seal(void **state)
 {
@@ -54,52 +56,55 @@ test_seal(void **state)
 
     (void)state;
     qr_buf_put(&b, "head", 4); /* appended to what is there */
-    assert_int_equal(qr_seal_blob(&key, &rng, ad, plain, &b), QR_OK);
+    assert_int_equal(qr_seal_blob(&key, &rng, EPOCH, ad, plain, &b), QR_OK);
     qr_view sealed = qr_view_of(mem + 4, b.len - 4);
     assert_true(sealed.len <= plain.len + QR_SEAL_OVERHEAD);
     qr_buf_put(&o, "xy", 2);
-    assert_int_equal(qr_unseal_blob(&key, ad, sealed, &o), QR_OK);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH, ad, sealed, &o), QR_OK);
     assert_true(o.len == 2 + plain.len && memcmp(out, "xya share", 9) == 0);
     /* key, ad and every bit count */
-    assert_int_equal(qr_unseal_blob(&other, ad, sealed, &o), QR_ERR_SEAL);
-    assert_int_equal(qr_unseal_blob(&key, qr_view_str("table/nam"), sealed, &o), QR_ERR_SEAL);
-    assert_int_equal(qr_unseal_blob(&key, qr_view_of(NULL, 0), sealed, &o), QR_ERR_SEAL);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH + 1, ad, sealed, &o), QR_ERR_SEAL);
+    assert_int_equal(qr_unseal_blob(&other, EPOCH, ad, sealed, &o), QR_ERR_SEAL);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH, qr_view_str("table/nam"), sealed, &o),
+                     QR_ERR_SEAL);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH, qr_view_of(NULL, 0), sealed, &o), QR_ERR_SEAL);
     for (size_t i = 0; i < 8 * sealed.len; i++) {
         mem[4 + i / 8] ^= (uint8_t)(1u << (i % 8));
-        assert_int_equal(qr_unseal_blob(&key, ad, sealed, &o), QR_ERR_SEAL);
+        assert_int_equal(qr_unseal_blob(&key, EPOCH, ad, sealed, &o), QR_ERR_SEAL);
         mem[4 + i / 8] ^= (uint8_t)(1u << (i % 8));
     }
     for (size_t n = 0; n < sealed.len; n++) {
-        assert_int_equal(qr_unseal_blob(&key, ad, qr_view_of(sealed.p, n), &o), QR_ERR_SEAL);
+        assert_int_equal(qr_unseal_blob(&key, EPOCH, ad, qr_view_of(sealed.p, n), &o), QR_ERR_SEAL);
     }
     assert_int_equal(o.len, 2 + plain.len); /* nothing was appended by any of these */
     /* the format, as another program would read it */
-    uint8_t plain2[16], full_ad[11] = "\x01table/name";
+    uint8_t plain2[16], full_ad[15] = "\x02\x01\x02\x03\x04table/name";
     unsigned long long n2 = 0;
-    assert_int_equal(sealed.p[0], 1);
+    assert_int_equal(sealed.p[0], 2);
+    assert_memory_equal(sealed.p, full_ad, 5);
     assert_int_equal(crypto_aead_xchacha20poly1305_ietf_decrypt(
-                         plain2, &n2, NULL, sealed.p + 25, sealed.len - 25, full_ad, sizeof full_ad,
-                         sealed.p + 1, key.b),
+                         plain2, &n2, NULL, sealed.p + 29, sealed.len - 29, full_ad, sizeof full_ad,
+                         sealed.p + 5, key.b),
                      0);
     assert_true(n2 == plain.len && memcmp(plain2, plain.p, plain.len) == 0);
     /* two sealings of the same are different */
     uint8_t again[256];
     struct qr_buf c = qr_buf_over(again, sizeof again);
-    assert_int_equal(qr_seal_blob(&key, &rng, ad, plain, &c), QR_OK);
+    assert_int_equal(qr_seal_blob(&key, &rng, EPOCH, ad, plain, &c), QR_OK);
     assert_memory_not_equal(again, sealed.p, c.len);
     /* nothing inside, no room, an ad that is too long */
     c = qr_buf_over(again, sizeof again);
-    assert_int_equal(qr_seal_blob(&key, &rng, ad, qr_view_of(NULL, 0), &c), QR_OK);
-    assert_int_equal(qr_unseal_blob(&key, ad, qr_buf_view(&c), &o), QR_OK);
-    assert_int_equal(qr_seal_blob(&key, &rng, qr_view_of(ad_max, sizeof ad_max), plain, &c),
+    assert_int_equal(qr_seal_blob(&key, &rng, EPOCH, ad, qr_view_of(NULL, 0), &c), QR_OK);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH, ad, qr_buf_view(&c), &o), QR_OK);
+    assert_int_equal(qr_seal_blob(&key, &rng, EPOCH, qr_view_of(ad_max, sizeof ad_max), plain, &c),
                      QR_ERR_TOO_LARGE);
     for (size_t cap = 0; cap < sealed.len; cap++) {
         c = qr_buf_over(again, cap);
-        assert_int_equal(qr_seal_blob(&key, &rng, ad, plain, &c), QR_ERR_NO_SPACE);
+        assert_int_equal(qr_seal_blob(&key, &rng, EPOCH, ad, plain, &c), QR_ERR_NO_SPACE);
         assert_int_equal(c.len, 0);
     }
     c = qr_buf_over(again, plain.len - 1);
-    assert_int_equal(qr_unseal_blob(&key, ad, sealed, &c), QR_ERR_NO_SPACE);
+    assert_int_equal(qr_unseal_blob(&key, EPOCH, ad, sealed, &c), QR_ERR_NO_SPACE);
 }
 
 static void
@@ -120,26 +125,26 @@ test_key_file(void **state)
     assert_int_equal(access(tmpdir_file(&dir, "sim-seal.key.new"), F_OK), -1);
     assert_int_equal(a.platform, QR_PLATFORM_SIM);
     assert_int_equal(a.insecure, 1);
-    assert_int_equal(a.seal(a.ctx, ad, plain, &s), QR_OK);
+    assert_int_equal(a.seal(a.ctx, 0, ad, plain, &s), QR_OK);
     /* opened again: the same key */
     assert_int_equal(qr_tee_sim_open(dir.path, &b, why, sizeof why), QR_OK);
     assert_memory_equal(a.measurement, b.measurement, 32);
-    assert_int_equal(b.unseal(b.ctx, ad, qr_buf_view(&s), &o), QR_OK);
+    assert_int_equal(b.unseal(b.ctx, 0, ad, qr_buf_view(&s), &o), QR_OK);
     assert_true(qr_view_eq(qr_buf_view(&o), plain));
     qr_tee_close(&b);
     /* another key file */
     assert_int_equal(tmpdir_read(file, key, sizeof key), 32);
     tmpdir_write(file, other_key, 32);
     assert_int_equal(qr_tee_sim_open(dir.path, &b, why, sizeof why), QR_OK);
-    assert_int_equal(b.unseal(b.ctx, ad, qr_buf_view(&s), &o), QR_ERR_SEAL);
+    assert_int_equal(b.unseal(b.ctx, 0, ad, qr_buf_view(&s), &o), QR_ERR_SEAL);
     qr_tee_close(&b);
     /* the measurement is in the key: what the file alone gives is not enough */
     struct qr_sec32 file_only;
     memcpy(file_only.b, key, 32);
-    assert_int_equal(qr_unseal_blob(&file_only, ad, qr_buf_view(&s), &o), QR_ERR_SEAL);
+    assert_int_equal(qr_unseal_blob(&file_only, 0, ad, qr_buf_view(&s), &o), QR_ERR_SEAL);
     tmpdir_write(file, key, 32);
     assert_int_equal(qr_tee_sim_open(dir.path, &b, why, sizeof why), QR_OK);
-    assert_int_equal(b.unseal(b.ctx, ad, qr_buf_view(&s), &o), QR_OK);
+    assert_int_equal(b.unseal(b.ctx, 0, ad, qr_buf_view(&s), &o), QR_OK);
     qr_tee_close(&b);
     qr_tee_close(&b); /* a closed one, too */
 

@@ -1,0 +1,92 @@
+/*
+ * qr_tpm: a TPM 2.0, as much of one as a party needs.
+ *
+ * What: a session with a (virtual) TPM over one open descriptor: quotes over chosen PCRs, NV indices,
+ *       attestation keys by handle or by template, random bytes, and one sealed secret under a policy
+ *       that a signed release satisfies (tpm_seal.h).
+ * Why: Azure's and Google's evidence is half a TPM quote, and a VM's sealing is its vTPM's.
+ * Invariants: the TPM and what is between us and it belong to the host: answers are bounded and
+ *       parsed strictly; secrets cross in salted sessions with parameter encryption (AES-128-CFB,
+ *       HMAC-SHA256) whose salt key is checked (see qr_tpm_open), so that a bus that listens learns
+ *       nothing; every transient object is flushed, also on errors.
+ * Source: TCG TPM 2.0 Library 1.59 parts 1 to 3; tpm2-tss ESYS; NV handles: TCG EK profile 2.5, and
+ *       the providers' documents.
+ * Thread rules: single-threaded. Calls block for as long as the TPM does; those made after start
+ *       (quotes) take milliseconds to tens of milliseconds.
+ */
+#ifndef QR_TPM_H
+#define QR_TPM_H
+
+#include "protocol/base/buf.h"
+#include "protocol/base/mem.h"
+#include "protocol/base/secret.h"
+
+struct qr_tpm;
+
+#define QR_TPM_PCRS 24u
+#define QR_TPM_NV_MAX 8192u
+#define QR_TPM_ATTEST_MAX 2048u
+#define QR_TPM_SIG_MAX 1024u
+#define QR_TPM_PUBLIC_MAX 1024u
+
+/*
+ * path: "/dev/tpmrm0", "/dev/tpm0", or "unix:PATH" of an emulator's data socket (the same commands,
+ * framed by their own length). The descriptor stays open for the sandbox's sake. Runs
+ * TPM2_GetCapability and makes the salt key's session. Busy devices are retried for `patience_ms`.
+ * Errors: PLATFORM (no device, no TPM 2.0, no SHA-256 bank, busy, failure mode; err_text: what, where,
+ * what to do), PERMISSIONS, NO_MEMORY.
+ */
+qr_err QR_MUST qr_tpm_open(const char *path, uint32_t patience_ms, struct qr_tpm **ret,
+                           char *err_text, size_t err_cap);
+struct qr_tpm *qr_tpm_close(struct qr_tpm *t); /* takes NULL */
+int qr_tpm_fd(const struct qr_tpm *t);         /* for the sandbox's tests */
+/* Why the last call failed: command, response code in words, what to do. Valid until the next call. */
+const char *qr_tpm_error(const struct qr_tpm *t);
+
+/* Errors of all that follow: PLATFORM, NO_MEMORY; NOT_FOUND where a handle or index may be absent. */
+
+qr_err QR_MUST qr_tpm_random(struct qr_tpm *t, uint8_t *out, size_t n);
+
+/* A key that can quote. */
+struct qr_tpm_key {
+    uint32_t handle; /* as ESYS knows it; 0: none */
+    int persistent;
+    uint8_t public_area[QR_TPM_PUBLIC_MAX]; /* TPMT_PUBLIC, big-endian, as it stands */
+    size_t public_len;
+};
+
+/* A persistent key, as Azure's AK 0x81000003. NOT_FOUND. */
+qr_err QR_MUST qr_tpm_key_at(struct qr_tpm *t, uint32_t handle, struct qr_tpm_key *ret);
+/*
+ * A primary key of the endorsement hierarchy by the template (TPMT_PUBLIC or TPM2B_PUBLIC) in an NV
+ * index, as Google's AK. NOT_FOUND: no such index.
+ */
+qr_err QR_MUST qr_tpm_key_by_template(struct qr_tpm *t, uint32_t nv_template,
+                                      struct qr_tpm_key *ret);
+/* A restricted ECDSA P-256 (SHA-256) signing primary of the owner hierarchy. */
+qr_err QR_MUST qr_tpm_key_own(struct qr_tpm *t, struct qr_tpm_key *ret);
+void qr_tpm_key_free(struct qr_tpm *t, struct qr_tpm_key *k);
+
+/* Whole contents of an index, in chunks of TPM_PT_NV_BUFFER_MAX; `out` is replaced. NOT_FOUND, TOO_LARGE. */
+qr_err QR_MUST qr_tpm_nv_read(struct qr_tpm *t, uint32_t index, struct qr_dbuf *out);
+/* Defines the index (owner hierarchy, ownerread|ownerwrite|authread|authwrite) if absent, then writes. */
+qr_err QR_MUST qr_tpm_nv_write(struct qr_tpm *t, uint32_t index, qr_view v);
+
+struct qr_tpm_quote {
+    uint8_t attest[QR_TPM_ATTEST_MAX]; /* TPMS_ATTEST */
+    size_t attest_len;
+    uint8_t sig[QR_TPM_SIG_MAX]; /* TPMT_SIGNATURE */
+    size_t sig_len;
+    uint32_t pcr_mask; /* which are quoted, SHA-256 bank */
+    uint8_t pcr[QR_TPM_PCRS][32];
+};
+
+/*
+ * Quotes the SHA-256 bank's PCRs of `mask` over qualifying data (1..64 bytes), and reads them. The two
+ * must agree: values that changed in between are read and quoted again, up to 3 times (PLATFORM then).
+ */
+qr_err QR_MUST qr_tpm_quote(struct qr_tpm *t, const struct qr_tpm_key *k, uint32_t mask,
+                            qr_view qualifying, struct qr_tpm_quote *ret);
+qr_err QR_MUST qr_tpm_pcr_read(struct qr_tpm *t, uint32_t mask, uint8_t pcr[QR_TPM_PCRS][32]);
+
+#endif
