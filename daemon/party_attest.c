@@ -126,7 +126,7 @@ judge_self(struct qr_party *p, uint8_t *mem, char *why, size_t cap)
     e = e == QR_OK ? b.err : e;
     if (e != QR_OK) {
         (void)snprintf(why, cap, "the platform (%s) makes no evidence: %s",
-                       qr_platform_name(p->env.tee->platform), qr_err_text(e));
+                       qr_platform_name(p->env.tee->platform), qr_tee_why(p->env.tee, e));
         return e;
     }
     QR_TRY(judge(p, p->self, p->env.tee->platform, qr_buf_view(&b), binder, a->clock.now_ms, &c, &d,

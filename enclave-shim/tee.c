@@ -200,6 +200,13 @@ qr_tee_rng(struct qr_tee *t)
     return (struct qr_rng){.ctx = t, .fill = mix_fill};
 }
 
+const char *
+qr_tee_why(const struct qr_tee *t, qr_err e)
+{
+    const char *text = t->why ? t->why(t->ctx) : "";
+    return text && text[0] ? text : qr_err_text(e);
+}
+
 void
 qr_tee_close(struct qr_tee *t)
 {

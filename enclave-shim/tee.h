@@ -90,6 +90,11 @@ struct qr_tee {
      * verifier, our own first, judges it. PLATFORM: not asked for, or not of use. NULL: never asked.
      */
     qr_err (*collateral)(void *ctx, qr_view source, const struct qr_tee_piece *piece, size_t n);
+    /*
+     * Why the last call failed: what, where, what to do; for operators. Valid until the next call.
+     * NULL: the error's own text is all there is (see qr_tee_why).
+     */
+    const char *(*why)(void *ctx);
     void (*free)(void *ctx);
     struct qr_tee_mix *mix; /* qr_tee_rng's state, made on first use */
 };
@@ -124,6 +129,9 @@ void qr_client_binder(const uint8_t nonce[static 32], const uint8_t identity[sta
  */
 qr_err QR_MUST qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text,
                                size_t err_cap);
+
+/* The platform's own words for why its last call failed with e, or else the error's. Never NULL. */
+const char *qr_tee_why(const struct qr_tee *t, qr_err e);
 
 /* Frees the platform and the state of its generator; the table is zeroed. Takes a zeroed one. */
 void qr_tee_close(struct qr_tee *t);

@@ -14,8 +14,8 @@
  * Thread rules: single-threaded. Calls block for as long as the TPM does; those made after start
  *       (quotes) take milliseconds to tens of milliseconds.
  */
-#ifndef QR_TPM_H
-#define QR_TPM_H
+#ifndef QR_TPM_DEVICE_H /* QR_TPM_H is verify/tpm.h */
+#define QR_TPM_DEVICE_H
 
 #include "protocol/base/buf.h"
 #include "protocol/base/mem.h"
