@@ -30,6 +30,7 @@
 
 #define QR_EXPORTER_ATTEST "EXPORTER-quorate-attest-v1"
 #define QR_EXPORTER_CONFIRM "EXPORTER-quorate-confirm-v1"
+#define QR_EXPORTER_CHAIN "EXPORTER-quorate-chain-v1"
 /* Ciphertext that a connection may send before it is READY. */
 #define QR_CHAN_HANDSHAKE_MAX (QR_EVIDENCE_FRAME_MAX + 16u * 1024u)
 #define QR_CHAN_WHY_MAX 512u /* a verdict's sentence and who it is about */
@@ -105,6 +106,9 @@ int qr_chan_is_ready(const struct qr_chan *c);
 const struct qr_hello *qr_chan_peer(const struct qr_chan *c);
 /* After READY. */
 const struct qr_claims *qr_chan_claims(const struct qr_chan *c);
+
+/* After READY: this session's secret for chain.h. TLS. */
+qr_err QR_MUST qr_chan_secret(const struct qr_chan *c, uint8_t out[static 32]);
 
 /* Records why this channel fails and returns e; the first reason stays. For callbacks. */
 qr_err qr_chan_fail(struct qr_chan *c, qr_err e, const char *format, ...)

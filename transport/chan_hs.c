@@ -265,3 +265,9 @@ qr_chan_hs_frame(struct qr_chan *c, qr_view body)
     }
     return qr_chan_fail(c, QR_ERR_INTERNAL, "handshake frame in state %d", (int)c->state);
 }
+
+qr_err
+qr_chan_secret(const struct qr_chan *c, uint8_t out[static 32])
+{
+    return c->state == CHAN_READY ? qr_tls_export(c->tls, QR_EXPORTER_CHAIN, out) : QR_ERR_STATE;
+}

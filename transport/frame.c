@@ -18,7 +18,7 @@ static const struct {
     [QR_FRAME_HELLO] = {1, 512, 0},
     [QR_FRAME_EVIDENCE] = {1, QR_EVIDENCE_FRAME_MAX, 1},
     [QR_FRAME_CONFIRM] = {33, 33, 0},
-    [QR_FRAME_RESUME] = {8, 8, 0},
+    [QR_FRAME_RESUME] = {QR_RESUME_LEN, QR_RESUME_LEN, 0},
     [QR_FRAME_DATA] = {QR_DATA_HEAD_LEN + QR_ITEM_HEAD_LEN + 1, QR_FRAME_MAX - 1, 0},
     [QR_FRAME_ACK] = {8, 8, 0},
     [QR_FRAME_PING] = {8, 8, 0},

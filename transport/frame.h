@@ -15,11 +15,13 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/limits.h"
+#include "transport/chain.h"
 
 #define QR_FRAME_HEAD_LEN 5u
 #define QR_FRAME_ZSTD 0x80u /* in the kind byte */
 #define QR_ITEM_HEAD_LEN 4u
 #define QR_ITEM_ZSTD 0x80000000u /* in the item's word */
+#define QR_RESUME_LEN (8u + QR_CHAIN_LEN)
 #define QR_DATA_HEAD_LEN 8u      /* the acknowledgement in front of the items */
 #define QR_EVIDENCE_FRAME_MAX (QR_EVIDENCE_MAX + 1024u)
 
@@ -27,7 +29,7 @@ enum qr_frame {
     QR_FRAME_HELLO = 1,    /* hello.h */
     QR_FRAME_EVIDENCE = 2, /* a TEE's evidence, opaque; may be zstd */
     QR_FRAME_CONFIRM = 3,  /* u8 verdict || 32-byte MAC (chan.h) */
-    QR_FRAME_RESUME = 4,   /* u64: last seq received in this pair of boots */
+    QR_FRAME_RESUME = 4,   /* u64: last seq received in this pair of boots || chain.h's 64 bytes */
     QR_FRAME_DATA = 5,
     QR_FRAME_ACK = 6,  /* u64: last seq received, all before it included */
     QR_FRAME_PING = 7, /* u64, to be echoed */

@@ -254,6 +254,7 @@ qr_net_free(struct qr_net *n)
     }
     for (size_t i = 0; i < n->p.n_peers; i++) {
         qr_queue_clear(&n->peers[i].queue);
+        qr_chain_wipe(&n->peers[i].chain);
     }
     qr_zip_free(n->env.zip);
     qr_tls_id_free(n->tls);

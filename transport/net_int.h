@@ -55,6 +55,7 @@ struct qr_peer {
     struct qr_peer_info info;
     struct qr_queue queue;
     uint64_t recv_seq;
+    struct qr_chain chain;
 
     /* ns; 0: nothing due */
     uint64_t ack_due, ping_due, ping_sent, rtt;

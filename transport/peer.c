@@ -6,6 +6,7 @@
 #include "proto/wire.h"
 #include "protocol/base/check.h"
 #include "protocol/base/mem.h"
+#include "protocol/base/secret.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -158,7 +159,8 @@ qr_err
 qr_peer_ready(struct qr_peer *p, struct qr_line *l)
 {
     const struct qr_hello *h = qr_chan_peer(l->chan);
-    uint8_t body[8];
+    const struct qr_chain none = {.open = 0};
+    uint8_t body[QR_RESUME_LEN];
     char why[QR_CHAN_WHY_MAX] = "";
 
     /* Again: another line may have come up since HELLO. */
@@ -178,7 +180,9 @@ qr_peer_ready(struct qr_peer *p, struct qr_line *l)
         p->up->state = LINE_FROZEN;
     }
     qr_put64(body, same ? p->recv_seq : 0);
-    return qr_chan_frame(l->chan, QR_FRAME_RESUME, QR_CLASSES_HANDSHAKE, (qr_view){body, 8});
+    qr_chain_say(same ? &p->chain : &none, p->net->p.self, body + 8);
+    return qr_chan_frame(l->chan, QR_FRAME_RESUME, QR_CLASSES_HANDSHAKE,
+                         (qr_view){body, sizeof body});
 }
 
 static void
@@ -189,15 +193,44 @@ new_boot(struct qr_peer *p)
     p->rtt = 0;
 }
 
+/* The same two processes go on from their last connection, or two others begin. */
 static qr_err
-hear_resume(struct qr_peer *p, struct qr_line *l, uint64_t seq)
+follow(struct qr_peer *p, struct qr_line *l, int resumed, const uint8_t shown[static QR_CHAIN_LEN])
+{
+    uint8_t fresh[32];
+    qr_err e = qr_chan_secret(l->chan, fresh);
+
+    if (e != QR_OK) {
+        return qr_chan_fail(l->chan, e, "TLS exports no key");
+    }
+    if (resumed) {
+        e = qr_chain_hear(&p->chain, p->cfg->index, shown, fresh);
+    } else {
+        qr_chain_start(&p->chain, fresh);
+    }
+    qr_wipe(fresh, sizeof fresh);
+    return e == QR_OK
+               ? QR_OK
+               : qr_chan_fail(l->chan, e,
+                              "two instances of one process: this connection does not follow "
+                              "the last one between it and us, so its memory or ours was "
+                              "copied or set back: restart that party, and this one if peers "
+                              "refuse it, too");
+}
+
+static qr_err
+hear_resume(struct qr_peer *p, struct qr_line *l, qr_view body)
 {
     struct qr_net *n = p->net;
     const struct qr_hello *h = qr_chan_peer(l->chan);
+    uint64_t seq = qr_get64(body.p); /* the frame's length is fixed */
     int resumed = same_boot(p, h);
 
     if (l->state != LINE_READY) {
         return qr_chan_fail(l->chan, QR_ERR_STATE, "RESUME twice");
+    }
+    if (resumed || seq == 0) {
+        QR_TRY(follow(p, l, resumed, body.p + 8));
     }
     if (!resumed && seq == 0) {
         new_boot(p);
@@ -392,11 +425,12 @@ qr_peer_frame(struct qr_peer *p, struct qr_line *l, enum qr_frame kind, qr_view 
         return QR_OK; /* will come again on the line that replaces this one */
     }
     if (kind == QR_FRAME_RESUME) {
-        return hear_resume(p, l, value);
+        return hear_resume(p, l, body);
     }
     if (l->state != LINE_UP) {
         return qr_chan_fail(l->chan, QR_ERR_STATE, "frame of kind %d before RESUME", (int)kind);
     }
+    qr_chain_confirm(&p->chain);
     switch (kind) {
     case QR_FRAME_DATA:
         return hear_data(p, l, body, holder);

@@ -200,12 +200,20 @@ frame(unsigned kind, qr_view body)
     flush();
 }
 
+static struct qr_chain chain; /* what party 1 knows of its last connection */
+
 static void
 resume(uint64_t seq)
 {
-    uint8_t b[8];
+    uint8_t b[QR_RESUME_LEN], fresh[32];
+    if (!conn || peer.dead != QR_OK || !peer.ready) {
+        return;
+    }
+    FUZZ_MUST(qr_chan_secret(peer.chan, fresh) == QR_OK);
     qr_put64(b, seq);
-    frame(QR_FRAME_RESUME, qr_view_of(b, 8));
+    qr_chain_say(&chain, 1, b + 8);
+    qr_chain_start(&chain, fresh);
+    frame(QR_FRAME_RESUME, qr_view_of(b, sizeof b));
 }
 
 static void
@@ -318,7 +326,7 @@ op(struct fuzz_in *in)
         break;
     case 5: /* acknowledgements, resumptions, pings with a number */
         qr_put64(b, fuzz_u8(in));
-        frame(QR_FRAME_RESUME + (o >> 4) % 6u, qr_view_of(b, 8));
+        frame(QR_FRAME_RESUME + (o >> 4) % 6u, qr_view_of(b, sizeof b));
         break;
     case 6:
         resume(o >> 4);

@@ -359,7 +359,7 @@ relay(void **state)
 static void
 bad_confirmation(void **state)
 {
-    uint8_t binder[32], ev[128], body[33] = {1};
+    uint8_t binder[32], ev[128], body[33] = {1}, resume[QR_RESUME_LEN] = {0};
     struct qr_hello peer;
     (void)state;
 
@@ -380,7 +380,7 @@ bad_confirmation(void **state)
             raw_pump(&d->w, &d->s);
             side_refused(&d->s, QR_ERR_ATTESTATION, "we did not see the same handshake", 1);
         } else { /* no confirmation at all, straight to messages */
-            raw_frame(&d->w, QR_FRAME_RESUME, (qr_view){body, 8});
+            raw_frame(&d->w, QR_FRAME_RESUME, (qr_view){resume, sizeof resume});
             raw_pump(&d->w, &d->s);
             side_refused(&d->s, QR_ERR_STATE, "while waiting for confirmation", 1);
         }

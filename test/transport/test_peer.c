@@ -21,6 +21,7 @@ struct evil {
     struct side s;
     struct qr_link *link;
     struct qr_conn *conn;
+    struct qr_chain chain;
     unsigned closed;
 };
 
@@ -182,6 +183,18 @@ say_number(struct evil *v, enum qr_frame kind, uint64_t n)
     say(v, kind, body, sizeof body);
 }
 
+/* RESUME as party 1 would say it, and its secret for the next one. */
+static void
+say_resume(struct evil *v, uint64_t n)
+{
+    uint8_t body[QR_RESUME_LEN], fresh[32];
+    assert_int_equal(qr_chan_secret(v->s.chan, fresh), QR_OK);
+    qr_put64(body, n);
+    qr_chain_say(&v->chain, 1, body + 8);
+    qr_chain_start(&v->chain, fresh);
+    say(v, QR_FRAME_RESUME, body, sizeof body);
+}
+
 /* A DATA body under construction. */
 struct data {
     uint8_t p[4096];
@@ -244,7 +257,7 @@ static struct evil *
 evil_up(void)
 {
     struct evil *v = evil_new();
-    say_number(v, QR_FRAME_RESUME, 0);
+    say_resume(v, 0);
     assert_int_equal(v->rig.party[2].of[1].ups, 1);
     return v;
 }
@@ -489,12 +502,12 @@ out_of_order_frames(void **state)
     evil_free(v);
 
     v = evil_up();
-    say_number(v, QR_FRAME_RESUME, 0);
+    say_resume(v, 0);
     thrown_out(v, QR_ERR_STATE, "RESUME twice");
     evil_free(v);
 
     v = evil_new(); /* a fresh pair of boots cannot have received anything */
-    say_number(v, QR_FRAME_RESUME, 1);
+    say_resume(v, 1);
     thrown_out(v, QR_ERR_STATE, "claims to have received message 1");
     assert_int_equal(v->rig.party[2].of[1].ups, 0);
     evil_free(v);
@@ -521,7 +534,7 @@ resumption(void **state)
     assert_int_equal(v->rig.party[2].of[1].downs, 1);
     evil_dial(v);
     assert_int_equal(qr_get64(v->s.last), 1); /* it remembers what it received */
-    say_number(v, QR_FRAME_RESUME, 0);
+    say_resume(v, 0);
     evil_run(v, 5);
     assert_int_equal(v->rig.party[2].of[1].resumed, 1);
     assert_int_equal(v->s.last_kind, QR_FRAME_DATA);
@@ -534,7 +547,7 @@ resumption(void **state)
         evil_run(v, 5);
         evil_dial(v);
         v->closed = 0;
-        say_number(v, QR_FRAME_RESUME, lie);
+        say_resume(v, lie);
         thrown_out(v, QR_ERR_STATE, "claims to have received message");
         v->rig.party[2].of[1].why = QR_OK;
         if (lie == 0) {
@@ -562,7 +575,7 @@ takeover(void **state)
     evil_dial(v);
     assert_int_equal(qr_get64(v->s.last), 1);
     assert_int_equal(qr_net_is_up(v->rig.party[2].net, 1), 1);
-    say_number(v, QR_FRAME_RESUME, 0);
+    say_resume(v, 0);
     assert_int_equal(v->rig.party[2].of[1].ups, 2);
     assert_int_equal(v->rig.party[2].of[1].downs, 0);
     assert_true(old != v->conn);
@@ -615,7 +628,7 @@ squatters(void **state)
     v->link->ops->close(v->conn, 0); /* the genuine party has to come again, and does */
     evil_run(v, 5);
     evil_dial(v);
-    say_number(v, QR_FRAME_RESUME, 0);
+    say_resume(v, 0);
     assert_int_equal(v->rig.party[2].of[1].ups, 2);
     assert_true(net->half_open >= 2);
     rig_run(&v->rig, 10100);
