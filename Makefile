@@ -107,8 +107,9 @@ LIB_SRC   := $(foreach d,$(LAYERS),$(sort $(wildcard $(d)/*.c)))
 MAIN_SRC  := $(sort $(wildcard daemon/main_*.c))
 GW_SRC    := $(sort $(wildcard daemon/gw_*.c))
 CTL_SRC   := $(sort $(wildcard daemon/ctl_*.c))
+UD_SRC    := $(sort $(wildcard daemon/ud_*.c))
 LOAD_SRC  := $(sort $(wildcard bench/load*.c))
-LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))) \
+LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC) $(UD_SRC),$(LIB_SRC))) \
              $(GEN_C:.c=.o)
 LIB       := $(BUILD)/libquorate.a
 TEST_SRC  := $(filter-out test/swtpm/% test/vm/%,$(sort $(wildcard test/*/test_*.c)))
@@ -143,6 +144,8 @@ PROGRAMS :=
 $(eval $(call program,quorated,$(wildcard daemon/main_party.c)))
 $(eval $(call program,quorate-gateway,$(and $(wildcard daemon/main_gateway.c),daemon/main_gateway.c $(GW_SRC)),$(PKG_LIBS_HTTP)))
 $(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC))))
+$(eval $(call program,quorate-userdata,$(and $(wildcard daemon/main_userdata.c),daemon/main_userdata.c $(UD_SRC)),$(PKG_LIBS_HTTP)))
+$(eval $(call program,quorate-pump,$(wildcard daemon/main_pump.c)))
 $(eval $(call program,quorate-load,$(LOAD_SRC)))
 
 # ---- the library for wallets ----------------------------------------------------------------------
@@ -250,6 +253,10 @@ $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(
 
 $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+# What quorate-userdata alone has.
+$(BUILD)/test/daemon/test_ud_%: $(BUILD)/test/daemon/test_ud_%.o $(UD_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 # The published cases go the way of `quorate verify`.
 CASE_OBJ := $(addprefix $(BUILD)/daemon/,ctl_case.o ctl_report.o ctl_out.o)
@@ -402,7 +409,7 @@ integer: ## the units of base, proto and protocol under clang's checks of intege
 CTIME ?= gcc-O2 clang-O3
 ctime: ## what depends on secrets, as CTIME="gcc-O2 clang-O3" compile it; also gcc-O3, clang-O2, msan
 	@deploy/deps.sh dev
-	@SOURCES='$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC),$(LIB_SRC))' JOBS=$(JOBS) test/ctime/run.sh $(CTIME)
+	@SOURCES='$(filter-out $(MAIN_SRC) $(GW_SRC) $(CTL_SRC) $(UD_SRC),$(LIB_SRC))' JOBS=$(JOBS) test/ctime/run.sh $(CTIME)
 
 DUDECT ?= 2000
 dudect: ## time of secret-handling code, two classes of secrets compared; DUDECT=2000 samples a class

@@ -43,7 +43,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QR_USERDATA_MAX 65536u   /* a whole document; Azure's limit. GCP allows more, we do not. */
+#define QR_USERDATA_MAX 65536u    /* a whole document; Azure's limit. GCP allows more, we do not. */
 #define QR_USERDATA_LINE_MAX 256u /* a line of the map */
 #define QR_USERDATA_VALUE_MAX 160u /* a value with its NUL; a line of an INI file holds it */
 #define QR_USERDATA_ROUTES_MAX 32u
@@ -74,7 +74,8 @@ struct qr_userdata_route {
 };
 
 struct qr_userdata {
-    char value[QR_USERDATA_KEYS][QR_USERDATA_VALUE_MAX]; /* in userdata.def's order; "" if not set */
+    char value[QR_USERDATA_KEYS]
+              [QR_USERDATA_VALUE_MAX]; /* in userdata.def's order; "" if not set */
     struct qr_userdata_route route[QR_USERDATA_ROUTES_MAX]; /* in the document's order */
     size_t n_routes;
 };

@@ -30,7 +30,7 @@ BEGIN {
     verifier = "^(enclave-shim/verify/.*|proto/json_strict\\.h|protocol/base/(err|view|buf|mem|check|enc|limits)\\.(h|def)|build_info\\.h)$"
     only["^nng/"] = "^transport/link_nng\\.c$"
     only["^sqlite3\\.h$"] = "^daemon/store[a-z_]*\\.c$"
-    only["^curl/"] = "^daemon/gw_fetch\\.c$"
+    only["^curl/"] = "^daemon/(gw_fetch|ud_fetch)\\.c$"
     only["^microhttpd\\.h$"] = "^daemon/gw_[a-z0-9_]*\\.[ch]$"
     # stamps are checked by whoever has a stamp, the gateway too, which must not reach protocol/
     only["^secp256k1"] = "^(protocol/[a-z0-9_]*\\.[ch]|daemon/stamp\\.c)$"

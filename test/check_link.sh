@@ -14,6 +14,7 @@ declare -A allow=(
     [quorated]=$party
     [quorate-gateway]="$party|libmicrohttpd\.so\.12|libcurl\.so\.4"
     [quorate]=$party
+    [quorate-userdata]="$party|libcurl\.so\.4"
     [quorate-load]=$party
 )
 banned='strcpy|strcat|stpcpy|sprintf|vsprintf|strncpy|strncat|gets|strtok|rand|srand|system|popen|tmpnam'
@@ -22,7 +23,7 @@ bad() {
     echo "$1"
     n=$((n + 1))
 }
-for p in quorated quorate-gateway quorate quorate-load; do
+for p in quorated quorate-gateway quorate quorate-userdata quorate-load; do
     f=$BIN/$p
     if [ ! -x "$f" ]; then
         bad "$f is not built"
