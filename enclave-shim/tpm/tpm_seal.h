@@ -1,67 +1,52 @@
 /*
  * qr_tpm_seal: one secret that this release, and releases signed after it, can open on this machine.
  *
- * What: 32 bytes in a sealed object under the owner hierarchy's storage key. Its policy is
- *       PolicyAuthorize(release key, "quorate/seal"): a release carries a statement signed by that
- *       key which approves
- *           PolicyPCR(SHA-256, mask, values)  and  PolicyNV(counter <= release number)
- *       for its own image. The counter is an NV counter of ours: raising it to N makes every release
- *       below N unable to open, on this machine, for ever.
+ * What: 32 bytes, encrypted under a key that the TPM made and will not show (an HMAC key below the owner
+ *       hierarchy's storage key). The TPM uses it only for whom this policy holds: for some release k of
+ *       the QR_TPM_WINDOW ones from a minimum on,
+ *           PolicyAuthorize(release key, "quorate/seal" || k)   the image booted is release k, and
+ *           PolicyNV(counter <= start + (k - minimum))          k was not revoked,
+ *       where the release key approved PolicyPCR(SHA-256, mask, values) for k (tpm_release.h). The
+ *       counter is an NV counter of ours; raising it by one revokes one more release, for ever.
  * Why: an update must not lose the shares; a revoked release must lose them; neither may depend on
  *       the host's word. Policy and counter are the TPM's to enforce.
- * Invariants: the counter's name (attributes, "written") is in the approved policy, so an index that
- *       was deleted and made anew is either the same counter, never below where it was, or no use.
- *       Secrets cross in an encrypted, salted session. The statement is parsed strictly and its
- *       signature checked by us before the TPM sees it, so that the error says what is wrong.
- * Limit: the TPM is the cloud's. What it gives is in README.md; a share needs the peer secret besides.
- * Source: TPM 2.0 part 3, 23.6 to 23.16 (policies), 31 (NV); RFC 7517 is not used: keys are DER.
+ * Why so, and what it does not give: README.md, "Sealing".
+ * Invariants: minimum and start are in the policy, so that what is sealed is revoked by its own scale,
+ *       wherever the TPM's counters began; an index deleted and made anew never counts from below where
+ *       it was. A sealed object planted by whoever booted another image on this TPM opens to nothing: its
+ *       key would be one that only a release can use. Secrets cross in an encrypted, salted session.
+ * Limit: the TPM is the cloud's. A share needs the peer secret besides.
  */
 #ifndef QR_TPM_SEAL_H
 #define QR_TPM_SEAL_H
 
-#include "enclave-shim/tpm/tpm.h"
+#include "enclave-shim/tpm/tpm_release.h"
 
-#define QR_TPM_COUNTER 0x01510001u /* NV counter of releases, owner hierarchy */
-#define QR_TPM_STATEMENT_MAX 1024u
+#define QR_TPM_COUNTER 0x01857172u /* NV counter of releases, in the owner's range */
 #define QR_TPM_WRAPPED_MAX 1024u
+#define QR_TPM_REVOKE_STEPS 4096u
 
 /*
- * What a release carries: the statement (layout below) and its P-256 signature. The key is in the
- * image as well (SPKI DER, P-256), measured with it; whoever changes it is another image.
- *   "QRRS" || u8 version (1) || u64 release number (1..) || u32 PCR mask || values, 32 bytes each,
- *   ascending || u16 length and ASN.1 ECDSA P-256 SHA-256 signature over
- *   SHA-256(approved policy || SHA-256("quorate/seal")'s policyRef)  as TPM2_PolicyAuthorize has it.
+ * Seals; `wrapped` (replaced) may be given to the host. Refuses what this release could not open again:
+ * the PCRs must be the statement's. Makes the counter if it is absent.
+ * minimum: 1..release; releases below it never open this. When a secret was opened or sealed over `t`
+ * before, its scale goes on and minimum may not be above what qr_tpm_revoke reached (USAGE).
+ * SEAL (PCRs), STAMP_INVALID and parse errors (the statement), PLATFORM, NO_MEMORY; qr_tpm_error says
+ * what.
  */
-struct qr_tpm_release {
-    qr_view key;       /* SPKI DER */
-    qr_view statement; /* as above */
-};
-
-struct qr_tpm_statement {
-    uint64_t release;
-    uint32_t mask;
-    uint8_t pcr[QR_TPM_PCRS][32];
-    qr_view sig;
-};
-/* MALFORMED, TRAILING, VERSION; AUTH-class errors when the signature is not the key's. */
-qr_err QR_MUST qr_tpm_statement_read(const struct qr_tpm_release *r, struct qr_tpm_statement *ret,
-                                     char *err_text, size_t err_cap);
-/* What a release key signs for an image (for the tool that makes releases): the policy digest. */
-void qr_tpm_statement_policy(const struct qr_tpm_statement *s, uint8_t out[static 32]);
-
-/*
- * Seals; `wrapped` (public and private areas, strict layout of its own) may be given to the host.
- * Makes the counter if it is absent. PLATFORM: qr_tpm_error says what.
- */
-qr_err QR_MUST qr_tpm_seal(struct qr_tpm *t, const struct qr_tpm_release *r,
+qr_err QR_MUST qr_tpm_seal(struct qr_tpm *t, const struct qr_tpm_release *r, uint64_t minimum,
                            const struct qr_sec32 *secret, struct qr_dbuf *wrapped);
 /*
- * SEAL: another machine, other PCR values, a release below the counter, a changed blob; qr_tpm_error
- * says which, with the PCRs that differ. PLATFORM, MALFORMED.
+ * SEAL: another machine, another release key, other PCR values, a revoked release, a changed blob;
+ * qr_tpm_error says which, with the PCRs that differ. Other errors as above; MALFORMED: no blob of ours.
  */
 qr_err QR_MUST qr_tpm_unseal(struct qr_tpm *t, const struct qr_tpm_release *r, qr_view wrapped,
                              struct qr_sec32 *ret);
-/* Raises the counter to at least `minimum` (by at most 4096 steps in a call); *ret_now: where it is. */
+/*
+ * Revokes releases below `minimum` for what was last sealed or opened over `t`, by at most
+ * QR_TPM_REVOKE_STEPS steps in a call; *ret_now: the lowest release not revoked, now. USAGE: nothing
+ * was opened yet, or minimum is above the release that runs. Lower than it is already: nothing happens.
+ */
 qr_err QR_MUST qr_tpm_revoke(struct qr_tpm *t, uint64_t minimum, uint64_t *ret_now);
 
 #endif
