@@ -220,3 +220,109 @@ qr_ctl_get_key(qr_view v, struct qr_ctl_key *ret)
     *ret = m;
     return QR_OK;
 }
+
+void
+qr_ctl_put_secret_put(struct qr_buf *b, const struct qr_ctl_secret_put *m)
+{
+    qr_buf_put32(b, m->epoch);
+    qr_buf_put32(b, m->keep);
+    qr_buf_put8(b, m->need);
+    qr_buf_put(b, m->piece.b, 32);
+    qr_buf_put(b, m->blind.b, 32);
+    qr_buf_put(b, m->commitment, 32);
+}
+
+qr_err
+qr_ctl_get_secret_put(qr_view v, struct qr_ctl_secret_put *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    uint32_t epoch = qr_buf_get32(&b), keep = qr_buf_get32(&b);
+    uint8_t need = qr_buf_get8(&b);
+    qr_view rest = qr_buf_take(&b, 96);
+
+    QR_TRY(qr_buf_end(&b));
+    if (epoch == 0 || keep > epoch || need < 1 || need >= QR_MAX_PARTIES) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = (struct qr_ctl_secret_put){.epoch = epoch, .keep = keep, .need = need};
+    memcpy(ret->piece.b, rest.p, 32);
+    memcpy(ret->blind.b, rest.p + 32, 32);
+    memcpy(ret->commitment, rest.p + 64, 32);
+    return QR_OK;
+}
+
+void
+qr_ctl_put_secret_have(struct qr_buf *b, const struct qr_ctl_secret_have *m)
+{
+    qr_buf_put16(b, m->code);
+    qr_buf_put32(b, m->epoch);
+    qr_buf_put32(b, m->older);
+    qr_buf_put32(b, m->newer);
+}
+
+qr_err
+qr_ctl_get_secret_have(qr_view v, struct qr_ctl_secret_have *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_secret_have m;
+    m.code = qr_buf_get16(&b);
+    m.epoch = qr_buf_get32(&b);
+    m.older = qr_buf_get32(&b);
+    m.newer = qr_buf_get32(&b);
+    QR_TRY(qr_buf_end(&b));
+    if ((m.older != 0 && m.older >= m.newer) || (m.code != 0 && m.epoch == 0)) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_secret_piece(struct qr_buf *b, const struct qr_ctl_secret_piece *m)
+{
+    qr_buf_put16(b, m->code);
+    qr_buf_put32(b, m->epoch);
+    qr_buf_put16(b, m->holder);
+    qr_buf_put(b, m->piece.b, 32);
+    qr_buf_put(b, m->blind.b, 32);
+}
+
+qr_err
+qr_ctl_get_secret_piece(qr_view v, struct qr_ctl_secret_piece *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    uint16_t code = qr_buf_get16(&b);
+    uint32_t epoch = qr_buf_get32(&b);
+    uint16_t holder = qr_buf_get16(&b);
+    qr_view rest = qr_buf_take(&b, 64);
+
+    QR_TRY(qr_buf_end(&b));
+    if (epoch == 0 || (code == 0 && (holder < 1 || holder > QR_MAX_PARTIES)) ||
+        (code != 0 && (holder != 0 || !sodium_is_zero(rest.p, rest.len)))) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = (struct qr_ctl_secret_piece){.code = code, .epoch = epoch, .holder = holder};
+    memcpy(ret->piece.b, rest.p, 32);
+    memcpy(ret->blind.b, rest.p + 32, 32);
+    return QR_OK;
+}
+
+void
+qr_ctl_put_epoch(struct qr_buf *b, uint32_t epoch)
+{
+    qr_buf_put32(b, epoch);
+}
+
+qr_err
+qr_ctl_get_epoch(qr_view v, uint32_t *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    uint32_t epoch = qr_buf_get32(&b);
+
+    QR_TRY(qr_buf_end(&b));
+    if (epoch == 0) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = epoch;
+    return QR_OK;
+}

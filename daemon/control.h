@@ -1,7 +1,7 @@
 /*
  * Daemon-to-daemon control messages: fixed layouts, strict decoding.
  *
- * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_TIME (protocol/base/msg_t.h). Integers are
+ * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_SECRET_KEEP (protocol/base/msg_t.h). Integers are
  *       big-endian; `lp` is a u32 length and that many bytes.
  *
  *   SIGN_REQUEST   u32 attempt | u16 set_mask | u16 n | n * presig_id 34 | lp body | u8 m | m * lp stamp
@@ -12,6 +12,11 @@
  *   RETIRE         u16 lo | u16 hi | u16 by | boot nonce 32 | signature 64
  *   STORE_STATE    u64 boot counter | u64 serial | root 32
  *   TIME           u64 wall clock of the sender, ms since 1970
+ *   SECRET_PUT     u32 epoch | u32 keep | u8 need | piece 32 | blind 32 | commitment 32
+ *   SECRET_HAVE    u16 code (0, or as in ABORT) | u32 epoch asked about (0: none) | u32 older | u32 newer
+ *   SECRET_GET     u32 epoch
+ *   SECRET_PIECE   u16 code | u32 epoch | u16 holder | piece 32 | blind 32    (zeros when code != 0)
+ *   SECRET_KEEP    u32 epoch
  *   KEY_SYNC       u8 kind (0 ask, 1 tell) | key_id 32 | tell: u16 n | n * confirmation 64
  *
  * Why: peers are hostile; a length is checked before it is used, and bytes left over are an error.
@@ -23,6 +28,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/limits.h"
 #include "protocol/base/msg_t.h"
+#include "protocol/base/secret.h"
 
 /* What a peer may learn of why a session died. */
 enum qr_abort {
@@ -79,6 +85,30 @@ struct qr_ctl_time {
 };
 #define QR_CTL_TIME_LEN 8u
 
+/* A party's secret in pieces at its peers: daemon/party_secret.h. Epochs are not 0. */
+struct qr_ctl_secret_put {
+    uint32_t epoch, keep; /* keep <= epoch: the piece that must stay beside this one; 0: none */
+    uint8_t need;         /* pieces that give the secret, 1..QR_MAX_PARTIES - 1 */
+    struct qr_sec32 piece, blind;
+    uint8_t commitment[32];
+};
+#define QR_CTL_SECRET_PUT_LEN (4u + 4u + 1u + 32u + 32u + 32u)
+
+struct qr_ctl_secret_have {
+    uint16_t code;
+    uint32_t epoch, older, newer; /* held; one alone is newer, none is 0 and 0 */
+};
+#define QR_CTL_SECRET_HAVE_LEN (2u + 4u + 4u + 4u)
+
+struct qr_ctl_secret_piece {
+    uint16_t code;
+    uint32_t epoch;
+    uint16_t holder; /* the index that the piece was made for */
+    struct qr_sec32 piece, blind;
+};
+#define QR_CTL_SECRET_PIECE_LEN (2u + 4u + 2u + 32u + 32u)
+#define QR_CTL_EPOCH_LEN 4u /* GET and KEEP */
+
 struct qr_ctl_key {
     uint8_t tell, key_id[32];
     uint16_t n;
@@ -101,5 +131,14 @@ void qr_ctl_put_time(struct qr_buf *b, const struct qr_ctl_time *m);
 qr_err QR_MUST qr_ctl_get_time(qr_view v, struct qr_ctl_time *ret);
 void qr_ctl_put_key(struct qr_buf *b, const struct qr_ctl_key *m);
 qr_err QR_MUST qr_ctl_get_key(qr_view v, struct qr_ctl_key *ret);
+void qr_ctl_put_secret_put(struct qr_buf *b, const struct qr_ctl_secret_put *m);
+qr_err QR_MUST qr_ctl_get_secret_put(qr_view v, struct qr_ctl_secret_put *ret);
+void qr_ctl_put_secret_have(struct qr_buf *b, const struct qr_ctl_secret_have *m);
+qr_err QR_MUST qr_ctl_get_secret_have(qr_view v, struct qr_ctl_secret_have *ret);
+void qr_ctl_put_secret_piece(struct qr_buf *b, const struct qr_ctl_secret_piece *m);
+qr_err QR_MUST qr_ctl_get_secret_piece(qr_view v, struct qr_ctl_secret_piece *ret);
+/* SECRET_GET and SECRET_KEEP. */
+void qr_ctl_put_epoch(struct qr_buf *b, uint32_t epoch);
+qr_err QR_MUST qr_ctl_get_epoch(qr_view v, uint32_t *ret);
 
 #endif

@@ -31,6 +31,11 @@ qr_wire_type_known(uint32_t type)
     case QR_MSG_KEY_SYNC:
     case QR_MSG_PRESIGN_DONE:
     case QR_MSG_TIME:
+    case QR_MSG_SECRET_PUT:
+    case QR_MSG_SECRET_HAVE:
+    case QR_MSG_SECRET_GET:
+    case QR_MSG_SECRET_PIECE:
+    case QR_MSG_SECRET_KEEP:
         return 1;
     }
     return 0;

@@ -18,6 +18,12 @@ qr_peers_free(struct qr_peers *p)
     return qr_free(p);
 }
 
+uint16_t
+qr_peers_secret(const struct qr_peers *p)
+{
+    return (uint16_t)p->secret;
+}
+
 int
 qr_peers_insecure_sim(const struct qr_peers *p)
 {

@@ -13,7 +13,8 @@
  *             without ISVPRODID and ISVSVN; a platform that allows debug, or protects no memory,
  *             without "insecure": true; statuses without an advisory rule; Intel without statuses,
  *             AMD without minimum firmware; missing freshness; "machine" demanded and no machine
- *             listed; a demanded check that the platform never makes.
+ *             listed; a demanded check that the platform never makes; platforms without
+ *             "insecure_sim" and without "peer_secret".
  * Thread rules: immutable once the manifests are added, so any thread from then on.
  */
 #ifndef QR_PEERS_H
@@ -45,6 +46,13 @@ qr_err QR_MUST qr_peers_read(qr_view text, struct qr_peers **ret, char *err_text
 struct qr_peers *qr_peers_free(struct qr_peers *p);
 
 int qr_peers_insecure_sim(const struct qr_peers *p);
+
+/*
+ * The threshold t of "peer_secret": a party's share-sealing key is made of its platform's secret and
+ * of one that it has shared to its peers, t - 1 of whom give it back; keys of a higher threshold are
+ * not made. 0: no secret of the peers is demanded.
+ */
+uint16_t qr_peers_secret(const struct qr_peers *p);
 
 /*
  * Times of the policy, in milliseconds; 0 never means "off": the compiler refuses 0, and stages

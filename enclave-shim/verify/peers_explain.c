@@ -325,6 +325,20 @@ say_quorum(const struct qr_peers *p, const struct out *o)
     }
 }
 
+static void
+say_secret(const struct qr_peers *p, const struct out *o)
+{
+    if (p->secret > 0) {
+        say(o,
+            "A party's shares open with its platform's secret and one that it shared to its peers: "
+            "%" PRIu64 " of them give it back (line %u). Keys have a threshold of %" PRIu64
+            " at most. No key is made before every party holds its piece.",
+            p->secret - 1, p->secret_line, p->secret);
+    } else if (p->n_sections > 0) {
+        say(o, "A party's shares open with its platform's secret alone, without its peers.");
+    }
+}
+
 void
 qr_peers_explain(const struct qr_peers *p, void (*line)(void *ctx, const char *text), void *ctx)
 {
@@ -359,6 +373,7 @@ qr_peers_explain(const struct qr_peers *p, void (*line)(void *ctx, const char *t
             x->component, x->min_svn, date(x->until_ms, until));
     }
     say_quorum(p, &o);
+    say_secret(p, &o);
     if (p->n_sections > 0) {
         say_times(p, &o);
     }

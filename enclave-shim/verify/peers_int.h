@@ -129,7 +129,8 @@ struct qr_peers_belief {
 
 struct qr_peers {
     int insecure_sim;
-    unsigned line, sim_line, fresh_line, sets_line, require_line;
+    unsigned line, sim_line, fresh_line, sets_line, require_line, secret_line;
+    uint64_t secret; /* threshold; 0: none is demanded */
     struct qr_peers_times times;
     uint64_t require;
     size_t n_sections, n_sets, n_beliefs, n_manifests, n_values, n_exceptions;

@@ -300,6 +300,41 @@ read_quorum(const struct qr_json_at *at, struct qr_peers *p)
     return QR_OK;
 }
 
+/* ---- the secret that peers hold ---- */
+
+static qr_err
+read_secret(const struct qr_json_at *at, struct qr_peers *p)
+{
+    qr_view note;
+    int has_note = 0;
+    const struct qr_json_field fields[] = {
+        {"threshold", QR_JSON_U64, QR_MIN_THRESHOLD, QR_MAX_PARTIES, &p->secret, NULL},
+        QR_NOTE_FIELD(note, has_note),
+        {.type = QR_JSON_END},
+    };
+
+    p->secret_line = qr_json_line(at);
+    return qr_json_fields(at, fields);
+}
+
+/*
+ * Shares lie at a hostile host. Where the platform's part of their key is kept by a cloud's key service
+ * or a virtual TPM, whoever runs that cloud could open them; the peers' part is what he lacks. One rule
+ * for all hardware: a policy that accepts the software TEE protects nothing anyway.
+ */
+static qr_err
+check_secret(const struct qr_json_at *at, const struct qr_peers *p)
+{
+    if (p->n_sections > 0 && !p->insecure_sim && p->secret == 0) {
+        return qr_json_fail(
+            at, QR_ERR_MALFORMED,
+            "member \"peer_secret\" is missing; write {\"threshold\": t} with the "
+            "threshold of your keys: without it the owner of a party's cloud account "
+            "can open what its platform seals");
+    }
+    return QR_OK;
+}
+
 /* ---- platforms ---- */
 
 static qr_err
@@ -401,9 +436,10 @@ check_sets(const struct qr_json_at *sets, const struct qr_peers *p)
 static qr_err
 read_peers(const struct qr_json_at *at, struct qr_peers *p)
 {
-    struct qr_json_at fresh, require, sets, beliefs, platforms, machines, quorum, collateral, deny;
+    struct qr_json_at fresh, require, sets, beliefs, platforms, machines, quorum, collateral, deny,
+        secret;
     qr_view note;
-    int has_sim = 0, has_fresh = 0, has_require = 0, has_sets = 0, has_beliefs = 0,
+    int has_secret = 0, has_sim = 0, has_fresh = 0, has_require = 0, has_sets = 0, has_beliefs = 0,
         has_platforms = 0, has_machines = 0, has_quorum = 0, has_collateral = 0, has_note = 0;
     const struct qr_json_field fields[] = {
         {"insecure_sim", QR_JSON_BOOL, 0, 0, &p->insecure_sim, &has_sim},
@@ -415,6 +451,7 @@ read_peers(const struct qr_json_at *at, struct qr_peers *p)
         {"platforms", QR_JSON_OBJECT, 0, 0, &platforms, &has_platforms},
         {"machines", QR_JSON_OBJECT, 0, 0, &machines, &has_machines},
         {"quorum", QR_JSON_OBJECT, 0, 0, &quorum, &has_quorum},
+        {"peer_secret", QR_JSON_OBJECT, 0, 0, &secret, &has_secret},
         QR_NOTE_FIELD(note, has_note),
         {.type = QR_JSON_END},
     };
@@ -478,10 +515,16 @@ read_peers(const struct qr_json_at *at, struct qr_peers *p)
     if (has_quorum) {
         QR_TRY(read_quorum(&quorum, p));
     }
+    if (has_secret) {
+        QR_TRY(read_secret(&secret, p));
+    }
     if (has_platforms) {
         QR_TRY(check_sections(&platforms, p));
     }
-    return has_sets ? check_sets(&sets, p) : QR_OK;
+    if (has_sets) {
+        QR_TRY(check_sets(&sets, p));
+    }
+    return check_secret(at, p);
 }
 
 qr_err

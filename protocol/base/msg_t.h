@@ -38,6 +38,11 @@ enum qr_msg {
     QR_MSG_KEY_SYNC = 55,      /* confirmations of a key the receiver may hold as pending */
     QR_MSG_PRESIGN_DONE = 56,  /* sid = batch_sid; the sender holds its half, the owner may spend */
     QR_MSG_TIME = 57,          /* the sender's wall clock */
+    QR_MSG_SECRET_PUT = 58,    /* a piece of the sender's secret, for the receiver to hold */
+    QR_MSG_SECRET_HAVE = 59,   /* which pieces of the receiver's secret the sender holds */
+    QR_MSG_SECRET_GET = 60,    /* asks for the sender's own piece */
+    QR_MSG_SECRET_PIECE = 61,  /* it, or a coarse code */
+    QR_MSG_SECRET_KEEP = 62,   /* the epoch that counts; other pieces may go */
 };
 
 /* What a byte on the wire was for; the ledger and the compressor go by it. */

@@ -189,7 +189,8 @@ cloudpolicy_machines(unsigned per_vendor)
         "\"machines\":{\"allow\":[\n{\"chip_id\":\"%s\"}]}},\n"
         "\"intel-tdx\":{\"statuses\":[{\"status\":\"UpToDate\",\"advisories\":[]}],\n"
         "\"machines\":{\"allow\":[{\"ppid\":\"%s\"}]}}},\n"
-        "\"quorum\":{\n\"max_per_vendor\":%u,\n\"max_per_cloud\":2}}",
+        "\"quorum\":{\n\"max_per_vendor\":%u,\n\"max_per_cloud\":2},\n"
+        "\"peer_secret\":{\"threshold\":2}}",
         module, chip, ppid, per_vendor);
     return peers;
 }

@@ -129,6 +129,24 @@ fields_of(const struct field_shape *s, struct field out[static FIELDS_MAX])
         {"store.serial", QR_MSG_STORE_STATE, FIELD_UINT, 8, 8, ONCE, OK, OK, 0, OK, 0},
         {"store.root", QR_MSG_STORE_STATE, FIELD_BYTES, 16, 32, ONCE, OK, OK, 0, OK, 0},
         {"time.wall", QR_MSG_TIME, FIELD_UINT, 0, 8, ONCE, OK, OK, 0, OK, 0},
+        {"put.epoch", QR_MSG_SECRET_PUT, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
+        {"put.keep", QR_MSG_SECRET_PUT, FIELD_UINT, 4, 4, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
+        {"put.need", QR_MSG_SECRET_PUT, FIELD_UINT, 8, 1, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
+        {"put.piece", QR_MSG_SECRET_PUT, FIELD_BYTES, 9, 32, ONCE, OK, OK, 0, OK, 0},
+        {"put.blind", QR_MSG_SECRET_PUT, FIELD_BYTES, 41, 32, ONCE, OK, OK, 0, OK, 0},
+        {"put.commitment", QR_MSG_SECRET_PUT, FIELD_BYTES, 73, 32, ONCE, OK, OK, 0, OK, 0},
+        {"have.code", QR_MSG_SECRET_HAVE, FIELD_UINT, 0, 2, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
+        {"have.epoch", QR_MSG_SECRET_HAVE, FIELD_UINT, 2, 4, ONCE, OK, OK, 0, OK, 0},
+        {"have.older", QR_MSG_SECRET_HAVE, FIELD_UINT, 6, 4, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
+        {"have.newer", QR_MSG_SECRET_HAVE, FIELD_UINT, 10, 4, ONCE, OK, OK, 0, OK, 0},
+        {"get.epoch", QR_MSG_SECRET_GET, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
+        {"piece.code", QR_MSG_SECRET_PIECE, FIELD_UINT, 0, 2, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
+        {"piece.epoch", QR_MSG_SECRET_PIECE, FIELD_UINT, 2, 4, ONCE, OK, OK, 0, OK, 0},
+        {"piece.holder", QR_MSG_SECRET_PIECE, FIELD_UINT, 6, 2, ONCE, OK, QR_ERR_MALFORMED, 0, OK,
+         0},
+        {"piece.piece", QR_MSG_SECRET_PIECE, FIELD_BYTES, 8, 32, ONCE, OK, OK, 0, OK, 0},
+        {"piece.blind", QR_MSG_SECRET_PIECE, FIELD_BYTES, 40, 32, ONCE, OK, OK, 0, OK, 0},
+        {"keep.epoch", QR_MSG_SECRET_KEEP, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
         {"key_sync.kind", QR_MSG_KEY_SYNC, FIELD_UINT, 0, 1, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
         {"key_sync.key_id", QR_MSG_KEY_SYNC, FIELD_BYTES, 1, 32, ONCE, OK, OK, 0, OK, 0},
         {"key_sync.n", QR_MSG_KEY_SYNC, FIELD_LEN, 33, 2, ONCE, OK, QR_ERR_TOO_LARGE, 0, OK, 0},
@@ -185,6 +203,15 @@ fields_msg_len(enum qr_msg type, const struct field_shape *s)
         return 0;
     case QR_MSG_TIME:
         return 8;
+    case QR_MSG_SECRET_PUT:
+        return 105;
+    case QR_MSG_SECRET_HAVE:
+        return 14;
+    case QR_MSG_SECRET_GET:
+    case QR_MSG_SECRET_KEEP:
+        return 4;
+    case QR_MSG_SECRET_PIECE:
+        return 72;
     }
     return SIZE_MAX;
 }

@@ -50,7 +50,7 @@ struct field_shape {
     uint16_t n;                        /* confirmations in KEY_SYNC */
 };
 
-#define FIELDS_MAX 96
+#define FIELDS_MAX 120
 
 /* All fields of all messages; returns how many. Fields that the shape leaves empty have n1 = 0. */
 size_t fields_of(const struct field_shape *s, struct field out[static FIELDS_MAX]);

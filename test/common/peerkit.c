@@ -32,7 +32,7 @@ const enum qr_evidence_kind peerkit_kinds[9] = {
 /* In pieces: C11 promises room for strings of 4095 characters. */
 static const char *const pieces[] = {
     "{\n"                                                                                    /* 1 */
-    " \"note\": \"every platform\",\n"
+    " \"note\": \"every platform\", \"peer_secret\": {\"threshold\": 2},\n"
     " \"freshness\": {\"max_age_s\": 300, \"reattest_s\": 600, \"clock_spread_s\": 60,\n"
     "  \"stages\": {\"warn_s\": 3600, \"no_peers_s\": 7200, \"no_keys_s\": 14400, \"stop_s\": 86400},\n"
     "  \"collateral_grace_s\": 120},\n"                                                      /* 5 */

@@ -23,7 +23,7 @@ write_policy(struct walletkit *k)
         " \"measurements\": [{\"name\": \"release-1\", \"platform\": \"aws-nitro\",\n"
         "  \"valid_from\": \"2020-01-01T00:00:00Z\", \"valid_until\": \"2090-01-01T00:00:00Z\",\n"
         "  \"expect\": {\"pcrs.0\": \"%s\",\n   \"pcrs.1\": \"%s\",\n   \"pcrs.2\": \"%s\"}}],\n"
-        " \"platforms\": {\"aws-nitro\": {}},\n"
+        " \"peer_secret\": {\"threshold\": 2}, \"platforms\": {\"aws-nitro\": {}},\n"
         " \"quorum\": {\"max_per_cloud\": 1}}\n",
         pcr[0], pcr[1], pcr[2]);
     QR_ASSERT(n > 0 && (size_t)n < sizeof k->policy);

@@ -50,8 +50,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t mem[CAP];
     static int started;
     unsigned which;
-    if (size > 0 && data[0] >= 0xfe) { /* outside the modulus, so that old inputs keep their kind */
-        which = data[0] == 0xff ? 9 : 8;
+    if (size > 0 && data[0] >= 0xfa) { /* outside the modulus, so that old inputs keep their kind */
+        static const unsigned kind[] = {10, 11, 12, 13, 8, 9};
+        which = kind[data[0] - 0xfa];
         data++;
         size--;
     } else {
@@ -68,6 +69,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct qr_ctl_store store;
         struct qr_ctl_key key;
         struct qr_ctl_time time;
+        struct qr_ctl_secret_put secret_put;
+        struct qr_ctl_secret_have secret_have;
+        struct qr_ctl_secret_piece secret_piece;
+        uint32_t epoch;
     } m;
 
     if (!started) {
@@ -91,6 +96,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ONE(5, store);
         ONE(6, key);
         ONE(8, time);
+        ONE(10, secret_put);
+        ONE(11, secret_have);
+        ONE(12, secret_piece);
+    case 13:
+        if (qr_ctl_get_epoch(in, &m.epoch) != QR_OK) {
+            return 0;
+        }
+        qr_ctl_put_epoch(&out, m.epoch);
+        break;
     case 9:
         memory(in);
         return 0;

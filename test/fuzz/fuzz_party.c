@@ -344,6 +344,8 @@ static const enum qr_msg types[] = {
     QR_MSG_PRESIGN2,      QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE, QR_MSG_ADMIN,
     QR_MSG_PRESIGN_START, QR_MSG_ABORT,        QR_MSG_RETIRE,     QR_MSG_STORE_STATE,
     QR_MSG_KEY_SYNC,      QR_MSG_PRESIGN_DONE, (enum qr_msg)200,  QR_MSG_TIME};
+#define SECRET_FROM                                                                                \
+    251u /* these bytes stand for SECRET_PUT .. SECRET_KEEP: old inputs keep their types */
 
 static void
 inject(struct fuzz_in *in, uint16_t from)
@@ -354,8 +356,9 @@ inject(struct fuzz_in *in, uint16_t from)
     if (s & 0x80) {
         fuzz_flip(in, sid, 32);
     }
-    world_inject(from, 1, types[t % (sizeof types / sizeof types[0])], (uint32_t)(s >> 6 & 1), sid,
-                 fuzz_bytes(in));
+    enum qr_msg type = t >= SECRET_FROM ? (enum qr_msg)(QR_MSG_SECRET_PUT + t - SECRET_FROM)
+                                        : types[t % (sizeof types / sizeof types[0])];
+    world_inject(from, 1, type, (uint32_t)(s >> 6 & 1), sid, fuzz_bytes(in));
     lied = 1;
 }
 

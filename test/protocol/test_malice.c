@@ -35,10 +35,12 @@ static const struct field_shape small = {
 /* ---- the list ------------------------------------------------------------------------------- */
 
 static const enum qr_msg types[] = {
-    QR_MSG_PAIR1,       QR_MSG_PAIR2,    QR_MSG_PAIR3,         QR_MSG_DKG1,     QR_MSG_DKG2,
-    QR_MSG_DKG3,        QR_MSG_DKG4,     QR_MSG_PRESIGN1,      QR_MSG_PRESIGN2, QR_MSG_SIGN_REQUEST,
-    QR_MSG_SIGN_SHARE,  QR_MSG_ADMIN,    QR_MSG_PRESIGN_START, QR_MSG_ABORT,    QR_MSG_RETIRE,
-    QR_MSG_STORE_STATE, QR_MSG_KEY_SYNC, QR_MSG_PRESIGN_DONE,  QR_MSG_TIME};
+    QR_MSG_PAIR1,         QR_MSG_PAIR2,        QR_MSG_PAIR3,        QR_MSG_DKG1,
+    QR_MSG_DKG2,          QR_MSG_DKG3,         QR_MSG_DKG4,         QR_MSG_PRESIGN1,
+    QR_MSG_PRESIGN2,      QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE,   QR_MSG_ADMIN,
+    QR_MSG_PRESIGN_START, QR_MSG_ABORT,        QR_MSG_RETIRE,       QR_MSG_STORE_STATE,
+    QR_MSG_KEY_SYNC,      QR_MSG_PRESIGN_DONE, QR_MSG_TIME,         QR_MSG_SECRET_PUT,
+    QR_MSG_SECRET_HAVE,   QR_MSG_SECRET_GET,   QR_MSG_SECRET_PIECE, QR_MSG_SECRET_KEEP};
 
 /* Every byte of every message belongs to exactly one field, in every shape. */
 static void
@@ -120,6 +122,19 @@ test_fields_agree_with_the_encoders(void **state)
     b = qr_buf_over(mem, sizeof mem);
     qr_ctl_put_time(&b, &(struct qr_ctl_time){7});
     assert_int_equal(b.len, fields_msg_len(QR_MSG_TIME, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_secret_put(&b, &(struct qr_ctl_secret_put){0});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_PUT, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_secret_have(&b, &(struct qr_ctl_secret_have){0});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_HAVE, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_secret_piece(&b, &(struct qr_ctl_secret_piece){0});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_PIECE, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_epoch(&b, 1);
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_GET, &s));
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_KEEP, &s));
 }
 
 static qr_err
@@ -133,8 +148,21 @@ decode(enum qr_msg type, qr_view v)
     struct qr_ctl_store store;
     struct qr_ctl_time wall;
     struct qr_ctl_key key;
+    struct qr_ctl_secret_put put;
+    struct qr_ctl_secret_have have;
+    struct qr_ctl_secret_piece piece;
+    uint32_t epoch;
 
     switch (type) {
+    case QR_MSG_SECRET_PUT:
+        return qr_ctl_get_secret_put(v, &put);
+    case QR_MSG_SECRET_HAVE:
+        return qr_ctl_get_secret_have(v, &have);
+    case QR_MSG_SECRET_PIECE:
+        return qr_ctl_get_secret_piece(v, &piece);
+    case QR_MSG_SECRET_GET:
+    case QR_MSG_SECRET_KEEP:
+        return qr_ctl_get_epoch(v, &epoch);
     case QR_MSG_TIME:
         return qr_ctl_get_time(v, &wall);
     case QR_MSG_SIGN_REQUEST:
@@ -177,6 +205,12 @@ control_message(enum qr_msg type, uint8_t *out)
         qr_ctl_put_retire(&b, &(struct qr_ctl_retire){.lo = 1, .hi = 2, .by = 1});
     else if (type == QR_MSG_KEY_SYNC)
         qr_ctl_put_key(&b, &(struct qr_ctl_key){.tell = 1, .n = N, .confirm = zero});
+    else if (type == QR_MSG_SECRET_PUT)
+        qr_ctl_put_secret_put(&b, &(struct qr_ctl_secret_put){.epoch = 1, .need = 1});
+    else if (type == QR_MSG_SECRET_PIECE)
+        qr_ctl_put_secret_piece(&b, &(struct qr_ctl_secret_piece){.epoch = 1, .holder = 1});
+    else if (type == QR_MSG_SECRET_GET || type == QR_MSG_SECRET_KEEP)
+        qr_ctl_put_epoch(&b, 1);
     return fields_msg_len(type, &small);
 }
 

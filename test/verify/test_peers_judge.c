@@ -410,7 +410,7 @@ test_signers(void **state)
     qr_peers_free(p);
     /* signers alone, without a set */
     p = pj_policy(
-        "{\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
+        "{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
         "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
         "\"require\":[\"binder\"],\n"
         "\"platforms\":{\"intel-sgx\":{\"statuses\":[{\"status\":\"UpToDate\","

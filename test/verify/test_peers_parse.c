@@ -64,6 +64,18 @@ static const struct {
      "line 3: freshness: stages.stop_s is not above stages.no_keys_s; each stage must come after "
      "the one before it"},
     {" \"freshness\"", " \"freshnes\"", "line 1: unknown member \"freshnes\""},
+    {", \"peer_secret\": {\"threshold\": 2}", "",
+     "line 1: member \"peer_secret\" is missing; write {\"threshold\": t} with the threshold of "
+     "your "
+     "keys: without it the owner of a party's cloud account can open what its platform seals"},
+    {"\"threshold\": 2", "\"threshold\": 1",
+     "line 2: peer_secret.threshold: 1 is not between 2 and 16"},
+    {"\"threshold\": 2", "\"threshold\": 17",
+     "line 2: peer_secret.threshold: 17 is not between 2 and 16"},
+    {"{\"threshold\": 2}", "true", "line 2: peer_secret: must be an object"},
+    {"{\"threshold\": 2}", "{}", "line 2: peer_secret: member \"threshold\" is missing"},
+    {"{\"threshold\": 2}", "{\"threshold\": 2, \"of\": 3}",
+     "line 2: peer_secret: unknown member \"of\""},
     {" \"require\": [\"validity\", \"binder\"],\n", "",
      "line 1: member \"require\" is missing; name the checks that must have been made, at least "
      "[\"validity\",\"binder\"]"},
@@ -428,6 +440,19 @@ test_small(void **state)
             assert_int_equal(e, QR_OK);
         }
     }
+    /* the software TEE needs no secret of the peers, and may have one */
+    static const struct {
+        const char *text;
+        uint16_t threshold;
+    } secret[] = {{"{\"insecure_sim\":true}", 0},
+                  {"{\"insecure_sim\":true,\"peer_secret\":{\"threshold\":3}}", 3},
+                  {"{\"peer_secret\":{\"threshold\":16,\"note\":\"n\"}}", 16}};
+    for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++) {
+        struct qr_peers *x = NULL;
+        assert_int_equal(qr_peers_read(qr_view_str(secret[i].text), &x, why, sizeof why), QR_OK);
+        assert_int_equal(qr_peers_secret(x), secret[i].threshold);
+        qr_peers_free(x);
+    }
     /* times of a policy that has no platforms */
     struct qr_peers *p = NULL;
     assert_int_equal(qr_peers_read(qr_view_str("{}"), &p, why, sizeof why), QR_OK);
@@ -595,6 +620,11 @@ test_words(void **state)
         "Exception (line 8): on FMSPC 90c06f000000, SGX component 8 counts as good from 3 on, "
         "until "
         "2027-01-01T00:00:00Z.\n",
+        "A party's shares open with its platform's secret and one that it shared to its peers: 1 "
+        "of "
+        "them give it back (line 2). Keys have a threshold of 2 at most. No key is made before "
+        "every "
+        "party holds its piece.\n",
         "At most 1 of the parties may be of one cloud (line 95).\n"
         "At most 2 of the parties may be of one operator (line 96).\n",
         "Evidence that carries a time is at most 5 min old; a channel asks for new evidence every "
