@@ -66,6 +66,10 @@ static const struct key party_keys[] = {
      "What carries bytes between parties: nng, or sock (plain sockets)."},
     {"party", "zstd", T_NUMBER, 0, 19, NULL, "3", P(zstd),
      "Compression level for the message classes that gain by it; 0 turns it off."},
+    {"link", "via", T_TEXT, 0, TEXT, NULL, "", P(via),
+     "Loopback ADDRESS:PORT of a pump: party i is dialled at PORT + i, whatever the roster says."},
+    {"store", "socket", T_TEXT, 0, SOCKET, NULL, "", P(store),
+     "unix:///PATH or tcp://ADDRESS:PORT where the host keeps the store. Empty: in state_dir."},
     {"pool", "low", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "128", P(pool.low),
      "Presignatures of a key and signing set below which more are made; 0: filled once only."},
     {"pool", "high", T_NUMBER, 0, QR_PRESIG_PER_KEY, NULL, "256", P(pool.high),
@@ -116,6 +120,10 @@ static const struct key gateway_keys[] = {
      "The party must answer within this; then the client gets 504."},
     {"gateway", "drain_timeout", T_MS, 0, 600000, NULL, "10s", G(drain_timeout_ms),
      "After SIGTERM, requests in flight may take this long."},
+    {"store", "path", T_TEXT, 0, TEXT, NULL, "", G(store.path),
+     "File of the sealed store that is kept for a party without a disk. Set with listen."},
+    {"store", "listen", T_TEXT, 0, SOCKET, NULL, "", G(store.listen),
+     "Where that party reaches it: unix:///PATH, or tcp://ADDRESS:PORT on loopback."},
     {"collateral", "cache", T_TEXT, 0, TEXT, NULL, "", G(collateral.cache),
      "Folder for what vendors were last heard to say; empty: kept in memory, lost at a restart."},
     {"collateral", "refresh", T_MS, 60000, 604800000, NULL, "1440m", G(collateral.refresh_ms),
@@ -476,6 +484,30 @@ is_tcp(const char *text)
     return strncmp(text, "tcp://", 6) == 0 && qr_addr_parse(text + 6, &a) == QR_OK;
 }
 
+/* Room for every party's port above it. */
+static int
+is_via(const char *text)
+{
+    struct qr_addr a;
+    unsigned long port = 0;
+    const char *colon = strrchr(text, ':');
+
+    return qr_addr_parse(text, &a) == QR_OK && qr_addr_is_loopback(&a) &&
+           qr_parse_decimal(colon + 1, strlen(colon + 1), 65535 - QR_MAX_PARTIES, &port) &&
+           port > 0;
+}
+
+#define STORE_PLACE "it must be unix:///PATH, or tcp://ADDRESS:PORT on loopback"
+/* The store's protocol has no protection of its own: it does not leave the machine. */
+static int
+is_store_place(const char *text)
+{
+    struct qr_addr a;
+    return (strncmp(text, "unix:///", 8) == 0 && text[8]) ||
+           (strncmp(text, "tcp://", 6) == 0 && qr_addr_parse(text + 6, &a) == QR_OK &&
+            qr_addr_is_loopback(&a));
+}
+
 static void
 check_party(struct parse *p, const struct qr_config_party *c)
 {
@@ -494,6 +526,13 @@ check_party(struct parse *p, const struct qr_config_party *c)
         fail(p, "[pool] batch: %u is not allowed; it must be 4, 8, 12 or 16", c->pool.batch);
     } else if (strcmp(c->gateway_socket, c->admin_socket) == 0) {
         fail(p, "[party] gateway_socket and admin_socket must differ");
+    } else if (c->via[0] && !is_via(c->via)) {
+        fail(p,
+             "[link] via: \"%s\" is not allowed; it must be a loopback ADDRESS:PORT with room for "
+             "%u ports above it, such as 127.0.0.1:7100",
+             c->via, QR_MAX_PARTIES);
+    } else if (c->store[0] && !is_store_place(c->store)) {
+        fail(p, "[store] socket: \"%s\" is not allowed; " STORE_PLACE, c->store);
     }
 }
 
@@ -544,6 +583,10 @@ check_gateway(struct parse *p, const struct qr_config_gateway *c)
     } else if (c->max_per_ip > c->max_connections) {
         fail(p, "[gateway] max_per_ip = %u must not be above max_connections = %u", c->max_per_ip,
              c->max_connections);
+    } else if (!c->store.path[0] != !c->store.listen[0]) {
+        fail(p, "[store] path and listen are set together or not at all");
+    } else if (c->store.listen[0] && !is_store_place(c->store.listen)) {
+        fail(p, "[store] listen: \"%s\" is not allowed; " STORE_PLACE, c->store.listen);
     } else {
         check_bases(p, &c->collateral.bases);
     }

@@ -48,9 +48,11 @@ struct qr_config_party {
     char operator_name[QR_NAME_MAX];
     char gateway_socket[QR_CONFIG_TEXT_MAX];
     char admin_socket[QR_CONFIG_TEXT_MAX];
-    uint32_t tee;  /* enum qr_config_tee */
-    uint32_t link; /* enum qr_config_link */
-    uint32_t zstd; /* level, 0: off */
+    uint32_t tee;                   /* enum qr_config_tee */
+    uint32_t link;                  /* enum qr_config_link */
+    uint32_t zstd;                  /* level, 0: off */
+    char via[QR_CONFIG_TEXT_MAX];   /* 127.0.0.1:PORT: party i is dialled at PORT + i; or empty */
+    char store[QR_CONFIG_TEXT_MAX]; /* where the host keeps the store, or empty: in state_dir */
     struct {
         uint32_t low;     /* refill a set's pool below this; 0: fill once, never refill */
         uint32_t high;    /* and up to this */
@@ -80,6 +82,10 @@ struct qr_config_gateway {
     uint32_t request_timeout_ms; /* header and body, from the first byte of silence to the last */
     uint32_t answer_timeout_ms;  /* the party's answer; then 504 */
     uint32_t drain_timeout_ms;   /* after SIGTERM */
+    struct {
+        char path[QR_CONFIG_TEXT_MAX];   /* the party's store, kept here; or empty */
+        char listen[QR_CONFIG_TEXT_MAX]; /* set if path is */
+    } store;
     struct {
         char cache[QR_CONFIG_TEXT_MAX]; /* a folder, or empty: documents are kept in memory only */
         uint32_t refresh_ms;

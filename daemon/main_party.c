@@ -190,7 +190,8 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
                                      .pool_standby = n->c.pool.standby,
                                      .batch = (uint16_t)n->c.pool.batch,
                                      .sign_timeout_ms = n->c.sign.timeout_ms,
-                                     .zstd_level = (int)n->c.zstd};
+                                     .zstd_level = (int)n->c.zstd,
+                                     .via = n->c.via[0] ? n->c.via : NULL};
     *what = "platform";
     QR_TRY(qr_tee_sim_open(n->c.state_dir, &n->tee, text, cap));
     *what = "store";

@@ -1,6 +1,7 @@
 /* A party's life: opening, linking, dispatch of network events and asks, timers. */
 #include "daemon/party_int.h"
 
+#include "daemon/addr.h"
 #include "daemon/stamp.h"
 #include "protocol/base/enc.h"
 #include "protocol/group.h"
@@ -230,6 +231,22 @@ store_state(void *ctx, uint64_t *serial, uint8_t root[32])
     memcpy(root, qr_store_root(p->env.store), 32);
 }
 
+/* Where a peer is dialled. Behind a pump the roster's address is for the pump's other half. */
+static void
+peer_address(const struct qr_party *p, const struct qr_roster_party *rp,
+             char out[static QR_ADDRESS_MAX])
+{
+    const char *via = p->cfg.via, *colon = via ? strrchr(via, ':') : NULL;
+    unsigned long port = 0;
+
+    if (colon && qr_parse_decimal(colon + 1, strlen(colon + 1), 65535, &port)) {
+        (void)snprintf(out, QR_ADDRESS_MAX, "tcp://%.*s:%lu", (int)(colon - via), via,
+                       port + rp->index);
+    } else {
+        memcpy(out, rp->address, QR_ADDRESS_MAX);
+    }
+}
+
 qr_err
 qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
 {
@@ -265,7 +282,7 @@ qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
             struct qr_net_peer *x = &np.peers[np.n_peers++];
             x->index = rp->index;
             memcpy(x->id, rp->identity, 32);
-            memcpy(x->address, rp->address, sizeof x->address);
+            peer_address(p, rp, x->address);
             memcpy(x->cloud, rp->cloud, sizeof x->cloud);
         }
     }

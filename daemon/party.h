@@ -28,6 +28,8 @@ struct qr_party_cfg {
     uint16_t batch;                             /* 4, 8, 12 or 16 */
     uint32_t sign_timeout_ms;                   /* before a request moves to another set */
     int zstd_level;
+    const char
+        *via; /* "127.0.0.1:7100": party i is dialled at port 7100 + i; NULL: by the roster */
 };
 
 struct qr_party_env {
