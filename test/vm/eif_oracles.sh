@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . deploy/artefact.sh
 
-format=0.8.1
+format=0.2.1
 cli=1.5.2
 
 out=$(artefact_path eif-oracles test/vm/eif_oracles.sh)
@@ -35,7 +35,7 @@ build() {
         --root "$PWD/$out.new" "$@"
 }
 {
-    build --version $format aws-nitro-enclaves-image-format --bin eif_build &&
+    build --version $format eif_build --bin eif_build &&
         build --version $cli aws-nitro-enclaves-cli --bin nitro-cli
 } >"$out.log" 2>&1 </dev/null || {
     tail -n 30 "$out.log" >&2

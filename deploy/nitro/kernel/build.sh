@@ -53,7 +53,7 @@ fi
 
 # shellcheck disable=SC2086 # a list of words
 root=$(artefact_chroot "trixie-kernel-$arch" trixie "$tree=$source" $tools gcc libc6-dev make flex \
-    bison bc perl xz-utils) || {
+    bison bc perl xz-utils libelf-dev) || {
     echo "kernel: if the archive no longer has these versions: raise the pins in $here/build.sh" >&2
     exit 1
 }
