@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct qr_ctl_cmd *const groups[] = {qr_ctl_key_cmds,    qr_ctl_doc_cmds,
-                                                  qr_ctl_admin_cmds,  qr_ctl_sign_cmds,
-                                                  qr_ctl_verify_cmds, qr_ctl_measure_cmds};
+static const struct qr_ctl_cmd *const groups[] = {
+    qr_ctl_key_cmds,    qr_ctl_doc_cmds,     qr_ctl_admin_cmds,    qr_ctl_sign_cmds,
+    qr_ctl_verify_cmds, qr_ctl_measure_cmds, qr_ctl_image_eif_cmds};
 
 static void
 usage(FILE *out)
@@ -30,17 +30,31 @@ usage(FILE *out)
           out);
 }
 
+/* How many of the first words make up this name; 0: they do not. */
+static int
+words_of(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        size_t n = strcspn(name, " ");
+        if (strlen(argv[i]) != n || memcmp(argv[i], name, n) != 0) {
+            return 0;
+        }
+        if (name[n] == '\0') {
+            return i;
+        }
+        name += n + 1;
+    }
+    return 0;
+}
+
 /* The command whose name the first words are; *ret_words of them. */
 static const struct qr_ctl_cmd *
 find(int argc, char **argv, int *ret_words)
 {
-    char two[64];
-
-    snprintf(two, sizeof two, "%s %s", argv[1], argc > 2 ? argv[2] : "");
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         for (const struct qr_ctl_cmd *c = groups[g]; c->name; c++) {
-            if (strcmp(c->name, two) == 0 || strcmp(c->name, argv[1]) == 0) {
-                *ret_words = strchr(c->name, ' ') ? 2 : 1;
+            *ret_words = words_of(c->name, argc, argv);
+            if (*ret_words > 0) {
                 return c;
             }
         }
