@@ -307,7 +307,10 @@ $(BUILD)/test/ctime/dudect: $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard test/c
 WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_send qr_store_put \
     qr_store_del qr_presign_work qr_pair_wipe qr_cot_recv \
     qr_link_sock_new,-Wl,--wrap=$(f))
-$(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK)
+# What test/common/clonerig.c stands in front of: a copied process keeps its memory, shares are counted.
+CLONE_LINK := -Wl,--wrap=madvise -Wl,--wrap=qr_sign_share
+$(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK) $(CLONE_LINK)
+$(BUILD)/test/daemon/test_party_clone: LDFLAGS += $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
@@ -444,7 +447,7 @@ fuzz-bins: $(FUZZ_BIN)
 MUTANTS ?=
 mutants: $(BUILD)/test/sim/sim $(BUILD)/test/attacks/attack_demo ## protections removed one at a time: does the simulator notice? MUTANTS="a b"
 	@BUILD=$(BUILD) JOBS=$(JOBS) SIM_LINK='$(CC) $(LDFLAGS_ALL) $(SIM_DISK_WRAP) $(SIM_WRAP)' \
-	    SIM_OBJS='$(SIM_OBJ)' DEMO_LINK='$(CC) $(LDFLAGS_ALL) $(WIRETAP_LINK)' \
+	    SIM_OBJS='$(SIM_OBJ)' DEMO_LINK='$(CC) $(LDFLAGS_ALL) $(WIRETAP_LINK) $(CLONE_LINK)' \
 	    DEMO_OBJS='$(BUILD)/test/attacks/attack_demo.o' \
 	    LINK_LIBS='$(TEST_LIB) $(LIB) $(PKG_LIBS_TEST) $(LIBS)' test/mutants/run.sh $(MUTANTS)
 

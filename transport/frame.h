@@ -22,7 +22,7 @@
 #define QR_ITEM_HEAD_LEN 4u
 #define QR_ITEM_ZSTD 0x80000000u /* in the item's word */
 #define QR_RESUME_LEN (8u + QR_CHAIN_LEN)
-#define QR_DATA_HEAD_LEN 8u      /* the acknowledgement in front of the items */
+#define QR_DATA_HEAD_LEN 8u /* the acknowledgement in front of the items */
 #define QR_EVIDENCE_FRAME_MAX (QR_EVIDENCE_MAX + 1024u)
 
 enum qr_frame {

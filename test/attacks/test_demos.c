@@ -56,6 +56,7 @@ DEMO(rsid_twice)
 DEMO(split_view)
 DEMO(forged_stamp)
 DEMO(rolled_back_store)
+DEMO(cloned_process)
 
 int
 main(void)
@@ -70,6 +71,7 @@ main(void)
         cmocka_unit_test(test_demo_split_view),
         cmocka_unit_test(test_demo_forged_stamp),
         cmocka_unit_test(test_demo_rolled_back_store),
+        cmocka_unit_test(test_demo_cloned_process),
     };
     if (sodium_init() < 0 || sizeof tests / sizeof tests[0] != attacks_n) {
         return 1;

@@ -15,6 +15,8 @@ const struct attack attacks[] = {
     {"forged_stamp", "every signer checks the client's stamp itself", attack_forged_stamp},
     {"rolled_back_store", "peers remember how far a party's store had come",
      attack_rolled_back_store},
+    {"cloned_process", "a connection follows the last one of the same two processes",
+     attack_cloned_process},
 };
 
 const size_t attacks_n = sizeof attacks / sizeof attacks[0];

@@ -7,7 +7,7 @@
  * Why: a check that was never seen to be missed may be one that never worked.
  * Rules: an attack uses what its attacker has (a party's own memory, what the wire brings it, the
  *        host's disk); the victim's secrets are looked at only to say whether the attack succeeded.
- *        They must be linked with WIRETAP_LINK (wiretap.h).
+ *        They must be linked with WIRETAP_LINK (wiretap.h) and CLONE_LINK (clonerig.h).
  */
 #ifndef QR_TEST_ATTACKS_H
 #define QR_TEST_ATTACKS_H
@@ -41,5 +41,6 @@ enum attack_result attack_delta_oracle(char *said, size_t cap);
 enum attack_result attack_rsid_twice(char *said, size_t cap);
 enum attack_result attack_forged_stamp(char *said, size_t cap);
 enum attack_result attack_rolled_back_store(char *said, size_t cap);
+enum attack_result attack_cloned_process(char *said, size_t cap);
 
 #endif
