@@ -17,6 +17,16 @@ step bench 1800 make bench
 step bench-format 30 python3 -B test/check_bench.py build/bench
 # An hour of it are parties killed a hundred times at every write.
 step test 7200 env QR_TEST_LONG=1 TIME_LIMIT=1100 E2E_LIMIT=3600 make test
+# The rungs of the ladder that need a software TPM or guests; what those are made of, first.
+step swtpm 600 make test-swtpm
+step swtpm-asan 1200 make CONF=asan test-swtpm
+if [ "$(id -u)" = 0 ]; then
+    step artefacts 7200 make artefacts
+    step vm 3600 make test-vm
+    step nitro 3600 make test-nitro
+else
+    skip vm 'making images needs root'
+fi
 # Every single allocation of SQLite's and the JSON reader's; `test` tried all of our own, and some of these.
 step anomaly 5400 sh -ec 'for name in SQLite jansson "heap, 40 in a row"; do
     ANOMALY_NAME="$name" ANOMALY_CASES=1000000 build/release/test/daemon/test_anomaly_alloc
