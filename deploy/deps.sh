@@ -15,7 +15,7 @@ set -eu
 
 build='gcc libc6-dev make git ca-certificates pkg-config protobuf-c-compiler
 libsecp256k1-dev libsodium-dev libssl-dev libnng-dev libprotobuf-c-dev libzstd-dev
-libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libinih-dev libsqlite3-dev libseccomp-dev libcbor-dev libcmocka-dev
+libmicrohttpd-dev libcurl4-openssl-dev libjansson-dev libinih-dev libsqlite3-dev libseccomp-dev libcbor-dev libtss2-dev libcmocka-dev
 openssl curl python3 procps'
 dev='clang clang-format clang-tidy cppcheck llvm valgrind python3-clang shellcheck spin
 mmdebstrap swtpm swtpm-tools tpm2-tools'

@@ -64,6 +64,9 @@ need libcbor 0.8.0
 need inih 55
 need sqlite3 3.40
 need libseccomp 2.5.4
+need tss2-esys 3.2
+need tss2-mu 3.2
+need tss2-rc 3.2
 need libmicrohttpd 0.9.75
 need libcurl 7.88
 need cmocka 1.1.5
@@ -76,8 +79,8 @@ pc() {
 }
 # Debian's nng has no .pc file on 12; its header and library stand in the default paths.
 pc PKG_CFLAGS --cflags libsecp256k1 libsodium libcrypto libssl libprotobuf-c libzstd jansson inih \
-    sqlite3 libseccomp libcbor libmicrohttpd libcurl
+    sqlite3 libseccomp libcbor tss2-esys tss2-mu tss2-rc libmicrohttpd libcurl
 pc PKG_LIBS --libs libsecp256k1 libsodium libssl libcrypto libprotobuf-c libzstd jansson inih \
-    sqlite3 libseccomp libcbor
+    sqlite3 libseccomp libcbor tss2-esys tss2-mu tss2-rc
 pc PKG_LIBS_HTTP --libs libmicrohttpd libcurl
 pc PKG_LIBS_TEST --libs cmocka

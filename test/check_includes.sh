@@ -37,6 +37,7 @@ BEGIN {
     only["^zstd\\.h$"] = "^transport/"
     only["^ini\\.h$"] = "^daemon/config\\.c$"
     only["^cbor"] = "^enclave-shim/"
+    only["^tss2/"] = "^enclave-shim/tpm/"
     only["^seccomp\\.h$"] = "^enclave-shim/sandbox\\.c$"
     only["^jansson\\.h$"] = "^(proto|enclave-shim|daemon)/"
     only["^protobuf-c/"] = "^(proto|daemon|transport)/"

@@ -10,6 +10,7 @@ libc='libc\.so\.6|libm\.so\.6|libpthread\.so\.0|ld-linux-.*'
 base="$libc|libsecp256k1\.so\..*|libsodium\.so\..*|libcrypto\.so\.3|libssl\.so\.3"
 party="$base|libprotobuf-c\.so\.1|libnng\.so\.1|libzstd\.so\.1|libjansson\.so\.4|libinih\.so\.1"
 party="$party|libsqlite3\.so\.0|libseccomp\.so\.2|libcbor\.so\.0\.[0-9]+"
+party="$party|libtss2-(esys|mu|rc)\.so\.0"
 declare -A allow=(
     [quorated]=$party
     [quorate-gateway]="$party|libmicrohttpd\.so\.12|libcurl\.so\.4"

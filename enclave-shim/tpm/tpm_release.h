@@ -23,7 +23,7 @@ struct evp_pkey_st;
 
 #define QR_TPM_STATEMENT_MAX 1024u
 #define QR_TPM_RELEASE_MAX 1000000u /* release numbers are 1 to this */
-#define QR_TPM_WINDOW 512u          /* releases that one sealed object knows: a minimum and those above */
+#define QR_TPM_WINDOW 512u /* releases that one sealed object knows: a minimum and those above */
 #define QR_TPM_REF_LEN 20u
 
 /* What a release brings. */
@@ -76,7 +76,8 @@ void qr_tpm_policy_or(const uint8_t (*branch)[32], size_t n, uint8_t out[static 
  * name. MALFORMED: not a P-256 SPKI and nothing behind it.
  */
 #define QR_TPM_RELEASE_PUBLIC_LEN 90u
-qr_err QR_MUST qr_tpm_release_key(qr_view spki, uint8_t public_area[static QR_TPM_RELEASE_PUBLIC_LEN],
+qr_err QR_MUST qr_tpm_release_key(qr_view spki,
+                                  uint8_t public_area[static QR_TPM_RELEASE_PUBLIC_LEN],
                                   uint8_t name[static QR_TPM_NAME_LEN]);
 
 #endif
