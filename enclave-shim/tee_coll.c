@@ -11,8 +11,8 @@ const struct qr_tee_source qr_tee_intel_pcs = {
     PARTS(QR_PART_TCB_INFO, QR_PART_TCB_INFO_SIG, QR_PART_QE_IDENTITY, QR_PART_QE_IDENTITY_SIG,
           QR_PART_TCB_CHAIN, QR_PART_PCK_CRL, QR_PART_ROOT_CRL)};
 const struct qr_tee_source qr_tee_azure_tdquote = {"azure-tdquote", PARTS(QR_PART_QUOTE)};
-const struct qr_tee_source qr_tee_google_ca = {"google-ca",
-                                               PARTS(QR_PART_AK_INTERMEDIATE, QR_PART_AK_ROOT)};
+const struct qr_tee_source qr_tee_google_ca = {"google-ca", PARTS(QR_PART_AK_INTERMEDIATE)};
+const struct qr_tee_source qr_tee_google_root = {"google-root", PARTS(QR_PART_AK_ROOT)};
 
 static int
 allowed(const struct qr_tee_source *s, const struct qr_tee_piece *piece, size_t i)
@@ -81,6 +81,26 @@ qr_tee_coll_take(struct qr_tee_coll *c, const struct qr_tee_source *source,
         c->item[c->n].p = copy[i];
         c->item[c->n++].len = piece[i].body.len;
     }
+    return QR_OK;
+}
+
+qr_err
+qr_tee_coll_put(struct qr_tee_coll *c, const char *source, enum qr_part part, uint8_t slot,
+                qr_view v)
+{
+    if (c->n == QR_TEE_COLL_MAX || v.len == 0 || v.len > qr_part_max(part)) {
+        return QR_ERR_TOO_LARGE;
+    }
+    uint8_t *p = qr_alloc(v.len);
+    if (!p) {
+        return QR_ERR_NO_MEMORY;
+    }
+    memcpy(p, v.p, v.len);
+    c->item[c->n].source = source;
+    c->item[c->n].part = part;
+    c->item[c->n].slot = slot;
+    c->item[c->n].p = p;
+    c->item[c->n++].len = v.len;
     return QR_OK;
 }
 

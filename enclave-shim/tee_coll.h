@@ -33,7 +33,7 @@ struct qr_tee_source {
     const enum qr_part *parts;
 };
 extern const struct qr_tee_source qr_tee_amd_kds, qr_tee_intel_pcs, qr_tee_azure_thim,
-    qr_tee_azure_tdquote, qr_tee_google_ca;
+    qr_tee_azure_tdquote, qr_tee_google_ca, qr_tee_google_root;
 
 /*
  * Replaces what `source` brought before. PLATFORM: a part that the source does not have, or twice;
@@ -41,6 +41,12 @@ extern const struct qr_tee_source qr_tee_amd_kds, qr_tee_intel_pcs, qr_tee_azure
  */
 qr_err QR_MUST qr_tee_coll_take(struct qr_tee_coll *c, const struct qr_tee_source *source,
                                 const struct qr_tee_piece *piece, size_t n);
+/*
+ * One piece from elsewhere (a file of the image), which no delivery replaces. source: static, none of the
+ * above. TOO_LARGE, NO_MEMORY.
+ */
+qr_err QR_MUST qr_tee_coll_put(struct qr_tee_coll *c, const char *source, enum qr_part part,
+                               uint8_t slot, qr_view v);
 /* Views into c. Errors as qr_evidence_add, of a total that is too large. */
 qr_err QR_MUST qr_tee_coll_add(const struct qr_tee_coll *c, struct qr_evidence *e);
 /* The piece, or a view with p NULL. */

@@ -18,7 +18,7 @@
 #define QR_BOOTLOG_TCG "/sys/kernel/security/tpm0/binary_bios_measurements"
 #define QR_BOOTLOG_AREA_MAX (1024u * 1024u)
 
-enum qr_bootlog_kind { QR_BOOTLOG_OF_CC, QR_BOOTLOG_OF_TPM };
+enum qr_bootlog_kind { QR_BOOTLOG_NONE, QR_BOOTLOG_OF_CC, QR_BOOTLOG_OF_TPM };
 
 /*
  * out is replaced; left empty when there is no such file. PERMISSIONS, PLATFORM (unreadable, no log, too

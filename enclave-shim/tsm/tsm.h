@@ -31,7 +31,7 @@ struct qr_tsm_opts {
     const char *entry;    /* "": "quorate-PID-N" is made here and removed by free; entries of that
                              form whose process is gone are removed. Else one that was made for us
                              (root made it and gave us its files): neither made nor removed. */
-    const char *provider; /* what `provider` must say: "sev_guest", "tdx_guest" */
+    const char *provider; /* what `provider` must say: "sev_guest", "tdx_guest"; "": either */
     uint32_t patience_ms;
 };
 
