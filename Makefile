@@ -94,7 +94,8 @@ BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -g -fPIE -fno-strict-aliasing -fno-common 
                -ffile-prefix-map=$(CURDIR)=. $(OPT_$(CONF)) $(SAN_$(CONF))
 CFLAGS_ALL  := $(BASE_CFLAGS) $(WARN) -I. -I$(BUILD)/gen $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL  = -pie $(PROBED_LINK) $(SAN_$(CONF)) $(LDFLAGS)
-LIBS        := $(PKG_LIBS) -lnng -lpthread
+NNG         := -lnng
+LIBS         = $(PKG_LIBS) $(NNG) -lpthread
 
 # ---- sources --------------------------------------------------------------------------------------
 LAYERS    := protocol/base proto protocol transport enclave-shim/verify enclave-shim \
@@ -137,11 +138,13 @@ ifneq ($(strip $(2)),)
 PROGRAMS += $(BIN)/$(1)
 $(BIN)/$(1): $(patsubst %.c,$(BUILD)/%.o,$(2)) $(LIB)
 	@mkdir -p $$(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS) $(3)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $$@ $$^ $$(LIBS) $(3)
 endif
 endef
 PROGRAMS :=
-$(eval $(call program,quorated,$(wildcard daemon/main_party.c)))
+# The party has nng inside it, without nng's TLS: transport/nng_no_tls.c says why.
+$(BIN)/quorated: NNG := -l:libnng.a
+$(eval $(call program,quorated,$(wildcard daemon/main_party.c) transport/nng_no_tls.c))
 $(eval $(call program,quorate-gateway,$(and $(wildcard daemon/main_gateway.c),daemon/main_gateway.c $(GW_SRC)),$(PKG_LIBS_HTTP)))
 $(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC))))
 $(eval $(call program,quorate-userdata,$(and $(wildcard daemon/main_userdata.c),daemon/main_userdata.c $(UD_SRC)),$(PKG_LIBS_HTTP)))
@@ -294,6 +297,16 @@ $(BUILD)/test/daemon/test_anomaly_%: $(BUILD)/test/daemon/test_anomaly_%.o $(ANO
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+# The parent's side of vsock for guests, and the smallest enclave's only program.
+VSOCKD := $(BUILD)/test/vm/vsockd
+$(VSOCKD): $(patsubst %.c,$(BUILD)/%.o,$(wildcard test/vm/vsock/*.c))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+PROBE_INIT := $(BUILD)/test/vm/probe
+$(PROBE_INIT): $(patsubst %.c,$(BUILD)/%.o,test/vm/probe.c enclave-shim/nitro/nsm.c enclave-shim/nitro/nsm_dev.c protocol/base/buf.c protocol/base/err.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -s -o $@ $^
 
 # The constant-time test: the linker puts a wrapper before each function in these two tables.
 CTIME_SRC  := $(sort $(filter-out test/ctime/dudect%,$(wildcard test/ctime/*.c)))
