@@ -104,7 +104,7 @@ artefact_run() { # ROOT [-b HOST:INSIDE]... -- COMMAND...
     artefact_root
     # The inner shell mounts, then becomes the command.
     # shellcheck disable=SC2016
-    unshare --mount --propagation private sh -euc '
+    ${ARTEFACT_EXEC:+exec} unshare --mount --propagation private sh -euc '
         root=$1
         shift
         while [ "$1" != -- ]; do
@@ -130,7 +130,11 @@ case ${0##*/} in
         case $verb in
             path) artefact_path "$@" ;;
             chroot) artefact_chroot "$@" ;;
-            run) artefact_run "$@" ;;
+            run)
+                # In the place of this process, so that a signal meant for the command reaches it.
+                ARTEFACT_EXEC=1
+                artefact_run "$@"
+                ;;
             *)
                 sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
                 exit 2
