@@ -245,6 +245,10 @@ qr_gw_new(const struct qr_config_gateway *cfg, struct qr_gw **ret, char *err_tex
         (e = qr_gw_feed_new(&g->cfg, g->party, &g->feed, err_text, err_cap)) != QR_OK) {
         goto out;
     }
+    if (cfg->store.path[0] && (e = qr_gw_store_new(cfg->store.path, cfg->store.listen, &g->store,
+                                                   err_text, err_cap)) != QR_OK) {
+        goto out;
+    }
     if (tls && ((e = read_pem(cfg->tls_cert, 0, &g->tls_cert, err_text, err_cap)) != QR_OK ||
                 (e = read_pem(cfg->tls_key, 1, &g->tls_key, err_text, err_cap)) != QR_OK)) {
         goto out;
@@ -288,6 +292,7 @@ qr_gw_free(struct qr_gw *g)
     if (g->metrics.mhd) {
         MHD_stop_daemon(g->metrics.mhd);
     }
+    qr_gw_store_free(g->store);
     qr_gw_feed_free(g->feed);
     qr_gw_party_free(g->party);
     qr_dbuf_free(&g->scratch);
@@ -315,6 +320,9 @@ qr_gw_poll_set(const struct qr_gw *g, struct pollfd out[static QR_GW_POLL_MAX])
     }
     if (qr_gw_feed_fd(g->feed) >= 0) {
         out[n++] = (struct pollfd){.fd = qr_gw_feed_fd(g->feed), .events = POLLIN};
+    }
+    if (g->store) {
+        out[n++] = (struct pollfd){.fd = qr_gw_store_fd(g->store), .events = POLLIN};
     }
     return n;
 }
@@ -372,6 +380,9 @@ qr_gw_step(struct qr_gw *g, uint64_t now_ns)
     g->now_ns = now_ns;
     qr_gw_party_step(g->party, now_ns);
     qr_gw_feed_step(g->feed, now_ns);
+    if (g->store) {
+        qr_gw_store_step(g->store);
+    }
     MHD_run(g->api.mhd);
     if (g->metrics.mhd) {
         MHD_run(g->metrics.mhd);

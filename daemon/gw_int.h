@@ -13,6 +13,7 @@
 #include "daemon/gw_http.h"
 #include "daemon/gw_metrics.h"
 #include "daemon/gw_party.h"
+#include "daemon/gw_store.h"
 
 #include <microhttpd.h>
 
@@ -59,6 +60,7 @@ struct qr_gw {
     struct qr_gw_listener api, metrics;
     struct qr_gw_party *party;
     struct qr_gw_feed *feed;
+    struct qr_gw_store *store; /* NULL: the party keeps its own */
     struct qr_gw_conn *conns;
     struct qr_gw_metrics count;
     struct qr_dbuf scratch; /* one answer being rendered */

@@ -196,7 +196,7 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
     QR_TRY(qr_tee_sim_open(n->c.state_dir, &n->tee, text, cap));
     *what = "store";
     (void)snprintf(path, sizeof path, "%s/store.db", n->c.state_dir);
-    QR_TRY(qr_store_open(path, &n->tee, &n->store, &n->fresh, text, cap));
+    QR_TRY(qr_store_open(n->c.store[0] ? n->c.store : path, &n->tee, &n->store, &n->fresh, text, cap));
     *what = "socket";
     QR_TRY(qr_hostsock_new(n->loop, n->c.gateway_socket, n->c.admin_socket, on_ask, &n->party,
                            &n->host, text, cap));

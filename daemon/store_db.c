@@ -29,19 +29,21 @@ static const struct {
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 
-enum { PUT, DEL, GET, EACH, PUT_HEAD, GET_HEAD, STATEMENTS };
+enum { PUT, DEL, GET, NEXT, PUT_HEAD, GET_HEAD, STATEMENTS };
 
 static const char *const statements[STATEMENTS] = {
     [PUT] = ("INSERT INTO record(tab,name,serial,sealed) VALUES(?1,?2,?3,?4) "
              "ON CONFLICT(tab,name) DO UPDATE SET serial=?3, sealed=?4"),
     [DEL] = "DELETE FROM record WHERE tab=?1 AND name=?2",
     [GET] = "SELECT tab,name,serial,sealed FROM record WHERE tab=?1 AND name=?2",
-    [EACH] = "SELECT tab,name,serial,sealed FROM record ORDER BY tab,name",
+    [NEXT] = ("SELECT tab,name,serial,sealed FROM record WHERE (tab,name)>(?1,?2) "
+              "ORDER BY tab,name LIMIT 1"),
     [PUT_HEAD] = "INSERT INTO head(id,sealed) VALUES(1,?1) ON CONFLICT(id) DO UPDATE SET sealed=?1",
     [GET_HEAD] = "SELECT sealed FROM head WHERE id=1",
 };
 
-struct qr_db {
+struct file_db {
+    struct qr_db base; /* first */
     sqlite3 *h;
     sqlite3_stmt *st[STATEMENTS];
     int in_transaction;
@@ -49,13 +51,19 @@ struct qr_db {
     char error[512];
 };
 
-const char *
-qr_db_error(const struct qr_db *db)
+static struct file_db *
+file_of(struct qr_db *base)
 {
-    return db->error;
+    return (struct file_db *)base;
 }
 
-static void __attribute__((format(printf, 2, 3))) say(struct qr_db *db, const char *format, ...)
+static const char *
+file_error(const struct qr_db *base)
+{
+    return ((const struct file_db *)base)->error;
+}
+
+static void __attribute__((format(printf, 2, 3))) say(struct file_db *db, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -68,7 +76,7 @@ static void __attribute__((format(printf, 2, 3))) say(struct qr_db *db, const ch
  * file remembers its last one.
  */
 static int
-system_errno(struct qr_db *db, int primary)
+system_errno(struct file_db *db, int primary)
 {
     static const int files[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
 
@@ -89,7 +97,7 @@ system_errno(struct qr_db *db, int primary)
 
 /* SQLite's answer as ours, with a sentence that says what to do. */
 static qr_err
-fail(struct qr_db *db, int rc)
+fail(struct file_db *db, int rc)
 {
     static const struct {
         int primary;
@@ -129,7 +137,7 @@ fail(struct qr_db *db, int rc)
 }
 
 static qr_err
-execute(struct qr_db *db, const char *sql)
+execute(struct file_db *db, const char *sql)
 {
     int rc = sqlite3_exec(db->h, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? QR_OK : fail(db, rc);
@@ -248,7 +256,7 @@ create_file(const char *path, char *err_text, size_t err_cap)
 
 /* What a hostile file could make SQLite do, switched off. */
 static qr_err
-configure(struct qr_db *db)
+configure(struct file_db *db)
 {
     static const struct {
         int option, value;
@@ -286,7 +294,7 @@ pragma_text(void *ctx, int n, char **values, char **names)
 }
 
 static qr_err
-pragma(struct qr_db *db, const char *sql, char out[static 32])
+pragma(struct file_db *db, const char *sql, char out[static 32])
 {
     out[0] = 0;
     int rc = sqlite3_exec(db->h, sql, pragma_text, out, NULL);
@@ -294,14 +302,14 @@ pragma(struct qr_db *db, const char *sql, char out[static 32])
 }
 
 static qr_err
-corrupt(struct qr_db *db, const char *what)
+corrupt(struct file_db *db, const char *what)
 {
     say(db, "%s: %s; keep a copy and replace it by the newest good one", db->path, what);
     return QR_ERR_STORE_CORRUPT;
 }
 
 static qr_err
-journal(struct qr_db *db)
+journal(struct file_db *db)
 {
     char mode[32];
     int keep = 1;
@@ -321,7 +329,7 @@ journal(struct qr_db *db)
 
 /* *ret_n: how many of our tables are there; anything else is corruption. */
 static qr_err
-check_schema(struct qr_db *db, size_t *ret_n)
+check_schema(struct file_db *db, size_t *ret_n)
 {
     sqlite3_stmt *st = NULL;
     size_t n = 0;
@@ -351,7 +359,7 @@ check_schema(struct qr_db *db, size_t *ret_n)
 }
 
 static qr_err
-create_tables(struct qr_db *db)
+create_tables(struct file_db *db)
 {
     char sql[128];
     for (size_t i = 0; i < TABLES; i++) {
@@ -363,7 +371,7 @@ create_tables(struct qr_db *db)
 }
 
 static qr_err
-check_identity(struct qr_db *db)
+check_identity(struct file_db *db)
 {
     char text[32], want[32];
 
@@ -384,7 +392,7 @@ check_identity(struct qr_db *db)
 }
 
 static qr_err
-open_connection(struct qr_db *db, int *ret_fresh)
+open_connection(struct file_db *db, int *ret_fresh)
 {
     char sql[64];
     size_t n = 0;
@@ -409,7 +417,7 @@ open_connection(struct qr_db *db, int *ret_fresh)
         return corrupt(db, "a table is missing");
     } else {
         QR_TRY(check_identity(db));
-        QR_TRY(qr_db_commit(db));
+        QR_TRY(qr_db_commit(&db->base));
     }
     for (size_t i = 0; i < STATEMENTS; i++) {
         rc = sqlite3_prepare_v3(db->h, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &db->st[i],
@@ -422,8 +430,11 @@ open_connection(struct qr_db *db, int *ret_fresh)
     return QR_OK;
 }
 
+static const struct qr_db_ops file_ops;
+
 qr_err
-qr_db_open(const char *path, struct qr_db **ret, int *ret_fresh, char *err_text, size_t err_cap)
+qr_db_file_open(const char *path, struct qr_db **ret, int *ret_fresh, char *err_text,
+                size_t err_cap)
 {
     char wal[PATH_MAX];
     int there = 0, wal_there = 0;
@@ -447,53 +458,58 @@ qr_db_open(const char *path, struct qr_db **ret, int *ret_fresh, char *err_text,
     if (!there) {
         QR_TRY(create_file(path, err_text, err_cap));
     }
-    struct qr_db *db = qr_alloc(sizeof *db);
+    struct file_db *db = qr_alloc(sizeof *db);
     if (!db) {
         EXPLAIN("out of memory");
         return QR_ERR_NO_MEMORY;
     }
+    db->base.ops = &file_ops;
     memcpy(db->path, path, len + 1);
     qr_err e = open_connection(db, ret_fresh);
     if (e != QR_OK) {
         EXPLAIN("%s", db->error);
-        qr_db_close(db);
+        qr_db_close(&db->base);
         return e;
     }
-    *ret = db;
+    *ret = &db->base;
     return QR_OK;
 }
 
-struct qr_db *
-qr_db_close(struct qr_db *db)
+static void file_rollback(struct qr_db *base);
+
+static void
+file_close(struct qr_db *base)
 {
-    if (db) {
-        qr_db_rollback(db);
-        for (size_t i = 0; i < STATEMENTS; i++) {
-            (void)sqlite3_finalize(db->st[i]);
-        }
-        (void)sqlite3_close(db->h);
+    struct file_db *db = file_of(base);
+
+    file_rollback(base);
+    for (size_t i = 0; i < STATEMENTS; i++) {
+        (void)sqlite3_finalize(db->st[i]);
     }
-    return qr_free(db);
+    (void)sqlite3_close(db->h);
+    qr_free(db);
 }
 
 /* Transactions and rows. */
 
-qr_err
-qr_db_begin(struct qr_db *db)
+static qr_err
+file_begin(struct qr_db *base)
 {
+    struct file_db *db = file_of(base);
     QR_TRY(execute(db, "BEGIN IMMEDIATE"));
     db->in_transaction = 1;
     return QR_OK;
 }
 
-qr_err
-qr_db_commit(struct qr_db *db)
+static qr_err
+file_commit(struct qr_db *base)
 {
+    struct file_db *db = file_of(base);
     qr_err e = execute(db, "COMMIT");
     if (e != QR_OK) {
         char why[sizeof db->error];
         memcpy(why, db->error, sizeof why);
-        qr_db_rollback(db);
+        file_rollback(base);
         memcpy(db->error, why, sizeof why);
         return e;
     }
@@ -501,9 +517,10 @@ qr_db_commit(struct qr_db *db)
     return QR_OK;
 }
 
-void
-qr_db_rollback(struct qr_db *db)
+static void
+file_rollback(struct qr_db *base)
 {
+    struct file_db *db = file_of(base);
     if (db->in_transaction) {
         db->in_transaction = 0;
         (void)sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL); /* may have happened by itself */
@@ -512,7 +529,7 @@ qr_db_rollback(struct qr_db *db)
 
 /* Runs a statement that returns no rows. */
 static qr_err
-run(struct qr_db *db, sqlite3_stmt *st)
+run(struct file_db *db, sqlite3_stmt *st)
 {
     int rc = sqlite3_step(st);
     qr_err e = rc == SQLITE_DONE ? QR_OK : fail(db, rc);
@@ -521,9 +538,10 @@ run(struct qr_db *db, sqlite3_stmt *st)
     return e;
 }
 
-qr_err
-qr_db_put(struct qr_db *db, const struct qr_db_row *row)
+static qr_err
+file_put(struct qr_db *base, const struct qr_db_row *row)
 {
+    struct file_db *db = file_of(base);
     sqlite3_stmt *st = db->st[PUT];
     (void)sqlite3_bind_int(st, 1, row->tab);
     (void)sqlite3_bind_text(st, 2, row->name, -1, SQLITE_STATIC);
@@ -532,18 +550,20 @@ qr_db_put(struct qr_db *db, const struct qr_db_row *row)
     return run(db, st);
 }
 
-qr_err
-qr_db_del(struct qr_db *db, uint16_t tab, const char *name)
+static qr_err
+file_del(struct qr_db *base, uint16_t tab, const char *name)
 {
+    struct file_db *db = file_of(base);
     sqlite3_stmt *st = db->st[DEL];
     (void)sqlite3_bind_int(st, 1, tab);
     (void)sqlite3_bind_text(st, 2, name, -1, SQLITE_STATIC);
     return run(db, st);
 }
 
-qr_err
-qr_db_put_head(struct qr_db *db, qr_view sealed)
+static qr_err
+file_put_head(struct qr_db *base, qr_view sealed)
 {
+    struct file_db *db = file_of(base);
     sqlite3_stmt *st = db->st[PUT_HEAD];
     (void)sqlite3_bind_blob(st, 1, sealed.p, (int)sealed.len, SQLITE_STATIC);
     return run(db, st);
@@ -551,7 +571,7 @@ qr_db_put_head(struct qr_db *db, qr_view sealed)
 
 /* The row a statement stands on; STRICT tables hold no other types, a corrupt file might. */
 static qr_err
-read_row(struct qr_db *db, sqlite3_stmt *st, struct qr_db_row *ret)
+read_row(struct file_db *db, sqlite3_stmt *st, struct qr_db_row *ret)
 {
     sqlite3_int64 tab = sqlite3_column_int64(st, 0), serial = sqlite3_column_int64(st, 2);
     const char *name = (const char *)sqlite3_column_text(st, 1);
@@ -579,14 +599,15 @@ replace(struct qr_dbuf *out, qr_view v)
 }
 
 static qr_err
-not_found_or(struct qr_db *db, int rc)
+not_found_or(struct file_db *db, int rc)
 {
     return rc == SQLITE_DONE ? QR_ERR_NOT_FOUND : fail(db, rc);
 }
 
-qr_err
-qr_db_get_head(struct qr_db *db, struct qr_dbuf *out)
+static qr_err
+file_get_head(struct qr_db *base, struct qr_dbuf *out)
 {
+    struct file_db *db = file_of(base);
     sqlite3_stmt *st = db->st[GET_HEAD];
     int rc = sqlite3_step(st);
     qr_err e = QR_OK;
@@ -602,10 +623,11 @@ qr_db_get_head(struct qr_db *db, struct qr_dbuf *out)
     return e;
 }
 
-qr_err
-qr_db_get(struct qr_db *db, uint16_t tab, const char *name, uint64_t *ret_serial,
-          struct qr_dbuf *out)
+static qr_err
+file_get(struct qr_db *base, uint16_t tab, const char *name, uint64_t *ret_serial,
+         struct qr_dbuf *out)
 {
+    struct file_db *db = file_of(base);
     sqlite3_stmt *st = db->st[GET];
     struct qr_db_row row;
 
@@ -624,23 +646,47 @@ qr_db_get(struct qr_db *db, uint16_t tab, const char *name, uint64_t *ret_serial
     return e;
 }
 
-qr_err
-qr_db_each(struct qr_db *db, qr_err (*fn)(void *ctx, const struct qr_db_row *row), void *ctx)
+static qr_err
+file_next(struct qr_db *base, uint16_t tab, const char *name, struct qr_db_key *ret,
+          struct qr_dbuf *out)
 {
-    sqlite3_stmt *st = db->st[EACH];
-    qr_err e = QR_OK;
-    int rc = SQLITE_OK;
+    struct file_db *db = file_of(base);
+    sqlite3_stmt *st = db->st[NEXT];
+    struct qr_db_row row;
 
-    while (e == QR_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        struct qr_db_row row;
-        e = read_row(db, st, &row);
-        if (e == QR_OK) {
-            e = fn(ctx, &row);
-        }
+    (void)sqlite3_bind_int64(st, 1, name ? (sqlite3_int64)tab : INT64_MIN);
+    (void)sqlite3_bind_text(st, 2, name ? name : "", -1, SQLITE_STATIC);
+    int rc = sqlite3_step(st);
+    qr_err e = rc == SQLITE_ROW ? read_row(db, st, &row) : not_found_or(db, rc);
+    if (e == QR_OK && strlen(row.name) > QR_DB_NAME_MAX) {
+        e = fail(db, SQLITE_MISMATCH);
     }
-    if (e == QR_OK && rc != SQLITE_DONE) {
-        e = fail(db, rc);
+    if (e == QR_OK) {
+        e = replace(out, row.sealed);
+    }
+    if (e == QR_OK) {
+        *ret = (struct qr_db_key){.tab = row.tab, .serial = row.serial};
+        memcpy(ret->name, row.name, strlen(row.name) + 1);
     }
     (void)sqlite3_reset(st);
+    (void)sqlite3_clear_bindings(st);
     return e;
 }
+
+static const struct qr_db_ops file_ops = {
+    .close = file_close,
+    .error = file_error,
+    .begin = file_begin,
+    .commit = file_commit,
+    .rollback = file_rollback,
+    .put = file_put,
+    .del = file_del,
+    .put_head = file_put_head,
+    .get_head = file_get_head,
+    .get = file_get,
+    .next = file_next,
+};
+
+_Static_assert(QR_DB_NAME_MAX == QR_STORE_NAME_MAX && QR_DB_ROWS_MAX == QR_STORE_ROWS_MAX &&
+                   QR_DB_CHANGES_MAX >= QR_STORE_CHANGES_MAX + 1 && QR_DB_SEALED_MAX == SEALED_MAX,
+               "the store's own bounds");
