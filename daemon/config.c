@@ -17,7 +17,8 @@ enum type {
     T_NUMBER, /* min..max */
     T_MS,     /* duration; min..max in ms */
     T_BYTES,  /* size; min..max */
-    T_ENUM,   /* words */
+    T_ENUM,   /* words, stored as the word's number */
+    T_WORD,   /* words, stored as text */
 };
 
 /* One row: everything there is to know about a key. */
@@ -31,7 +32,8 @@ struct key {
     const char *doc;
 };
 
-static const char *const tee_words[] = {"sim", NULL};
+static const char *const tee_words[] = {"sim",        "nitro",    "snp", "tdx",
+                                        "azure-vtpm", "gcp-vtpm", NULL};
 static const char *const link_words[] = {"nng", "sock", NULL};
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_words[] = {"auto", "json", "human", NULL};
@@ -60,12 +62,40 @@ static const struct key party_keys[] = {
      "Unix socket for quorate-gateway."},
     {"party", "admin_socket", T_TEXT, 1, SOCKET, NULL, NULL, P(admin_socket),
      "Unix socket for the command line; commands on it need administrators' stamps all the same."},
-    {"party", "tee", T_ENUM, 0, 0, tee_words, "sim", P(tee),
-     "Platform. sim is the software TEE: for laptops and tests, refused by production policies."},
     {"party", "link", T_ENUM, 0, 0, link_words, "nng", P(link),
      "What carries bytes between parties: nng, or sock (plain sockets)."},
     {"party", "zstd", T_NUMBER, 0, 19, NULL, "3", P(zstd),
      "Compression level for the message classes that gain by it; 0 turns it off."},
+    {"tee", "platform", T_WORD, 1, NAME, tee_words, "sim", P(tee.platform),
+     "Where this party runs. sim is for laptops and tests, and refused by production policies."},
+    {"tee", "patience", T_MS, 100, 60000, NULL, "5s", P(tee.patience_ms),
+     "How long a busy device is tried again."},
+    {"tee", "tpm", T_TEXT, 0, TEXT, NULL, "", P(tee.tpm),
+     "TPM: a device, or unix:PATH of an emulator. Empty: /dev/tpmrm0 where the platform has one."},
+    {"tee", "release_key", T_TEXT, 0, TEXT, NULL, "", P(tee.release_key),
+     "File: the public key that signs releases (DER), for sealing by a TPM. Set with release."},
+    {"tee", "release", T_TEXT, 0, TEXT, NULL, "", P(tee.release),
+     "File: the signed statement of the release that runs."},
+    {"tee", "ak_chain", T_TEXT, 0, TEXT, NULL, "", P(tee.ak_chain),
+     "PEM file: CA certificates above the TPM's attestation key. Empty: fetched, where it can be."},
+    {"tee", "tcg_log", T_TEXT, 0, TEXT, NULL, "", P(tee.tcg_log),
+     "The TPM's event log, if it is not in its usual place."},
+    {"tee", "tsm", T_TEXT, 0, TEXT, NULL, "", P(tee.tsm),
+     "Folder of configfs-tsm, if it is not /sys/kernel/config/tsm/report."},
+    {"tee", "tsm_entry", T_TEXT, 0, 33, NULL, "", P(tee.tsm_entry),
+     "Name of an entry there that was made for this party. Empty: it makes one of its own."},
+    {"tee", "sev_guest", T_TEXT, 0, TEXT, NULL, "", P(tee.sev_guest),
+     "Device for kernels without configfs-tsm, if it is not /dev/sev-guest."},
+    {"tee", "cc_log", T_TEXT, 0, TEXT, NULL, "", P(tee.cc_log),
+     "A TD's event log, if it is not in its usual place."},
+    {"tee", "nsm", T_TEXT, 0, TEXT, NULL, "", P(tee.nsm),
+     "The Nitro Security Module, if it is not /dev/nsm."},
+    {"tee", "kms_key", T_TEXT, 0, TEXT, NULL, "", P(tee.kms_key),
+     "ARN of the KMS key that a Nitro enclave seals by. Set with kms_route and kms_credentials."},
+    {"tee", "kms_route", T_TEXT, 0, TEXT, NULL, "", P(tee.kms_route),
+     "The host's way to KMS: 127.0.0.1:PORT of the pump, or unix:PATH."},
+    {"tee", "kms_credentials", T_TEXT, 0, TEXT, NULL, "", P(tee.kms_credentials),
+     "Where the host gives credentials for KMS; same forms."},
     {"link", "via", T_TEXT, 0, TEXT, NULL, "", P(via),
      "Loopback ADDRESS:PORT of a pump: party i is dialled at PORT + i, whatever the roster says."},
     {"store", "socket", T_TEXT, 0, SOCKET, NULL, "", P(store),
@@ -91,6 +121,8 @@ static const struct key party_keys[] = {
 FITS(cloud, NAME);
 FITS(operator_name, NAME);
 FITS(state_dir, TEXT);
+FITS(tee.platform, NAME);
+FITS(tee.tsm_entry, NAME);
 
 #define BASE_DOC "The vendor's service, or a mirror of it: URL without a slash at its end."
 static const struct key gateway_keys[] = {
@@ -143,7 +175,7 @@ static const struct key gateway_keys[] = {
     {.section = NULL},
 };
 
-#define KEYS_MAX 32u
+#define KEYS_MAX 64u
 _Static_assert(sizeof party_keys / sizeof party_keys[0] <= KEYS_MAX, "one bit a key");
 _Static_assert(sizeof gateway_keys / sizeof gateway_keys[0] <= KEYS_MAX, "one bit a key");
 
@@ -160,7 +192,7 @@ struct parse {
     const char *path;
     FILE *f;
     int line;
-    uint32_t seen; /* bit per key */
+    uint64_t seen; /* bit per key */
     void *cfg;
     char *err;
     size_t err_cap;
@@ -255,6 +287,7 @@ allowed_text(const struct key *k, char *out, size_t cap)
         snprintf(out, cap, "a %s from %s to %s, with its unit",
                  k->type == T_MS ? "duration (ms, s, m)" : "size (B, KiB, MiB)", lo, hi);
         return;
+    case T_WORD:
     case T_ENUM:
     default:
         for (const char *const *w = k->words; *w && n < cap; w++) {
@@ -302,12 +335,17 @@ set_value(const struct key *k, const char *value, void *cfg)
         }
         memcpy(at, value, strlen(value) + 1);
         return 1;
+    case T_WORD:
     case T_ENUM:
         while (k->words[v] && strcmp(k->words[v], value) != 0) {
             v++;
         }
         if (!k->words[v]) {
             return 0;
+        }
+        if (k->type == T_WORD) {
+            memcpy(at, value, strlen(value) + 1);
+            return 1;
         }
         break;
     case T_NUMBER:
@@ -338,7 +376,7 @@ value_text(const struct key *k, const void *cfg, char *out, size_t cap)
     const char *at = (const char *)cfg + k->offset;
     uint32_t v = 0;
 
-    if (k->type == T_TEXT || k->type == T_NAME) {
+    if (k->type == T_TEXT || k->type == T_NAME || k->type == T_WORD) {
         snprintf(out, cap, "%s", at);
         return;
     }
@@ -406,13 +444,13 @@ on_key(void *user, const char *section, const char *name, const char *value)
     } else if (!k) {
         list_names(p->role, section, text, sizeof text);
         fail(p, "[%s] %s is no key; [%s] has %s", section, name, section, text);
-    } else if (p->seen & (1u << (k - p->role->keys))) {
+    } else if (p->seen & (UINT64_C(1) << (k - p->role->keys))) {
         fail(p, "[%s] %s is set twice", section, name);
     } else if (!set_value(k, value, p->cfg)) {
         allowed_text(k, text, sizeof text);
         fail(p, "[%s] %s: \"%s\" is not allowed; it must be %s", section, name, value, text);
     } else {
-        p->seen |= 1u << (k - p->role->keys);
+        p->seen |= UINT64_C(1) << (k - p->role->keys);
     }
     return 1;
 }
@@ -613,7 +651,7 @@ check_whole(struct parse *p, enum qr_config_role role, void *cfg)
 {
     p->line = 0;
     for (const struct key *k = p->role->keys; k->section; k++) {
-        if (!k->def && !(p->seen & (1u << (k - p->role->keys)))) {
+        if (!k->def && !(p->seen & (UINT64_C(1) << (k - p->role->keys)))) {
             fail(p, "[%s] %s is required: %s", k->section, k->name, k->doc);
         }
     }

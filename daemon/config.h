@@ -36,7 +36,6 @@ enum qr_exit {
     QR_EXIT_CONFIG = 78,
 };
 
-enum qr_config_tee { QR_CONFIG_TEE_SIM };
 enum qr_config_link { QR_CONFIG_LINK_NNG, QR_CONFIG_LINK_SOCK };
 
 /* quorated.conf */
@@ -48,11 +47,22 @@ struct qr_config_party {
     char operator_name[QR_NAME_MAX];
     char gateway_socket[QR_CONFIG_TEXT_MAX];
     char admin_socket[QR_CONFIG_TEXT_MAX];
-    uint32_t tee;                   /* enum qr_config_tee */
     uint32_t link;                  /* enum qr_config_link */
     uint32_t zstd;                  /* level, 0: off */
     char via[QR_CONFIG_TEXT_MAX];   /* 127.0.0.1:PORT: party i is dialled at PORT + i; or empty */
     char store[QR_CONFIG_TEXT_MAX]; /* where the host keeps the store, or empty: in state_dir */
+    struct {
+        char platform[QR_NAME_MAX]; /* a word of enclave-shim/tee_open.h */
+        uint32_t patience_ms;       /* a busy device is tried again for so long */
+        /* Empty: the platform's usual path, or none. */
+        char tpm[QR_CONFIG_TEXT_MAX], tsm[QR_CONFIG_TEXT_MAX], sev_guest[QR_CONFIG_TEXT_MAX];
+        char tsm_entry[QR_NAME_MAX];
+        char nsm[QR_CONFIG_TEXT_MAX], cc_log[QR_CONFIG_TEXT_MAX], tcg_log[QR_CONFIG_TEXT_MAX];
+        char ak_chain[QR_CONFIG_TEXT_MAX], release[QR_CONFIG_TEXT_MAX];
+        char release_key[QR_CONFIG_TEXT_MAX];
+        char kms_key[QR_CONFIG_TEXT_MAX], kms_route[QR_CONFIG_TEXT_MAX],
+            kms_credentials[QR_CONFIG_TEXT_MAX];
+    } tee;
     struct {
         uint32_t low;     /* refill a set's pool below this; 0: fill once, never refill */
         uint32_t high;    /* and up to this */

@@ -155,7 +155,7 @@ sim_free(void *ctx)
 
 /* Opening. */
 
-static const struct qr_tee_profile profile = {
+const struct qr_tee_profile qr_tee_sim_profile = {
     .name = "sim", .grain = QR_TEE_PROCESS, .network = 1, .disk = 1};
 
 static qr_err
@@ -322,7 +322,7 @@ qr_tee_sim_open(const char *state_dir, struct qr_tee *ret, char *err_text, size_
           s->root.context);
     *ret = (struct qr_tee){
         .ctx = s,
-        .profile = &profile,
+        .profile = &qr_tee_sim_profile,
         .platform = QR_PLATFORM_SIM,
         .insecure = 1,
         .evidence = sim_evidence,

@@ -13,6 +13,8 @@
 
 #define QR_SIM_EVIDENCE_LEN 136u
 
+extern const struct qr_tee_profile qr_tee_sim_profile;
+
 qr_err QR_MUST qr_sim_verify(qr_view evidence, const uint8_t binder[static 32],
                              struct qr_claims *ret, char *why, size_t why_cap);
 

@@ -67,7 +67,6 @@ cloud = cloud-$2
 operator = demo
 gateway_socket = $_p/gateway.sock
 admin_socket = $_p/admin.sock
-tee = sim
 link = $QUORUM_LINK
 
 [pool]

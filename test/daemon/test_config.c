@@ -65,7 +65,9 @@ test_defaults(void **state)
     assert_int_equal(load(QR_CONFIG_PARTY, PARTY_MIN, &p, err, sizeof err), QR_OK);
     assert_string_equal(p.state_dir, "/var/lib/q");
     assert_string_equal(p.advertise, "tcp://127.0.0.1:7001");
-    assert_int_equal(p.tee, QR_CONFIG_TEE_SIM);
+    assert_string_equal(p.tee.platform, "sim");
+    assert_string_equal(p.tee.tpm, "");
+    assert_int_equal(p.tee.patience_ms, 5000);
     assert_int_equal(p.link, QR_CONFIG_LINK_NNG);
     assert_int_equal(p.sign.timeout_ms, 500);
     assert_int_equal(p.pool.batch, 16);
@@ -146,7 +148,11 @@ test_refusals(void **state)
         {QR_CONFIG_PARTY, PARTY_MIN "[pool]\nlow = 010\n", 9, {"[pool] low"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[pool]\nlow = 1e3\n", 9, {"[pool] low"}},
         {QR_CONFIG_PARTY, PARTY_MIN "[pool]\nlow = \n", 9, {"[pool] low"}},
-        {QR_CONFIG_PARTY, PARTY_MIN "tee = sgx\n", 8, {"[party] tee", "sim"}},
+        {QR_CONFIG_PARTY,
+         PARTY_MIN "[tee]\nplatform = sgx\n",
+         9,
+         {"[tee] platform", "sim or nitro or snp or tdx or azure-vtpm or gcp-vtpm"}},
+        {QR_CONFIG_PARTY, PARTY_MIN "tee = sim\n", 8, {"[party] tee is no key"}},
         {QR_CONFIG_PARTY, PARTY_MIN "just words\n", 8, {"neither"}},
         {QR_CONFIG_PARTY, PARTY_MIN "  continued\n", 8, {"twice"}},
         {QR_CONFIG_PARTY, "[party]\nlisten = tcp://127.0.0.1:1\n", 0, {"state_dir", "required"}},

@@ -192,3 +192,191 @@ class Guest:
             self.child.wait()
         self.child = None
         self.tpm.stop()
+
+
+class Relay:
+    """A Unix socket here that leads to a TCP port: the operator's way to a party in a guest."""
+
+    def __init__(self, path, port):
+        self.path, self.port = path, port
+        if os.path.exists(path):
+            os.unlink(path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(16)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            here, _ = self.listener.accept()
+            threading.Thread(target=self.join, args=(here,), daemon=True).start()
+
+    def join(self, here):
+        try:
+            there = socket.create_connection(("127.0.0.1", self.port), 5)
+            there.settimeout(None)
+        except OSError:
+            here.close()
+            return
+
+        def copy(a, b):
+            try:
+                while data := a.recv(65536):
+                    b.sendall(data)
+                b.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        t = threading.Thread(target=copy, args=(there, here), daemon=True)
+        t.start()
+        copy(here, there)
+        t.join()
+        here.close()
+        there.close()
+
+
+class Quorum:
+    """A quorum of which some parties are processes here and some are guests.
+
+    A member is known by its operator's socket: for a guest a Relay's path.
+    """
+
+    def __init__(self, folder, bin_dir):
+        self.folder, self.bin = os.path.abspath(folder), os.path.abspath(bin_dir)
+        os.makedirs(self.folder, exist_ok=True)
+        self.sockets, self.children = [], {}
+        for who in "admin", "client":
+            key = self.path(who + ".pem")
+            if os.path.exists(key):
+                os.unlink(key)
+            with open(self.path(who + ".hex"), "w", encoding="ascii") as f:
+                f.write(self.run("key", "new", "--scheme", "p256", "--out", key).strip())
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def hex(self, who):
+        with open(self.path(who + ".hex"), encoding="ascii") as f:
+            return f.read().strip()
+
+    def run(self, *args, timeout=60, check=True):
+        r = subprocess.run([os.path.join(self.bin, "quorate"), *args], capture_output=True, text=True,
+                           timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+        if check and r.returncode != 0:
+            raise Failed(f"quorate {' '.join(args[:3])}: exit {r.returncode}: {r.stderr.strip()[-600:]}")
+        return r.stdout if check else r
+
+    def add_host(self, name, port, gateway_port):
+        """A party of the software TEE on this machine, with a gateway."""
+        folder = self.path(name)
+        os.makedirs(os.path.join(folder, "state"), mode=0o700, exist_ok=True)
+        os.chmod(os.path.join(folder, "state"), 0o700)
+        with open(os.path.join(folder, "quorated.conf"), "w", encoding="ascii") as f:
+            f.write(f"[party]\nstate_dir = {folder}/state\nlisten = tcp://0.0.0.0:{port}\n"
+                    f"advertise = tcp://10.0.2.2:{port}\ncloud = host-{name}\noperator = test\n"
+                    f"gateway_socket = {folder}/gateway.sock\nadmin_socket = {folder}/admin.sock\n"
+                    "[pool]\nlow = 32\nhigh = 64\nstandby = 16\n")
+        with open(os.path.join(folder, "gateway.conf"), "w", encoding="ascii") as f:
+            f.write(f"[gateway]\nlisten = 127.0.0.1:{gateway_port}\nparty_socket = {folder}/gateway.sock\n")
+        self.sockets.append(os.path.join(folder, "admin.sock"))
+        self.start_host(name)
+
+    def start_host(self, name):
+        for program, conf in ("quorated", "quorated.conf"), ("quorate-gateway", "gateway.conf"):
+            log = open(self.path(name, program + ".log"), "ab")
+            self.children[name, program] = with_parent(
+                [os.path.join(self.bin, program), "--config", self.path(name, conf)],
+                stdout=log, stderr=log)
+        wait(15, f"party {name}", lambda: self.status(self.path(name, "admin.sock")) is not None)
+
+    def kill_host(self, name):
+        for program in "quorate-gateway", "quorated":
+            child = self.children.pop((name, program), None)
+            if child:
+                child.kill()
+                child.wait()
+
+    def status(self, sock):
+        r = self.run("status", "--socket", sock, "--json", check=False)
+        if r.returncode != 0:
+            return None
+        return json.loads(r.stdout)
+
+    def ready(self, sock):
+        s = self.status(sock)
+        return bool(s and s.get("ready"))
+
+    def linked(self):
+        """Every party sees every other."""
+        all_of = [self.status(s) for s in self.sockets]
+        return all(s and '"up": false' not in json.dumps(s) for s in all_of)
+
+    def configure(self, policy_args=("--insecure-sim",)):
+        """Roster and policy from everybody's descriptor, stamped and loaded."""
+        descriptors = []
+        for i, s in enumerate(self.sockets):
+            d = self.path(f"descriptor-{i + 1}.json")
+            with open(d, "w", encoding="utf-8") as f:
+                f.write(self.run("descriptor", "--socket", s))
+            descriptors.append(d)
+        roster, policy = self.path("roster.json"), self.path("policy.json")
+        for f in roster, policy:
+            if os.path.exists(f):
+                os.unlink(f)
+        self.run("roster", "new", "--name", "test", "--admin", "admin:" + self.hex("admin"), "--need", "1",
+                 "--out", roster, *descriptors)
+        self.run("stamp", "--key", self.path("admin.pem"), roster)
+        self.run("policy", "new", "--roster", roster, "--client", "client:" + self.hex("client"),
+                 "--out", policy, *policy_args)
+        self.run("stamp", "--key", self.path("admin.pem"), policy)
+        sockets = [a for s in self.sockets for a in ("--socket", s)]
+        self.run("roster", "load", *sockets, roster)
+        self.run("policy", "load", *sockets, policy)
+
+    def keygen(self, t):
+        out = self.run("keygen", "--socket", self.sockets[0], "--key", self.path("admin.pem"), "--t", str(t),
+                       "--json", timeout=120)
+        self.key = re.search(r'"key":"([0-9a-f]{66})"', out).group(1)
+        return self.key
+
+    def sign(self, gateway, text, kind="sha256"):
+        """Signs text through a gateway; openssl verifies it. True if all went well."""
+        message, der, pem = self.path("message"), self.path("sig.der"), self.path("pub.pem")
+        for f in der, pem:
+            if os.path.exists(f):
+                os.unlink(f)
+        with open(message, "w", encoding="utf-8") as f:
+            f.write(text)
+        r = self.run("sign", "--gateway", gateway, "--roster", self.path("roster.json"), "--client",
+                     self.path("client.pem"), "--key", self.key, "--kind", kind, "--der", der, "--pem", pem,
+                     message, check=False)
+        if r.returncode != 0:
+            self.last_error = r.stderr.strip()[-400:]
+            return False
+        v = subprocess.run(["openssl", "dgst", "-sha256", "-verify", pem, "-signature", der, message],
+                           capture_output=True, text=True, check=False)
+        if "Verified OK" not in v.stdout:
+            raise Failed(f"openssl refuses a signature of the quorum: {v.stdout}{v.stderr}")
+        return True
+
+    def stop(self):
+        for name in {n for n, _ in self.children}:
+            self.kill_host(name)
+
+
+def image(variant):
+    """The folder of an image of this tree's sources; deploy/image/artefact.sh makes it.
+
+    QUORATE_IMAGES=DIR takes DIR/VARIANT instead: an image that was built elsewhere, such as a release's.
+    """
+    if os.environ.get("QUORATE_IMAGES"):
+        return need(os.path.join(os.path.abspath(os.environ["QUORATE_IMAGES"]), variant), "see QUORATE_IMAGES")
+    r = subprocess.run([os.path.join(TOP, "deploy/image/artefact.sh"), "--path", variant],
+                       capture_output=True, text=True, check=False)
+    if r.returncode != 0:
+        raise Failed(r.stderr.strip())
+    return os.path.join(TOP, r.stdout.strip())
+
+
+def fresh(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
