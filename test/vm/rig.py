@@ -142,7 +142,8 @@ class Guest:
         net = "user,id=n0,net=10.0.2.0/24" + "".join(
             f",hostfwd=tcp:0.0.0.0:{h}-:{g}" for h, g in self.forwards)
         return ["qemu-system-x86_64", "-name", os.path.basename(self.folder), "-machine", "q35",
-                "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", self.memory, "-nodefaults",
+                # cx16: QEMU 7.2's CMPXCHG16B corrupts the flags, and a kernel that uses it panics.
+                "-accel", "tcg", "-cpu", "max,-cx16", "-smp", "2", "-m", self.memory, "-nodefaults",
                 "-display", "none", "-no-reboot", "-serial", f"file:{self.console}",
                 "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
                 "-drive", f"if=pflash,format=raw,unit=1,file={self.vars}",

@@ -1,0 +1,36 @@
+#!/bin/sh
+# An image of this tree's sources as they lie here, made once for their content: for the tests.
+#
+# usage: deploy/image/artefact.sh [--path] gcp|azure|sim
+#   prints build/artefacts/image-VARIANT-HASH, made if it is not there (root);
+#   --path fails instead of making it, and says how to
+set -eu
+cd "$(dirname "$0")/../.."
+. deploy/artefact.sh
+
+make=1
+[ "${1-}" != --path ] || {
+    make=0
+    shift
+}
+variant=$1
+sources() {
+    git ls-files -co --exclude-standard -- Makefile daemon enclave-shim proto protocol transport \
+        deploy/image deploy/systemd deploy/probe.sh deploy/deps.sh deploy/artefact.sh |
+        grep -v '\.md$' | LC_ALL=C sort | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
+}
+# shellcheck disable=SC2046 # paths of ours have no spaces
+dir=$(artefact_path "image-$variant" $(sources))
+if [ ! -e "$dir/disk.raw" ]; then
+    if [ "$make" = 0 ]; then
+        echo "$dir is missing: run \`make artefacts TESTS=image-$variant\`" >&2
+        exit 1
+    fi
+    mkdir -p "$dir.src"
+    # shellcheck disable=SC2046
+    tar -cf - $(sources) | tar -xf - -C "$dir.src"
+    # The date is part of what is built: one for all trees with the same sources.
+    SOURCE_DATE_EPOCH=1700000000 nice -n 10 deploy/image/build.sh --source "$dir.src" --out "$dir" "$variant" >&2
+    rm -rf "$dir.src"
+fi
+echo "$dir"
