@@ -136,6 +136,47 @@ static const int plain_calls[] = {
     SCMP_SYS(sysinfo),
 };
 
+/* The process that asks for reports: files and folders of configfs, one device, one socket that is open. */
+static const int report_calls[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(close),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(futex),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+/* Devices' requests: linux/nsm.h (32 bytes: two addresses with lengths) and linux/sev-guest.h. */
+#define NSM_REQUEST 0xc0200a00u        /* _IOWR(0x0A, 0, struct nsm_raw) */
+#define SEV_GET_REPORT 0xc0205300u     /* _IOWR('S', 0, struct snp_guest_request_ioctl) */
+#define SEV_GET_EXT_REPORT 0xc0205302u /* _IOWR('S', 2, the same) */
+#define OPEN_MAKES ((scmp_datum_t)(O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
+
 /* Bits of open(2) that make or change something. */
 #define OPEN_WRITES ((scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
 
@@ -153,7 +194,59 @@ struct conditional {
 };
 
 static int
-add_conditional(scmp_filter_ctx f)
+add_rules(scmp_filter_ctx f, const struct conditional *rules, size_t n)
+{
+    int e = 0;
+
+    for (size_t i = 0; i < n && e == 0; i++) {
+        e = seccomp_rule_add_array(f, rules[i].action, rules[i].call, rules[i].n, rules[i].cmp);
+    }
+    return e;
+}
+
+static int
+add_calls(scmp_filter_ctx f, const int *calls, size_t n)
+{
+    int e = 0;
+
+    for (size_t i = 0; i < n && e == 0; i++) {
+        e = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+    }
+    return e;
+}
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+static int
+add_reports(scmp_filter_ctx f)
+{
+    const struct conditional rules[] = {
+        {SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+        /* an attribute of configfs is there once its folder is: nothing is created by opening */
+        {SCMP_ACT_ALLOW, SCMP_SYS(open), 1, {SCMP_A1(SCMP_CMP_MASKED_EQ, OPEN_MAKES, 0)}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, OPEN_MAKES, 0)}},
+        /* rmdir, where it is no call of its own */
+        {SCMP_ACT_ALLOW, SCMP_SYS(unlinkat), 1, {SCMP_A2(SCMP_CMP_EQ, AT_REMOVEDIR)}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_EQ, SEV_GET_REPORT)}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_EQ, SEV_GET_EXT_REPORT)}},
+        {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())}},
+    };
+    int e = add_calls(f, report_calls, COUNT(report_calls));
+
+    return e == 0 ? add_rules(f, rules, COUNT(rules)) : e;
+}
+
+static int
+add_nsm(scmp_filter_ctx f)
+{
+    const struct conditional rule = {
+        SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, {SCMP_A1(SCMP_CMP_EQ, NSM_REQUEST)}};
+    return add_rules(f, &rule, 1);
+}
+
+static int
+add_party(scmp_filter_ctx f)
 {
     const struct conditional rules[] = {
         /* threads of ours, not processes; the flags of clone3 are out of a filter's sight */
@@ -198,12 +291,9 @@ add_conditional(scmp_filter_ctx f)
          2,
          {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)}},
     };
-    int e = 0;
+    int e = add_calls(f, plain_calls, COUNT(plain_calls));
 
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0] && e == 0; i++) {
-        e = seccomp_rule_add_array(f, rules[i].action, rules[i].call, rules[i].n, rules[i].cmp);
-    }
-    return e;
+    return e == 0 ? add_rules(f, rules, COUNT(rules)) : e;
 }
 
 qr_err
@@ -229,6 +319,12 @@ qr_sandbox_harden(char *err_text, size_t err_cap)
 qr_err
 qr_sandbox_enter(char *err_text, size_t err_cap)
 {
+    return qr_sandbox_enter_as(QR_SANDBOX_PARTY, err_text, err_cap);
+}
+
+qr_err
+qr_sandbox_enter_as(enum qr_sandbox_role role, char *err_text, size_t err_cap)
+{
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int e = f ? 0 : -ENOMEM;
 
@@ -241,11 +337,11 @@ qr_sandbox_enter(char *err_text, size_t err_cap)
     if (e == 0) {
         e = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list */
     }
-    for (size_t i = 0; i < sizeof plain_calls / sizeof plain_calls[0] && e == 0; i++) {
-        e = seccomp_rule_add(f, SCMP_ACT_ALLOW, plain_calls[i], 0);
-    }
     if (e == 0) {
-        e = add_conditional(f);
+        e = role == QR_SANDBOX_REPORTS ? add_reports(f) : add_party(f);
+    }
+    if (e == 0 && role == QR_SANDBOX_NITRO) {
+        e = add_nsm(f);
     }
     if (e == 0) {
         e = seccomp_load(f);

@@ -245,6 +245,24 @@ do_tiocsti(void)
 }
 
 static void
+do_nsm(void)
+{
+    (void)syscall(SYS_ioctl, 0, 0xc0200a00u, "x"); /* this party is none of Nitro's */
+}
+
+static void
+do_sev(void)
+{
+    (void)syscall(SYS_ioctl, 0, 0xc0205300u, "x");
+}
+
+static void
+do_configfs(void)
+{
+    (void)mkdir("/sys/kernel/config/tsm/report/quorate", 0700);
+}
+
+static void
 test_forbidden(void **state)
 {
     static const struct {
@@ -277,6 +295,9 @@ test_forbidden(void **state)
         {"unshare", do_unshare},
         {"setuid", do_setuid},
         {"ioctl TIOCSTI", do_tiocsti},
+        {"ioctl of the NSM", do_nsm},
+        {"ioctl of sev-guest", do_sev},
+        {"a folder of configfs", do_configfs},
     };
 
     (void)state;

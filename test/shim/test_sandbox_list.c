@@ -56,6 +56,13 @@ static const char allowed[] =
 /* Refused with an error. */
 static const char soft[] = " clone3 unlink unlinkat ";
 
+/* Let through for the process that asks for reports; the same remark holds. */
+static const char reports[] =
+    " read write close lseek fstat newfstatat getdents64 mkdir mkdirat rmdir poll ppoll recvfrom"
+    " sendto clock_gettime clock_nanosleep nanosleep gettimeofday brk munmap mremap madvise futex"
+    " rt_sigaction rt_sigprocmask rt_sigreturn restart_syscall getpid gettid exit exit_group"
+    " mmap mprotect ";
+
 #define LAST_CALL 511
 
 static int
@@ -66,9 +73,9 @@ listed(const char *list, const char *name)
     return (size_t)snprintf(word, sizeof word, " %s ", name) < sizeof word && strstr(list, word);
 }
 
-/* How a child ends that makes this one call under the filter. */
+/* How a child ends that makes this one call under the filter of a role. */
 static int
-end_of(long nr, const unsigned long a[static 6])
+end_of_role(enum qr_sandbox_role role, long nr, const unsigned long a[static 6])
 {
     int status = -1;
     pid_t pid = fork();
@@ -78,7 +85,7 @@ end_of(long nr, const unsigned long a[static 6])
         char why[256];
         (void)alarm(20); /* a call that waits fails the test */
         if (qr_sandbox_harden(why, sizeof why) != QR_OK ||
-            qr_sandbox_enter(why, sizeof why) != QR_OK) {
+            qr_sandbox_enter_as(role, why, sizeof why) != QR_OK) {
             _exit(99);
         }
         (void)syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -86,6 +93,12 @@ end_of(long nr, const unsigned long a[static 6])
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
+}
+
+static int
+end_of(long nr, const unsigned long a[static 6])
+{
+    return end_of_role(QR_SANDBOX_PARTY, nr, a);
 }
 
 static int
@@ -122,6 +135,30 @@ test_every_call(void **state)
     printf("system calls: %zu end the process, %zu are refused, %zu let through\n", dead, refused,
            through);
     assert_true(dead > 200 && refused >= 1 && through > 80);
+}
+
+static void
+test_every_call_of_reports(void **state)
+{
+    static const unsigned long none[6] = {~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul};
+    size_t dead = 0, through = 0;
+
+    (void)state;
+    for (int nr = 0; nr <= LAST_CALL; nr++) {
+        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
+        if (name && listed(reports, name)) {
+            through++;
+        } else if (name || nr == LAST_CALL) {
+            int status = end_of_role(QR_SANDBOX_REPORTS, nr, none);
+            if (!killed(status)) {
+                fail_msg("%s (%d): status %x", name ? name : "?", nr, (unsigned)status);
+            }
+            dead++;
+        }
+        free(name);
+    }
+    printf("system calls of the reports' process: %zu end it, %zu let through\n", dead, through);
+    assert_true(dead > 280 && through > 25);
 }
 
 /* One call with arguments that the filter looks at. */
@@ -171,6 +208,79 @@ test_conditions(void **state)
     }
 }
 
+#define NSM 0xc0200a00u
+#define SEV 0xc0205300u
+
+/* Each role has its own device's requests, and no neighbour of theirs. */
+static void
+test_devices(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned long request;
+        int nitro, reports; /* 1: let through */
+    } tries[] = {
+        {"NSM", NSM, 1, 0},
+        {"NSM, another number", NSM + 1, 0, 0},
+        {"NSM, another type", NSM + 0x100, 0, 0},
+        {"NSM, another size", NSM + (8u << 16), 0, 0},
+        {"NSM, another direction", NSM & ~(1u << 30), 0, 0},
+        {"NSM, high bits", NSM | 1ul << 40, 0, 0},
+        {"SNP_GET_REPORT", SEV, 0, 1},
+        {"SNP_GET_DERIVED_KEY", SEV + 1, 0, 0},
+        {"SNP_GET_EXT_REPORT", SEV + 2, 0, 1},
+        {"sev-guest, another number", SEV + 3, 0, 0},
+        {"TDX_CMD_GET_REPORT0", 0xc4405401u, 0, 0},
+        {"TIOCSTI", TIOCSTI, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        const unsigned long a[6] = {~0ul, tries[i].request};
+        const int want[] = {[QR_SANDBOX_PARTY] = 0,
+                            [QR_SANDBOX_NITRO] = tries[i].nitro,
+                            [QR_SANDBOX_REPORTS] = tries[i].reports};
+        for (int role = QR_SANDBOX_PARTY; role <= QR_SANDBOX_REPORTS; role++) {
+            int status = end_of_role((enum qr_sandbox_role)role, SYS_ioctl, a);
+            if (want[role] ? status != 0 : !killed(status)) {
+                fail_msg("%s in role %d: status %x", tries[i].name, role, (unsigned)status);
+            }
+        }
+    }
+}
+
+/* Files: a report's attribute is opened to write, nothing is made by opening, no socket is made. */
+static void
+test_reports(void **state)
+{
+    static const struct try_ dead[] = {
+        {"openat O_CREAT", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_WRONLY | O_CREAT}},
+        {"openat O_TRUNC", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_WRONLY | O_TRUNC}},
+        {"openat O_TMPFILE", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_RDWR | O_TMPFILE}},
+        {"unlinkat of a file", SYS_unlinkat, {(unsigned long)AT_FDCWD, 0, 0}},
+        {"socket", SYS_socket, {AF_UNIX, SOCK_STREAM}},
+        {"mmap executable", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC}},
+        {"tgkill of init", SYS_tgkill, {1, 1}},
+    };
+    static const struct try_ through[] = {
+        {"openat O_WRONLY", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_WRONLY | O_CLOEXEC}},
+        {"openat O_RDWR", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_RDWR}},
+        {"openat of a folder", SYS_openat, {(unsigned long)AT_FDCWD, 0, O_RDONLY | O_DIRECTORY}},
+        {"unlinkat of a folder", SYS_unlinkat, {(unsigned long)AT_FDCWD, 0, AT_REMOVEDIR}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) {
+        int status = end_of_role(QR_SANDBOX_REPORTS, dead[i].nr, dead[i].a);
+        if (!killed(status)) {
+            fail_msg("%s: status %x instead of death by SIGSYS", dead[i].name, (unsigned)status);
+        }
+    }
+    for (size_t i = 0; i < sizeof through / sizeof through[0]; i++) {
+        assert_int_equal(end_of_role(QR_SANDBOX_REPORTS, through[i].nr, through[i].a), 0);
+    }
+}
+
 #ifdef __x86_64__
 /* The kernel's other ways in: the 32-bit table by interrupt, and x32 by a bit of the number. */
 static void
@@ -202,8 +312,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_call),
-        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_every_call),   cmocka_unit_test(test_every_call_of_reports),
+        cmocka_unit_test(test_conditions),   cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_reports),
 #ifdef __x86_64__
         cmocka_unit_test(test_other_tables),
 #endif
