@@ -1,6 +1,7 @@
 /* A source of reports in a child process. */
 #include "enclave-shim/tsm/helper.h"
 
+#include "enclave-shim/sandbox.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/mem.h"
 
@@ -153,7 +154,8 @@ static void __attribute__((noreturn)) child(int fd, const struct qr_helper_open 
     struct qr_report_src src = {.fd = -1};
 
     leave_home(fd);
-    qr_err e = how->open(how->ctx, &src, why, sizeof why);
+    qr_err e = qr_sandbox_enter_as(QR_SANDBOX_REPORTS, why, sizeof why);
+    e = e == QR_OK ? how->open(how->ctx, &src, why, sizeof why) : e;
     if (answer_error(0, e, why) && e == QR_OK) {
         serve(&src, &report);
     }

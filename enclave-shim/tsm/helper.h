@@ -6,7 +6,7 @@
  * Why: configfs-tsm wants files opened for writing for every report, which the party's filter of system
  *       calls forbids for good reason. The child holds no secret (it starts before there is one, and
  *       locked memory does not cross a fork), has no other descriptor than the pair and the source's,
- *       and speaks to nobody else.
+ *       and speaks to nobody else; its system calls are QR_SANDBOX_REPORTS'.
  * Invariants: an answer carries the number of its question: one that comes too late is dropped. The
  *       parent bounds and copies what it gets as if it were the host's. The child ends, and removes
  *       the source's entry, when the parent's end closes, however that comes about. Nobody waits for
