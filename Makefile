@@ -151,6 +151,14 @@ $(eval $(call program,quorate-userdata,$(and $(wildcard daemon/main_userdata.c),
 $(eval $(call program,quorate-pump,$(wildcard daemon/main_pump.c)))
 $(eval $(call program,quorate-load,$(LOAD_SRC)))
 
+# PID 1 of an enclave: static, of libc alone.
+ifneq ($(wildcard daemon/main_init.c),)
+PROGRAMS += $(BIN)/quorate-init
+$(BIN)/quorate-init: $(BUILD)/daemon/main_init.o $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS_ALL)) $(if $(SAN_$(CONF)),-pie,-static-pie) -o $@ $^
+endif
+
 # ---- the library for wallets ----------------------------------------------------------------------
 # The verifier, and of proto/ and protocol/base/ what it needs, without libsodium. Nothing but
 # quorate_verify.h's functions can be seen; the archive is one object, so that its other names cannot
