@@ -75,7 +75,7 @@ void qr_tpm_policy_or(const uint8_t (*branch)[32], size_t n, uint8_t out[static 
  * TPMT_PUBLIC of a release key as it is loaded to verify (sign, ECDSA SHA-256, nothing else), and its
  * name. MALFORMED: not a P-256 SPKI and nothing behind it.
  */
-#define QR_TPM_RELEASE_PUBLIC_LEN 90u
+#define QR_TPM_RELEASE_PUBLIC_LEN 88u
 qr_err QR_MUST qr_tpm_release_key(qr_view spki,
                                   uint8_t public_area[static QR_TPM_RELEASE_PUBLIC_LEN],
                                   uint8_t name[static QR_TPM_NAME_LEN]);
