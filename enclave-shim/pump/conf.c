@@ -10,13 +10,15 @@
 
 #define LINE_LONGEST 200u
 #define STREAMS_DEFAULT 16u
+#define NO_SECTION (-1)
+#define DOCUMENT (-2)
 
 struct parse {
     struct qr_pump_conf *c;
     const char *name;
     unsigned line;
-    int section; /* -1: none yet; 0: [pump]; 1 + n: [route n] */
-    int seen_pump, seen_trunks;
+    int section; /* DOCUMENT, NO_SECTION; 0: [pump]; 1 + n: [route n] */
+    int seen_pump, seen_trunks, seen_document;
     uint8_t seen_trunk[QR_PUMP_ROUTES], seen_streams[QR_PUMP_ROUTES], seen_route[QR_PUMP_ROUTES];
     char *err;
     size_t err_cap;
@@ -88,9 +90,18 @@ on_section(struct parse *p, char *name)
         p->section = 0;
         return QR_OK;
     }
+    if (strcmp(name, "document") == 0) {
+        if (p->seen_document) {
+            return fail(p, "[document] stands twice");
+        }
+        p->seen_document = 1;
+        p->section = DOCUMENT;
+        return QR_OK;
+    }
     if (strncmp(name, "route ", 6) != 0 || !number(name + 6, 0, QR_PUMP_ROUTES - 1, &n)) {
-        return fail(p, "[%s] is unknown; allowed are [pump] and [route 0] to [route %u]", name,
-                    QR_PUMP_ROUTES - 1);
+        return fail(p,
+                    "[%s] is unknown; allowed are [pump], [document] and [route 0] to [route %u]",
+                    name, QR_PUMP_ROUTES - 1);
     }
     if (p->seen_route[n]) {
         return fail(p, "[route %u] stands twice", n);
@@ -131,12 +142,34 @@ on_number(struct parse *p, const char *key, const char *value, uint32_t min, uin
 }
 
 static qr_err
+on_document(struct parse *p, const char *key, const char *value)
+{
+    if (strcmp(key, "listen") == 0) {
+        return on_place(p, QR_PUMP_LISTEN, key, value, &p->c->document.way, &p->c->document.at);
+    }
+    if (strcmp(key, "file") != 0) {
+        return fail(p, "%s is unknown; allowed here are listen and file", key);
+    }
+    if (p->c->document.file[0]) {
+        return fail(p, "%s stands twice", key);
+    }
+    if (value[0] != '/' || strlen(value) >= sizeof p->c->document.file) {
+        return fail(p, "file: \"%s\" is not allowed; an absolute path is", value);
+    }
+    memcpy(p->c->document.file, value, strlen(value) + 1);
+    return QR_OK;
+}
+
+static qr_err
 on_key(struct parse *p, const char *key, const char *value)
 {
     struct qr_pump_route *r = p->section > 0 ? &p->c->route[p->section - 1] : NULL;
     enum qr_pump_way *way = r ? &r->way : &p->c->way;
     struct qr_endpoint *at = r ? &r->at : &p->c->at;
 
+    if (p->section == DOCUMENT) {
+        return on_document(p, key, value);
+    }
     if (p->section < 0) {
         return fail(p, "%s stands before any section", key);
     }
@@ -236,6 +269,17 @@ check(struct parse *p)
     if (p->c->trunks > 1 && at->kind == QR_ENDPOINT_UNIX) {
         return fail(p, "[pump] trunks: unix: has one; vsock: and hybrid: have ports for more");
     }
+    if (p->seen_document) {
+        if (p->c->side != QR_PUMP_OUTSIDE) {
+            return fail(p, "[document] is the outside half's");
+        }
+        if (p->c->document.way == QR_PUMP_NOWHERE || !p->c->document.file[0]) {
+            return fail(p, "[document] needs listen and file");
+        }
+        if (p->c->document.at.kind == QR_ENDPOINT_TCP) {
+            return fail(p, "[document] listen: vsock:, hybrid: or unix: are allowed");
+        }
+    }
     for (unsigned i = 0; i < QR_PUMP_ROUTES; i++) {
         routes += p->seen_route[i];
         QR_TRY(check_route(p, i));
@@ -247,7 +291,8 @@ qr_err
 qr_pump_conf_parse(enum qr_pump_side side, const char *name, qr_view text, struct qr_pump_conf *ret,
                    char *err_text, size_t err_cap)
 {
-    struct parse p = {.c = ret, .name = name, .section = -1, .err = err_text, .err_cap = err_cap};
+    struct parse p = {
+        .c = ret, .name = name, .section = NO_SECTION, .err = err_text, .err_cap = err_cap};
     char line[LINE_LONGEST + 1];
 
     memset(ret, 0, sizeof *ret);

@@ -13,6 +13,11 @@
  *     streams = 16                   connections at a time; more wait, or are refused when they come
  *                                    from the other half
  *
+ *     [document]                     outside only
+ *     listen = vsock:any:9001        who connects here is given
+ *     file = /etc/quorate/enclave    this file, of at most QR_PUMP_DOCUMENT_MAX bytes: what quorate-init
+ *                                    asks its parent for
+ *
  * Lines are "[section]", "key = value", comments from "#" or ";" at the start of a line, or empty; a key
  * that is unknown, repeated or out of range is refused with file, line and what is allowed.
  * Invariants: each route has either listen or dial. The inside half's routes are unix: or loopback tcp:,
@@ -26,6 +31,7 @@
 
 #define QR_PUMP_TRUNKS 4u
 #define QR_PUMP_CONF_MAX 32768u
+#define QR_PUMP_DOCUMENT_MAX 65536u
 
 enum qr_pump_way { QR_PUMP_NOWHERE, QR_PUMP_LISTEN, QR_PUMP_DIAL };
 
@@ -41,6 +47,11 @@ struct qr_pump_conf {
     struct qr_endpoint at;
     uint32_t trunks;
     struct qr_pump_route route[QR_PUMP_ROUTES];
+    struct {
+        enum qr_pump_way way; /* LISTEN, or NOWHERE: there is none */
+        struct qr_endpoint at;
+        char file[QR_ADDRESS_MAX];
+    } document;
 };
 
 /* name: for messages. CONFIG; err_text says "FILE:LINE: what is wrong; what is allowed". */

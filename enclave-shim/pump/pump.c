@@ -136,6 +136,10 @@ make_all(struct qr_pump *p, char *err_text, size_t err_cap)
                              err_text, err_cap));
         }
     }
+    if (p->c.document.way == QR_PUMP_LISTEN) {
+        QR_TRY(listen_at(p, &p->c.document.at, qr_pump_tag(QR_PUMP_EV_DOCUMENT, 0, 0), &p->document,
+                         err_text, err_cap));
+    }
     return QR_OK;
 }
 
@@ -152,7 +156,7 @@ qr_pump_new(const struct qr_pump_conf *c, qr_pump_log_fn log, void *log_ctx, str
     p->c = *c;
     p->log = log;
     p->log_ctx = log_ctx;
-    p->epoll = p->names = -1;
+    p->epoll = p->names = p->document = -1;
     p->rings = MAP_FAILED;
     p->now = mono_ns();
     p->soon = 1;
@@ -201,6 +205,7 @@ qr_pump_free(struct qr_pump *p)
     for (unsigned i = 0; i < QR_PUMP_ROUTES; i++) {
         close_listener(&p->c.route[i].at, p->gate[i].fd);
     }
+    close_listener(&p->c.document.at, p->document);
     qr_names_free(p->resolver);
     if (p->rings != MAP_FAILED) {
         (void)munmap(p->rings, p->rings_len);
@@ -239,6 +244,9 @@ on_event(struct qr_pump *p, const struct epoll_event *ev)
         break;
     case QR_PUMP_EV_ROUTE:
         qr_stream_gate(p, index);
+        break;
+    case QR_PUMP_EV_DOCUMENT:
+        qr_document_accept(p);
         break;
     case QR_PUMP_EV_NAME:
     default:

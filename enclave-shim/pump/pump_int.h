@@ -26,7 +26,8 @@ enum qr_pump_kind {
     QR_PUMP_EV_TRUNK,
     QR_PUMP_EV_WAIT,
     QR_PUMP_EV_ROUTE,
-    QR_PUMP_EV_NAME
+    QR_PUMP_EV_NAME,
+    QR_PUMP_EV_DOCUMENT
 };
 
 enum qr_stream_state {
@@ -96,6 +97,8 @@ struct qr_pump {
     struct qr_trunk *trunk; /* c.trunks of them */
     struct qr_pump_gate gate[QR_PUMP_ROUTES];
     struct qr_names *resolver;
+    int document; /* its listener */
+    uint64_t document_told;
 };
 
 /* pump.c */
@@ -103,6 +106,9 @@ uint64_t qr_pump_tag(enum qr_pump_kind kind, uint32_t gen, uint32_t index);
 int qr_pump_watch(struct qr_pump *p, int fd, uint32_t events, uint64_t tag);
 void qr_pump_say(struct qr_pump *p, enum qr_pump_log level, const char *ev, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* document.c */
+void qr_document_accept(struct qr_pump *p);
 
 /* trunk.c */
 void qr_trunk_start(struct qr_trunk *t);
