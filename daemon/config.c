@@ -62,6 +62,8 @@ static const struct key party_keys[] = {
      "Unix socket for quorate-gateway."},
     {"party", "admin_socket", T_TEXT, 1, SOCKET, NULL, NULL, P(admin_socket),
      "Unix socket for the command line; commands on it need administrators' stamps all the same."},
+    {"party", "admin_uid", T_NUMBER, 0, 65534, NULL, "0", P(admin_uid),
+     "One more user, of the socket's group, that may connect there: an enclave's pump. 0: nobody."},
     {"party", "link", T_ENUM, 0, 0, link_words, "nng", P(link),
      "What carries bytes between parties: nng, or sock (plain sockets)."},
     {"party", "zstd", T_NUMBER, 0, 19, NULL, "3", P(zstd),

@@ -34,6 +34,7 @@ struct qr_hostsock {
     struct qr_loop *loop;
     int listen_fd[2];
     char path[2][108];
+    uint32_t admin_uid; /* 0: nobody but root and us */
     qr_host_ask_fn fn;
     void *ctx;
     struct conn conn[MAX_CONNS];
@@ -185,7 +186,7 @@ on_conn(void *ctx, int fd, uint32_t events)
 }
 
 static int
-allowed(int fd, int admin)
+allowed(const struct qr_hostsock *h, int fd, int admin)
 {
     struct ucred u;
     socklen_t n = sizeof u;
@@ -193,7 +194,7 @@ allowed(int fd, int admin)
         return 1; /* the socket's mode decides */
     }
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) == 0 &&
-           (u.uid == 0 || u.uid == geteuid());
+           (u.uid == 0 || u.uid == geteuid() || (h->admin_uid && u.uid == h->admin_uid));
 }
 
 static void
@@ -207,7 +208,7 @@ on_listen(void *ctx, int fd, uint32_t events)
         return;
     }
     struct conn *c = find_free(h, admin);
-    if (!c || !allowed(s, admin)) {
+    if (!c || !allowed(h, s, admin)) {
         qr_log(QR_LOG_WARN, "host", "connection_refused",
                c ? "this user may not use the operator's socket" : "too many host connections",
                QR_LOG_END);
@@ -364,6 +365,17 @@ qr_hostsock_answer(void *ctx, uint64_t to, const struct qr_answer *a)
     pd->next = h->free_pend;
     h->free_pend = (uint32_t)to - 1;
     h->n_pend--;
+}
+
+qr_err
+qr_hostsock_admit(struct qr_hostsock *h, uint32_t uid, char *err_text, size_t err_cap)
+{
+    h->admin_uid = uid;
+    if (uid && chmod(h->path[1], 0660) != 0) {
+        (void)snprintf(err_text, err_cap, "%s: %s", h->path[1], strerror(errno));
+        return QR_ERR_PERMISSIONS;
+    }
+    return QR_OK;
 }
 
 void

@@ -21,6 +21,7 @@ static const struct qr_userdata_fixed builtin[] = {
     {"party", "listen", "tcp://127.0.0.1:7000"},
     {"party", "gateway_socket", "/run/quorate/party/gateway.sock"},
     {"party", "admin_socket", "/run/quorate/party/admin.sock"},
+    {"party", "admin_uid", "991"}, /* PUMP_ID of main_init.c */
     {"tee", "platform", "nitro"},
     {"link", "via", "127.0.0.1:7100"},
     {"store", "socket", "unix:///run/quorate/pump/store.sock"},

@@ -200,6 +200,7 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
     *what = "socket";
     QR_TRY(qr_hostsock_new(n->loop, n->c.gateway_socket, n->c.admin_socket, on_ask, &n->party,
                            &n->host, text, cap));
+    QR_TRY(qr_hostsock_admit(n->host, n->c.admin_uid, text, cap));
     *what = "party";
     const struct qr_party_env env = {.tee = &n->tee,
                                      .store = n->store,
