@@ -337,6 +337,8 @@ $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
 $(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder
 
+$(BUILD)/test/shim/test_tee_rng: LDFLAGS += -Wl,--wrap=qr_cpurand
+
 # A verifier that forgets a check.
 $(BUILD)/test/verify/test_verify: LDFLAGS += -Wl,--wrap=qr_verify_nitro
 

@@ -3,6 +3,7 @@
  */
 #include "enclave-shim/tee.h"
 
+#include "enclave-shim/cpurand.h"
 #include "enclave-shim/tee_sim.h"
 #include "protocol/base/check.h"
 #include "protocol/base/hash.h"
@@ -159,13 +160,18 @@ struct qr_tee_mix {
 static const uint8_t nonce_stream[crypto_stream_chacha20_NONCEBYTES] = {0};
 static const uint8_t nonce_next[crypto_stream_chacha20_NONCEBYTES] = {1};
 
-/* key = HMAC-SHA512(key, system || platform), so that neither can undo what the other gave. */
+/*
+ * key = HMAC-SHA512(key, system || platform || processor), so that none can undo what the others gave. A
+ * processor that has no generator, or a broken one, gives zeros.
+ */
 static void
 reseed(struct qr_tee *t)
 {
-    uint8_t seeds[64], mac[64];
+    uint8_t seeds[96], mac[64];
     randombytes_buf(seeds, 32);
     t->random(t->ctx, seeds + 32, 32);
+    qr_err e = qr_cpurand(qr_cpurand_ops(), seeds + 64, 32);
+    (void)e;
     qr_hmac_sha512(qr_view_of(t->mix->key, 32), qr_view_of(seeds, sizeof seeds), mac);
     memcpy(t->mix->key, mac, 32);
     t->mix->left = QR_TEE_RESEED;

@@ -137,9 +137,9 @@ const char *qr_tee_why(const struct qr_tee *t, qr_err e);
 void qr_tee_close(struct qr_tee *t);
 
 /*
- * System randomness xored with a stream keyed by hash(system, platform): at least as good as the
- * better of the two, and the platform is asked once in QR_TEE_RESEED bytes. `t` must outlive it and
- * stay in place. Panics when memory for its state runs out. Single-threaded.
+ * System randomness xored with a stream keyed by hash(system, platform, processor): at least as good
+ * as the best of the three. Platform and processor are asked once in QR_TEE_RESEED bytes. `t` must
+ * outlive it and stay in place. Panics when memory for its state runs out. Single-threaded.
  */
 #define QR_TEE_RESEED (64u * 1024u)
 struct qr_rng qr_tee_rng(struct qr_tee *t);
