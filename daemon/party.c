@@ -156,6 +156,21 @@ on_message(void *ctx, struct qr_msg_in *m)
     case QR_MSG_KEY_SYNC:
         qr_keygen_on_sync(p, m);
         break;
+    case QR_MSG_SECRET_PUT:
+        qr_pieces_on_put(p, m);
+        break;
+    case QR_MSG_SECRET_HAVE:
+        qr_secret_on_have(p, m);
+        break;
+    case QR_MSG_SECRET_GET:
+        qr_pieces_on_get(p, m);
+        break;
+    case QR_MSG_SECRET_PIECE:
+        qr_secret_on_piece(p, m);
+        break;
+    case QR_MSG_SECRET_KEEP:
+        qr_pieces_on_keep(p, m);
+        break;
     default:
         qr_party_log(QR_LOG_WARN, "unknown_message", m->from, "message type %d ignored",
                      (int)m->type);
@@ -195,6 +210,7 @@ on_up(void *ctx, const struct qr_peer_info *info)
     qr_attest_up(p, info);
     if (!info->resumed) {
         qr_party_forget(p, info->index, "it restarted");
+        qr_secret_up(p, info->index); /* before the pair, which takes milliseconds */
         qr_pairs_up(p, info->index);
         qr_keygen_sync(p, info->index);
         qr_pairs_tell(p, info->index);
@@ -295,6 +311,7 @@ qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
             QR_LOG_WARN, "insecure_sim", 0,
             "the policy accepts the software TEE: keys made here are marked insecure for ever");
     }
+    qr_secret_check(p);
     return QR_OK;
 }
 
@@ -398,6 +415,7 @@ qr_party_step(struct qr_party *p, uint64_t now_ns, uint64_t wall_ms)
         qr_pairs_tick(p);
         qr_batch_tick(p);
         qr_keygen_tick(p);
+        qr_secret_tick(p);
         qr_attest_tick(p);
         drop_early(p, 0);
         p->pool_want = 1;
@@ -497,14 +515,19 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
             ready += qr_pool_outstanding(p->pool, k->pub.key_id);
         }
     }
-    char age[24];
+    char age[24], secret[QR_SECRET_TEXT_MAX];
     const struct qr_attest *a = &p->attest;
+    /* Without keys there is nothing to sign before the peer secret is made; with them there is. */
+    int waits = !qr_secret_keys_open(p) ||
+                (keys == 0 && qr_secret_may_keygen(p, 0, secret, sizeof secret) != QR_OK);
     qr_duration_text(a->age_ms, age);
-    (void)snprintf(
-        line, cap, "%u/%zu peers, %zu presignatures, %u keys%s%s%s%s%s%s", up, p->roster->n - 1,
-        ready, keys, p->store_failed ? ", STORE FAILED" : "", p->draining ? ", draining" : "",
-        a->stage != QR_FRESH_OK ? ", EVIDENCE OLD: " : "", a->stage != QR_FRESH_OK ? age : "",
-        a->agreed ? "" : ", CLOCKS DISAGREE", a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "");
-    return !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
+    qr_secret_text(p, secret);
+    (void)snprintf(line, cap, "%s%s%u/%zu peers, %zu presignatures, %u keys%s%s%s%s%s%s", secret,
+                   secret[0] ? "; " : "", up, p->roster->n - 1, ready, keys,
+                   p->store_failed ? ", STORE FAILED" : "", p->draining ? ", draining" : "",
+                   a->stage != QR_FRESH_OK ? ", EVIDENCE OLD: " : "",
+                   a->stage != QR_FRESH_OK ? age : "", a->agreed ? "" : ", CLOCKS DISAGREE",
+                   a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "");
+    return !waits && !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
            !a->quorum_broken && a->stage != QR_FRESH_STOP && up + 1 >= (t ? t : 2);
 }

@@ -174,7 +174,10 @@ command(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
         }
     }
     if (e == QR_OK && cmd.cmd == QR_CMD_KEYGEN) { /* before anybody is told */
-        e = qr_attest_may_keygen(p, why, sizeof why);
+        e = qr_secret_may_keygen(p, cmd.t, why, sizeof why);
+        if (e == QR_OK) {
+            e = qr_attest_may_keygen(p, why, sizeof why);
+        }
     }
     if (e == QR_OK) {
         e = tell_peers(p, &cmd, ask);

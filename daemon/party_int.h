@@ -6,6 +6,8 @@
  * party_pairs.c    pair set-up, retirement
  * party_batch.c    presigning batches, pools' water marks
  * party_keygen.c   key generation runs, key synchronisation
+ * party_secret.c   our secret in pieces at the peers: made, asked back, replaced; party_secret_say.c
+ * party_pieces.c   the pieces of the peers' secrets
  * party_attest.c   evidence and its verdict, the quorum's constraints
  * party_stage.c    the time, the age of evidence, the stages that follow from it
  * party_judge.c    is this request allowed? the same code at the coordinator and at every signer
@@ -24,6 +26,7 @@
 #include "daemon/keyjson.h"
 #include "daemon/log.h"
 #include "daemon/party.h"
+#include "daemon/party_secret.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
 #include "daemon/qtime.h"
@@ -235,6 +238,7 @@ struct qr_party {
     struct qr_replay *replay, *commands;
 
     struct qr_attest attest;
+    struct qr_secret secret;
     uint64_t next_tick;
     int draining, drain_asked, store_failed;
     struct qr_counters c;
@@ -254,6 +258,11 @@ qr_err QR_MUST qr_state_boot(struct qr_party *p);
 qr_err QR_MUST qr_state_put(struct qr_party *p, enum qr_table t, const char *name, qr_view v);
 /* The same for a record that goes; NOT_FOUND is a failure like any other. */
 qr_err QR_MUST qr_state_del(struct qr_party *p, enum qr_table t, const char *name);
+/* Several changes, all or none. */
+qr_err QR_MUST qr_state_commit(struct qr_party *p, const struct qr_store_change *c, size_t n);
+/* All keys of the store into memory; on an error some may be there. */
+qr_err QR_MUST qr_state_load_keys(struct qr_party *p, char *err_text, size_t err_cap);
+void qr_state_drop_keys(struct qr_party *p);
 qr_err QR_MUST qr_state_save_key(struct qr_party *p, const struct qr_key *k);
 /* Adds to the table (or replaces the record of the same key_id) in memory. */
 qr_err QR_MUST qr_state_add_key(struct qr_party *p, const struct qr_key *k);

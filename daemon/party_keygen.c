@@ -59,6 +59,7 @@ qr_keygen_begin(struct qr_party *p, const struct qr_command *cmd, uint64_t ask, 
     if (!r) {
         return QR_ERR_BUSY;
     }
+    QR_TRY(qr_secret_may_keygen(p, cmd->t, why, cap));
     QR_TRY(qr_attest_may_keygen(p, why, cap));
     memcpy(dp.cluster, p->roster->cluster, 32);
     memcpy(dp.roster_hash, p->roster->hash, 32);

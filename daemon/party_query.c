@@ -197,9 +197,43 @@ put_keys(struct qr_dbuf *d, const struct qr_party *p)
 }
 
 static void
+put_indices(struct qr_dbuf *d, const char *name, uint16_t mask)
+{
+    int first = 1;
+
+    put(d, ",\"%s\":[", name);
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        if (mask >> (i - 1) & 1) {
+            put(d, "%s%u", first ? "" : ",", i);
+            first = 0;
+        }
+    }
+    put(d, "]");
+}
+
+/* Our own secret; of whom we hold pieces. */
+static void
+put_secret(struct qr_dbuf *d, const struct qr_party *p)
+{
+    const struct qr_secret *s = &p->secret;
+    unsigned held = 0;
+
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        held |= s->peer[i].newer ? 1u << (i - 1) : 0;
+    }
+    put(d, ",\"peer_secret\":{\"state\":\"%s\",\"epoch\":%u,\"need\":%u,\"making_epoch\":%u",
+        qr_secret_state_name(qr_secret_state(p)), (unsigned)s->now.epoch, s->now.need,
+        (unsigned)s->next.epoch);
+    put_indices(d, "waits_for", qr_secret_waits(p));
+    put_indices(d, "wrong_pieces", s->lied);
+    put_indices(d, "holds_of", (uint16_t)held);
+    put(d, "}");
+}
+
+static void
 put_status(struct qr_dbuf *d, const struct qr_party *p)
 {
-    char line[160];
+    char line[288];
     int ready = qr_party_ready(p, line, sizeof line);
     put(d, "{\"v\":1,\"party\":%u,\"ready\":%s,\"status\":\"%s\",", p->self, yes(ready), line);
     put_hex(d, "identity", p->id, 32, ",");
@@ -229,6 +263,7 @@ put_status(struct qr_dbuf *d, const struct qr_party *p)
         put(d, ",\"own_evidence\":%s,\"quorum_constraints\":%s", yes(!p->attest.self_failed),
             yes(!p->attest.quorum_broken));
     }
+    put_secret(d, p);
     put(d, ",\"keys\":");
     put_keys(d, p);
     put(d,
@@ -351,7 +386,7 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
 {
     const struct qr_counters *c = &p->c;
     struct pools s = {d, p, NULL, 1};
-    char line[160];
+    char line[288];
     size_t locked = 0, unlocked = 0;
     qr_locked_stats(&locked, &unlocked);
     put(d, "# TYPE quorated_ready gauge\nquorated_ready %d\n",
@@ -390,6 +425,18 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
         unlocked);
     put(d, "# TYPE quorated_store_serial gauge\nquorated_store_serial %llu\n",
         (unsigned long long)qr_store_serial(p->env.store));
+    put(d,
+        "# HELP quorated_peer_secret_state 0 none, 1 making, 2 locked, 3 open, 4 broken.\n"
+        "# TYPE quorated_peer_secret_state gauge\nquorated_peer_secret_state %d\n"
+        "# TYPE quorated_peer_secret_epoch gauge\nquorated_peer_secret_epoch %u\n",
+        (int)qr_secret_state(p), (unsigned)p->secret.now.epoch);
+    put(d, "# TYPE quorated_peer_secret_waits gauge\n");
+    for (uint16_t i = 1; p->roster && i <= p->roster->n; i++) {
+        if (i != p->self) {
+            put(d, "quorated_peer_secret_waits{peer=\"%u\"} %d\n", i,
+                qr_secret_waits(p) >> (i - 1) & 1);
+        }
+    }
     put(d, "# TYPE quorated_presignatures gauge\n");
     qr_pool_each(p->pool, metric_pool, &s);
     if (p->policy) {
@@ -465,6 +512,9 @@ put_key(struct qr_dbuf *d, struct qr_party *p, qr_view pk)
     if (pk.len != 33) {
         return QR_ERR_LENGTH;
     }
+    if (!qr_secret_keys_open(p)) {
+        return QR_ERR_NOT_READY;
+    }
     const struct qr_key *k = qr_state_find_key(p, pk.p, &i);
     return k && k->state == QR_KEY_ACTIVE ? qr_keyjson_put(d, &k->pub) : QR_ERR_KEY_UNKNOWN;
 }
@@ -474,7 +524,7 @@ qr_query_ask(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
 {
     struct qr_answer a = {0};
     struct qr_dbuf d;
-    char line[160];
+    char line[288];
     int text = 0;
     qr_err e = QR_OK;
     qr_dbuf_init(&d, TEXT_MAX);

@@ -60,6 +60,17 @@ qr_state_del(struct qr_party *p, enum qr_table t, const char *name)
     return QR_OK;
 }
 
+qr_err
+qr_state_commit(struct qr_party *p, const struct qr_store_change *c, size_t n)
+{
+    if (p->store_failed) {
+        return QR_ERR_STORE;
+    }
+    QR_TRY(written(p, qr_store_commit(p->env.store, c, n)));
+    qr_state_announce(p);
+    return QR_OK;
+}
+
 /* ---- peers' stores ----------------------------------------------------------------------- */
 
 void
@@ -231,24 +242,34 @@ qr_state_add_key(struct qr_party *p, const struct qr_key *k)
     return QR_OK;
 }
 
+/* A key on its way into the store or out of it; locked. */
+struct key_mem {
+    uint8_t plain[QR_KEY_RECORD_MAX], stored[QR_SECRET_RECORD_MAX];
+    struct qr_key key;
+};
+
 qr_err
 qr_state_save_key(struct qr_party *p, const struct qr_key *k)
 {
     char name[65];
-    uint8_t *rec = qr_locked_alloc(QR_KEY_RECORD_MAX, NULL);
-    if (!rec) {
+    struct key_mem *m = qr_locked_alloc(sizeof *m, NULL);
+    if (!m) {
         return QR_ERR_NO_MEMORY;
     }
-    size_t len = qr_key_encode(k, rec);
+    struct qr_buf b = qr_buf_over(m->stored, sizeof m->stored);
+    size_t len = qr_key_encode(k, m->plain);
     qr_hex_encode(qr_view_of(k->pub.key_id, 32), name);
-    qr_err e = qr_state_put(p, QR_TABLE_KEY, name, qr_view_of(rec, len));
-    rec = qr_locked_free(rec);
+    qr_err e = qr_secret_wrap(p, name, qr_view_of(m->plain, len), &b);
+    if (e == QR_OK) {
+        e = qr_state_put(p, QR_TABLE_KEY, name, qr_buf_view(&b));
+    }
+    m = qr_locked_free(m);
     return e;
 }
 
 struct load_keys {
     struct qr_party *p;
-    uint8_t *mem; /* locked: record, then key */
+    struct key_mem *mem;
     qr_err err;
 };
 
@@ -256,9 +277,13 @@ static int
 load_key(void *ctx, const char *name)
 {
     struct load_keys *l = ctx;
-    struct qr_key *k = (struct qr_key *)(void *)(l->mem + QR_ARENA_ROUND(QR_KEY_RECORD_MAX));
-    struct qr_buf b = qr_buf_over(l->mem, QR_KEY_RECORD_MAX);
-    l->err = qr_store_get(l->p->env.store, QR_TABLE_KEY, name, &b);
+    struct qr_key *k = &l->mem->key;
+    struct qr_buf stored = qr_buf_over(l->mem->stored, sizeof l->mem->stored);
+    struct qr_buf b = qr_buf_over(l->mem->plain, sizeof l->mem->plain);
+    l->err = qr_store_get(l->p->env.store, QR_TABLE_KEY, name, &stored);
+    if (l->err == QR_OK) {
+        l->err = qr_secret_unwrap(l->p, name, qr_buf_view(&stored), &b);
+    }
     if (l->err == QR_OK) {
         l->err = qr_key_decode(qr_buf_view(&b), k);
     }
@@ -269,6 +294,28 @@ load_key(void *ctx, const char *name)
         l->err = qr_state_add_key(l->p, k);
     }
     return l->err != QR_OK;
+}
+
+qr_err
+qr_state_load_keys(struct qr_party *p, char *err_text, size_t err_cap)
+{
+    struct load_keys l = {.p = p, .mem = qr_locked_alloc(sizeof *l.mem, NULL)};
+    qr_err e = l.mem ? qr_store_scan(p->env.store, QR_TABLE_KEY, load_key, &l) : QR_ERR_NO_MEMORY;
+    e = e == QR_OK ? l.err : e;
+    if (e != QR_OK) {
+        (void)snprintf(err_text, err_cap, "%s", store_text(p, e));
+    }
+    l.mem = qr_locked_free(l.mem);
+    return e;
+}
+
+void
+qr_state_drop_keys(struct qr_party *p)
+{
+    for (size_t i = 0; i < p->n_keys; i++) {
+        p->key[i].key = qr_locked_free(p->key[i].key);
+    }
+    p->n_keys = 0;
 }
 
 /* ---- documents --------------------------------------------------------------------------- */
@@ -361,6 +408,12 @@ qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, siz
     QR_TRY(qr_policy_parse(doc, &next, why, cap));
     qr_err e = qr_policy_accept(p->policy, next, p->roster->cluster, &p->roster->admins, doc,
                                 stamps, n, &same, why, cap);
+    uint16_t threshold = e == QR_OK ? qr_peers_secret(qr_policy_peers(next)) : 0;
+    if (threshold > p->roster->n) {
+        (void)snprintf(why, cap, "peer_secret.threshold is %u, but the roster has %zu parties",
+                       threshold, p->roster->n);
+        e = QR_ERR_SET;
+    }
     if (e == QR_OK && p->env.tee->insecure && !qr_policy_insecure_sim(next)) {
         (void)snprintf(why, cap,
                        "this party runs in the software TEE, which the policy does not accept");
@@ -433,6 +486,7 @@ qr_err
 qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
 {
     const char *what = "identity key";
+    int locked = 0;
     qr_err e = open_identity(p);
     if (e == QR_OK) {
         what = "boot counter";
@@ -453,12 +507,17 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
         e = qr_store_scan(p->env.store, QR_TABLE_PAIR, load_pair, p);
     }
     if (e == QR_OK) {
+        what = "pieces of the peers' secrets";
+        e = qr_pieces_load(p);
+    }
+    if (e == QR_OK) {
+        what = "list of the peer secret's holders";
+        e = qr_secret_load(p, &locked);
+    }
+    if (e == QR_OK && !locked) {
+        char why[QR_ERR_TEXT_MAX];
         what = "keys";
-        struct load_keys l = {.p = p};
-        l.mem = qr_locked_alloc(QR_ARENA_ROUND(QR_KEY_RECORD_MAX) + sizeof(struct qr_key), NULL);
-        e = l.mem ? qr_store_scan(p->env.store, QR_TABLE_KEY, load_key, &l) : QR_ERR_NO_MEMORY;
-        e = e == QR_OK ? l.err : e;
-        l.mem = qr_locked_free(l.mem);
+        e = qr_state_load_keys(p, why, sizeof why);
     }
     if (e == QR_OK) {
         what = "roster";
@@ -493,10 +552,8 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
 void
 qr_state_close(struct qr_party *p)
 {
-    for (size_t i = 0; i < p->n_keys; i++) {
-        p->key[i].key = qr_locked_free(p->key[i].key);
-    }
-    p->n_keys = 0;
+    qr_state_drop_keys(p);
+    qr_secret_close(p);
     p->id_secret = qr_locked_free(p->id_secret);
     p->roster = qr_roster_free(p->roster);
     p->policy = qr_policy_free(p->policy);

@@ -90,6 +90,8 @@ table_name(uint16_t t)
         return "doc";
     case QR_TABLE_PAIR:
         return "pair";
+    case QR_TABLE_PIECE:
+        return "piece";
     case QR_TABLE_PEER:
         return "peer";
     default:
@@ -100,7 +102,7 @@ table_name(uint16_t t)
 static int
 is_table(uint16_t t)
 {
-    return (t >= QR_TABLE_META && t <= QR_TABLE_PAIR) || t == QR_TABLE_PEER;
+    return (t >= QR_TABLE_META && t <= QR_TABLE_PIECE) || t == QR_TABLE_PEER;
 }
 
 static int

@@ -26,6 +26,7 @@ enum qr_table {
     QR_TABLE_KEY = 2,   /* chained: key records, name = key_id */
     QR_TABLE_DOC = 3,   /* chained: roster and policy in force */
     QR_TABLE_PAIR = 4,  /* chained: retired pairs and their notices */
+    QR_TABLE_PIECE = 5, /* chained: pieces of the peers' secrets, name = owner-epoch */
     QR_TABLE_PEER = 16, /* unchained: (boot counter, serial, root) of each peer */
 };
 
@@ -62,7 +63,7 @@ struct qr_store_change {
     qr_view value;
     int del; /* 1: delete; value is not used */
 };
-#define QR_STORE_CHANGES_MAX 32u
+#define QR_STORE_CHANGES_MAX 128u /* all keys at once, and what says so */
 qr_err QR_MUST qr_store_commit(struct qr_store *s, const struct qr_store_change *c, size_t n);
 /* NOT_FOUND; out is caller's memory (locked for secrets); the value is appended to it. */
 qr_err QR_MUST qr_store_get(struct qr_store *s, enum qr_table t, const char *name,

@@ -256,8 +256,8 @@ write_roster(struct cluster *c)
     size_t at = (size_t)snprintf(
         c->roster, sizeof c->roster,
         "{\"v\":1,\"type\":\"quorate/roster\",\"cluster\":\"%s\",\"name\":\"test\","
-        "\"serial\":1,\"parties\":[",
-        cid);
+        "\"serial\":%u,\"parties\":[",
+        cid, ++c->roster_serial);
     for (size_t i = 1; i <= c->n; i++) {
         qr_hex_encode(qr_view_of(c->p[i].id, 32), idhex);
         cloud_of(c, i, cloud, sizeof cloud);
@@ -301,6 +301,31 @@ cluster_policy(struct cluster *c, const char *peers)
     load(c, QR_ADMIN_LOAD_POLICY, c->policy);
 }
 
+static void
+make_party(struct cluster *c, size_t i)
+{
+    char dir[sizeof c->p[i].dir];
+    (void)snprintf(dir, sizeof dir, "%s/p%zu", c->dir, i);
+    memcpy(c->p[i].dir, dir, sizeof dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    cluster_boot(c, i);
+}
+
+void
+cluster_grow(struct cluster *c)
+{
+    assert_true(c->n < QR_MAX_PARTIES);
+    make_party(c, ++c->n);
+}
+
+void
+cluster_roster(struct cluster *c)
+{
+    write_roster(c);
+    load(c, QR_ADMIN_LOAD_ROSTER, c->roster);
+    load(c, QR_ADMIN_LOAD_POLICY, c->policy);
+}
+
 void
 cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how)
 {
@@ -317,9 +342,7 @@ cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how)
     assert_int_equal(qr_stamp_init(), QR_OK);
     memset(c->cluster, 0xc1, 32);
     for (size_t i = 1; i <= n; i++) {
-        (void)snprintf(c->p[i].dir, sizeof c->p[i].dir, "%s/p%zu", c->dir, i);
-        assert_int_equal(mkdir(c->p[i].dir, 0700), 0);
-        cluster_boot(c, i);
+        make_party(c, i);
     }
     write_roster(c);
     load(c, QR_ADMIN_LOAD_ROSTER, c->roster);

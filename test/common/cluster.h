@@ -52,7 +52,7 @@ struct cluster {
     EVP_PKEY *admin, *client;
     uint8_t cluster[32];
     char roster[8192], policy[16384];
-    unsigned policy_serial;
+    unsigned policy_serial, roster_serial;
     /* the last answer to each ask id */
     struct qr_answer *answer[64];
     uint64_t next_ask;
@@ -65,6 +65,13 @@ void cluster_stop(struct cluster *c);
 void cluster_boot(struct cluster *c, size_t i);
 /* Another policy for all: the same rules, serial one higher, these `peers`. */
 void cluster_policy(struct cluster *c, const char *peers);
+/* Another process, party n + 1; in no roster before the next call of cluster_roster. */
+void cluster_grow(struct cluster *c);
+/*
+ * Another roster for all, serial one higher, of parties 1..n (set c->n before to leave the last ones
+ * out), and the policy for those who have none.
+ */
+void cluster_roster(struct cluster *c);
 /* As kill -9: nothing is told to anybody. */
 void cluster_kill(struct cluster *c, size_t i);
 /* Steps all parties once; the clock moves by 1 ms. */

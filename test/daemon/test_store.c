@@ -110,7 +110,7 @@ test_usage(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(qr_store_put(s, QR_TABLE_KEY, bad[i], qr_view_str("x")), QR_ERR_USAGE);
     }
-    assert_int_equal(qr_store_put(s, (enum qr_table)5, "a", qr_view_str("x")), QR_ERR_USAGE);
+    assert_int_equal(qr_store_put(s, (enum qr_table)6, "a", qr_view_str("x")), QR_ERR_USAGE);
     assert_int_equal(qr_store_put(s, (enum qr_table)0, "a", qr_view_str("x")), QR_ERR_USAGE);
     assert_int_equal(qr_store_put(s, (enum qr_table)17, "a", qr_view_str("x")), QR_ERR_USAGE);
     assert_int_equal(qr_store_put(s, QR_TABLE_KEY, "big", qr_view_of(big, sizeof big)),

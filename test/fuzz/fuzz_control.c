@@ -1,6 +1,7 @@
 /* Control messages between parties, and key records: one encoding each. */
 #include "daemon/control.h"
 #include "daemon/fresh.h"
+#include "daemon/sharing.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/rng.h"
 #include "protocol/group.h"
@@ -44,15 +45,42 @@ memory(qr_view in)
     }
 }
 
+/* A piece as its holder keeps it, and the list of holders as the owner does. */
+static void
+piece(qr_view in)
+{
+    uint8_t out[QR_PIECE_RECORD_LEN];
+    struct qr_piece p;
+
+    if (qr_piece_decode(in, &p) == QR_OK) {
+        qr_piece_encode(&p, out);
+        FUZZ_MUST(in.len == sizeof out && memcmp(out, in.p, sizeof out) == 0);
+    }
+}
+
+static void
+holders(qr_view in)
+{
+    uint8_t out[QR_SHARING_RECORD_MAX];
+    struct qr_sharing s;
+    uint32_t last = 0;
+
+    if (qr_sharing_decode(in, &last, &s) == QR_OK) {
+        FUZZ_MUST(s.epoch <= last && s.need <= s.n && s.n < QR_MAX_PARTIES);
+        size_t n = qr_sharing_encode(last, &s, out);
+        FUZZ_MUST(n == in.len && memcmp(out, in.p, n) == 0);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t mem[CAP];
     static int started;
     unsigned which;
-    if (size > 0 && data[0] >= 0xfa) { /* outside the modulus, so that old inputs keep their kind */
-        static const unsigned kind[] = {10, 11, 12, 13, 8, 9};
-        which = kind[data[0] - 0xfa];
+    if (size > 0 && data[0] >= 0xf8) { /* outside the modulus, so that old inputs keep their kind */
+        static const unsigned kind[] = {14, 15, 10, 11, 12, 13, 8, 9};
+        which = kind[data[0] - 0xf8];
         data++;
         size--;
     } else {
@@ -107,6 +135,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 9:
         memory(in);
+        return 0;
+    case 14:
+        piece(in);
+        return 0;
+    case 15:
+        holders(in);
         return 0;
     default:
         record(in);

@@ -358,7 +358,21 @@ inject(struct fuzz_in *in, uint16_t from)
     }
     enum qr_msg type = t >= SECRET_FROM ? (enum qr_msg)(QR_MSG_SECRET_PUT + t - SECRET_FROM)
                                         : types[t % (sizeof types / sizeof types[0])];
-    world_inject(from, 1, type, (uint32_t)(s >> 6 & 1), sid, fuzz_bytes(in));
+    qr_view bytes = fuzz_bytes(in);
+    uint8_t put[QR_CTL_SECRET_PUT_LEN];
+    if (type == QR_MSG_SECRET_PUT && (s & 0x20) && c.p[from].alive) { /* one that can be taken */
+        struct qr_piece piece = {
+            .name = {.epoch = 1u + (s & 3u), .owner = from, .holder = 1, .need = 1}};
+        struct qr_ctl_secret_put m = {.epoch = piece.name.epoch, .keep = s >> 2 & 1, .need = 1};
+        struct qr_buf b = qr_buf_over(put, sizeof put);
+        memcpy(piece.name.owner_id, c.p[from].id, 32);
+        memcpy(piece.y.b, bytes.p, bytes.len < 32 ? bytes.len : 32);
+        m.piece = piece.y;
+        qr_piece_commitment(&piece, m.commitment);
+        qr_ctl_put_secret_put(&b, &m);
+        bytes = qr_buf_view(&b);
+    }
+    world_inject(from, 1, type, (uint32_t)(s >> 6 & 1), sid, bytes);
     lied = 1;
 }
 

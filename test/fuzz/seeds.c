@@ -11,6 +11,7 @@
 #include "daemon/descriptor.h"
 #include "daemon/fresh.h"
 #include "daemon/keyjson.h"
+#include "daemon/sharing.h"
 #include "proto/boundary.h"
 #include "proto/wire.h"
 #include "protocol/base/enc.h"
@@ -162,7 +163,18 @@ control(void)
     CTL(5, store, {.boot_counter = 1, .serial = 2});
     CTL(6, key, {.tell = 1, .n = 3, .confirm = confirm});
     CTL(6, key, {.tell = 0});
+    CTL(0xfa, secret_put, {.epoch = 2, .keep = 1, .need = 1, .piece = {{5}}});
+    CTL(0xfb, secret_have, {.epoch = 2, .older = 1, .newer = 2});
+    CTL(0xfc, secret_piece, {.epoch = 2, .holder = 3, .piece = {{5}}});
 #undef CTL
+    const uint8_t epoch[4] = {0, 0, 0, 2};
+    seed("control", "epoch", 0xfd, qr_view_of(epoch, sizeof epoch));
+    struct qr_piece piece = {.name = {.epoch = 2, .owner = 1, .holder = 2, .need = 1}};
+    qr_piece_encode(&piece, mem);
+    seed("control", "piece", 0xf8, qr_view_of(mem, QR_PIECE_RECORD_LEN));
+    const struct qr_sharing s = {
+        .epoch = 2, .owner = 1, .need = 1, .n = 2, .holder = {{.index = 2}, {.index = 3}}};
+    seed("control", "holders", 0xf9, qr_view_of(mem, qr_sharing_encode(3, &s, mem)));
     const uint8_t zero[32] = {0};
     fakekey_make(&k, 2, 3, 1, zero, zero, zero, 0);
     rec.pub = k.pub;
