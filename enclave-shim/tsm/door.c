@@ -64,5 +64,5 @@ qr_report_open(const struct qr_tee_opts *o, enum qr_door door, struct qr_report_
 {
     struct how h = {o, door};
     const struct qr_helper_open how = {&h, open_in_child};
-    return qr_helper_start(&how, patience(o), ret, err_text, err_cap);
+    return qr_helper_start(&how, patience(o) + QR_HELPER_EXTRA_MS, ret, err_text, err_cap);
 }

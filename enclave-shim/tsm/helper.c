@@ -300,7 +300,7 @@ fork_away(int pair[2], const struct qr_helper_open *how)
 }
 
 qr_err
-qr_helper_start(const struct qr_helper_open *how, uint32_t patience_ms, struct qr_report_src *ret,
+qr_helper_start(const struct qr_helper_open *how, uint32_t wait_ms, struct qr_report_src *ret,
                 char *err_text, size_t err_cap)
 {
     int pair[2] = {-1, -1};
@@ -308,7 +308,7 @@ qr_helper_start(const struct qr_helper_open *how, uint32_t patience_ms, struct q
     qr_err e = h ? QR_OK : QR_ERR_NO_MEMORY;
 
     if (e == QR_OK) {
-        *h = (struct helper){.fd = -1, .wait_ms = patience_ms + QR_HELPER_EXTRA_MS};
+        *h = (struct helper){.fd = -1, .wait_ms = wait_ms};
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
             e = fail(h, "socket pair: %s", strerror(errno));
         }

@@ -25,12 +25,12 @@ struct qr_helper_open {
 };
 
 /*
- * Starts the process and waits for it to open its source. patience_ms: of that source; the parent waits
- * QR_HELPER_EXTRA_MS longer. Errors: what `open` said; PLATFORM (no process, no socket, no answer),
- * NO_MEMORY.
+ * Starts the process and waits for it to open its source. wait_ms: how long the parent waits for an
+ * answer: the source's patience and QR_HELPER_EXTRA_MS. Errors: what `open` said; PLATFORM (no process,
+ * no socket, no answer), NO_MEMORY.
  */
 #define QR_HELPER_EXTRA_MS 2000u
-qr_err QR_MUST qr_helper_start(const struct qr_helper_open *how, uint32_t patience_ms,
+qr_err QR_MUST qr_helper_start(const struct qr_helper_open *how, uint32_t wait_ms,
                                struct qr_report_src *ret, char *err_text, size_t err_cap);
 
 #endif
