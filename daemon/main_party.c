@@ -5,13 +5,17 @@
 #include "daemon/loop.h"
 #include "daemon/party.h"
 #include "daemon/sdnotify.h"
+#include "enclave-shim/memory.h"
 #include "enclave-shim/sandbox.h"
+#include "enclave-shim/vmgenid.h"
 #include "protocol/base/hash.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
+/* What a party may come to lock: presignatures, 15 pairs, keys, and a dozen sessions of t = 5. */
+#define LOCKED_MAX (20u << 20)
 #define DRAIN_MS 11000u /* a client's request in our hands ends after 10 s, whatever happens */
 
 static void
@@ -120,7 +124,16 @@ notify(struct notify *n, const struct qr_party *p, uint64_t now)
 }
 
 static void
-turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host)
+on_generation(void *ctx, int fd, uint32_t events)
+{
+    int *restored = ctx;
+    (void)events;
+    *restored |= qr_vmgenid_changed(fd);
+}
+
+/* Until the party shall end; *restored: at once, with whatever is in flight. */
+static void
+turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host, const int *restored)
 {
     struct notify n = {.watchdog_us = qr_sd_watchdog_us()};
     uint64_t drain_until = 0;
@@ -133,6 +146,9 @@ turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host)
         }
         watch_net(loop, p, &fd);
         qr_loop_wait(loop, wait);
+        if (*restored) {
+            return;
+        }
         now = qr_mono_ns();
         more = qr_party_step(p, now, qr_wall_ms());
         qr_hostsock_flush(host);
@@ -159,7 +175,23 @@ struct node {
     struct qr_hostsock *host;
     struct qr_party *party;
     int fresh;
+    int generation; /* qr_vmgenid_open */
+    int restored;   /* this machine was set back to a snapshot */
 };
+
+/* In a TEE, secrets stay in memory or there is no party. */
+static qr_err
+check_memory(const struct node *n, char *text, size_t cap)
+{
+    qr_err e = qr_memory_check(QR_MEMORY_SWAPS, LOCKED_MAX, text, cap);
+
+    if (e != QR_OK && n->tee.insecure) {
+        qr_log(QR_LOG_WARN, "main", "memory", text, QR_LOG_END);
+        text[0] = '\0';
+        e = QR_OK;
+    }
+    return e;
+}
 
 static qr_err
 open_libraries(struct node *n, const char **what, char *text, size_t cap)
@@ -194,9 +226,12 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
                                      .via = n->c.via[0] ? n->c.via : NULL};
     *what = "platform";
     QR_TRY(qr_tee_sim_open(n->c.state_dir, &n->tee, text, cap));
+    *what = "memory";
+    QR_TRY(check_memory(n, text, cap));
     *what = "store";
     (void)snprintf(path, sizeof path, "%s/store.db", n->c.state_dir);
-    QR_TRY(qr_store_open(n->c.store[0] ? n->c.store : path, &n->tee, &n->store, &n->fresh, text, cap));
+    QR_TRY(
+        qr_store_open(n->c.store[0] ? n->c.store : path, &n->tee, &n->store, &n->fresh, text, cap));
     *what = "socket";
     QR_TRY(qr_hostsock_new(n->loop, n->c.gateway_socket, n->c.admin_socket, on_ask, &n->party,
                            &n->host, text, cap));
@@ -213,7 +248,12 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
     QR_TRY(qr_party_new(&cfg, &env, qr_mono_ns(), qr_wall_ms(), &n->party, text, cap));
     *what = "sandbox";
     QR_TRY(start_link(&n->c));
-    return qr_sandbox_enter(text, cap);
+    n->generation = qr_vmgenid_open();
+    if (n->generation >= 0) {
+        QR_TRY(qr_loop_add(n->loop, n->generation, EPOLLIN, on_generation, &n->restored));
+    }
+    return qr_sandbox_enter_as(
+        n->tee.platform == QR_PLATFORM_NITRO ? QR_SANDBOX_NITRO : QR_SANDBOX_PARTY, text, cap);
 }
 
 static void
@@ -248,9 +288,17 @@ main(int argc, char **argv)
                n.fresh ? "new party: identity key made" : "party started",
                QR_LOG_STR("platform", qr_platform_name(n.tee.platform)),
                QR_LOG_BOOL("insecure", n.tee.insecure), QR_LOG_END);
-        turn(n.loop, n.party, n.host);
-        qr_log(QR_LOG_INFO, "main", "stopped", "drained and stopped", QR_LOG_END);
-        r = QR_EXIT_OK;
+        turn(n.loop, n.party, n.host, &n.restored);
+        r = n.restored ? QR_EXIT_TEMPORARY : QR_EXIT_OK;
+        if (n.restored) {
+            qr_log(QR_LOG_WARN, "main", "restored",
+                   "this machine was restored from a snapshot, says its hypervisor: the process "
+                   "ends, and the "
+                   "next one draws another boot nonce",
+                   QR_LOG_END);
+        } else {
+            qr_log(QR_LOG_INFO, "main", "stopped", "drained and stopped", QR_LOG_END);
+        }
     }
     close_all(&n);
     return r;
