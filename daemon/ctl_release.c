@@ -160,10 +160,8 @@ release_sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **ar
     for (size_t i = 0; i < pcrs.n && code == QR_EXIT_OK; i++) {
         code = add_option(c, pcrs.v[i], &s);
     }
-    if (code == QR_EXIT_OK && (s.mask == 0 || release == 0)) {
-        code = qr_ctl_fail(c, QR_EXIT_USAGE,
-                           "a statement needs a release number from 1 on and at least one PCR "
-                           "(--pcrs or --pcr)");
+    if (code == QR_EXIT_OK && s.mask == 0) {
+        code = qr_ctl_fail(c, QR_EXIT_USAGE, "a statement needs at least one PCR: --pcrs or --pcr");
     }
     s.release = release;
     if (code == QR_EXIT_OK) {
