@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/party.h"
+#include "daemon/platform.h"
 #include "daemon/sdnotify.h"
 #include "enclave-shim/memory.h"
 #include "enclave-shim/sandbox.h"
@@ -170,6 +171,7 @@ turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host, const i
 struct node {
     struct qr_config_party c;
     struct qr_loop *loop;
+    struct qr_platform_node platform;
     struct qr_tee tee;
     struct qr_store *store;
     struct qr_hostsock *host;
@@ -225,7 +227,7 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
                                      .zstd_level = (int)n->c.zstd,
                                      .via = n->c.via[0] ? n->c.via : NULL};
     *what = "platform";
-    QR_TRY(qr_tee_sim_open(n->c.state_dir, &n->tee, text, cap));
+    QR_TRY(qr_platform_open(&n->c, &n->platform, &n->tee, text, cap));
     *what = "memory";
     QR_TRY(check_memory(n, text, cap));
     *what = "store";
@@ -247,6 +249,7 @@ open_party(struct node *n, const char **what, char *text, size_t cap)
                                      .answer_ctx = n->host};
     QR_TRY(qr_party_new(&cfg, &env, qr_mono_ns(), qr_wall_ms(), &n->party, text, cap));
     *what = "sandbox";
+    qr_platform_settle(&n->platform);
     QR_TRY(start_link(&n->c));
     n->generation = qr_vmgenid_open();
     if (n->generation >= 0) {
@@ -262,7 +265,7 @@ close_all(struct node *n)
     n->party = qr_party_free(n->party);
     n->host = qr_hostsock_free(n->host);
     n->store = qr_store_close(n->store);
-    qr_tee_close(&n->tee);
+    qr_platform_close(&n->platform, &n->tee);
     n->loop = qr_loop_free(n->loop);
 }
 
