@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#define CANONICAL_MAX 4096u
+#define CANONICAL_MAX 8192u
 #define DATE_LEN 8u
 #define ALGORITHM "AWS4-HMAC-SHA256"
 #define END "aws4_request"

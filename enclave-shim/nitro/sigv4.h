@@ -33,7 +33,7 @@ struct qr_sigv4 {
 void qr_sigv4_time(int64_t ms, char out[static QR_SIGV4_TIME_LEN + 1]);
 /*
  * Appends "AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...". NO_SPACE (out, or a
- * canonical request above 4 KiB), CRYPTO_LIB.
+ * canonical request above 8 KiB), CRYPTO_LIB.
  */
 qr_err QR_MUST qr_sigv4_authorization(const struct qr_sigv4 *s, struct qr_buf *out);
 
