@@ -9,6 +9,7 @@
 #include "daemon/qtime.h"
 #include "daemon/ud_fetch.h"
 #include "daemon/userdata.h"
+#include "protocol/base/enc.h"
 #include "protocol/base/mem.h"
 
 #include <errno.h>
@@ -145,6 +146,27 @@ fetch(const char *url, const char *header, uint8_t *buf, size_t cap, size_t *ret
     return fail("gave up fetching", text, QR_EXIT_TEMPORARY);
 }
 
+/* In place. */
+static int
+from_base64(uint8_t *buf, size_t *len)
+{
+    size_t n = *len, text_len = 0;
+    uint8_t *text = qr_alloc(QR_USERDATA_MAX + 1);
+    if (!text) {
+        return fail("memory", "none left", QR_EXIT_TEMPORARY);
+    }
+    while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r')) {
+        n--;
+    }
+    qr_err e = qr_b64_decode((const char *)buf, n, text, QR_USERDATA_MAX + 1, &text_len);
+    if (e == QR_OK) {
+        memcpy(buf, text, text_len);
+        *len = text_len;
+    }
+    text = qr_free(text);
+    return e == QR_OK ? QR_EXIT_OK : fail("user data", "not base64, or too long", QR_EXIT_CONFIG);
+}
+
 static int
 get_document(const struct options *o, uint8_t *buf, size_t cap, size_t *ret_len)
 {
@@ -157,10 +179,7 @@ get_document(const struct options *o, uint8_t *buf, size_t cap, size_t *ret_len)
     }
     const struct qr_ud_source *s = qr_ud_source(provider);
     int r = fetch(s->url, s->header, buf, cap, ret_len);
-    if (r == QR_EXIT_OK && s->base64 && qr_ud_base64(buf, *ret_len, ret_len) != QR_OK) {
-        return fail(s->url, "the answer is not base64", QR_EXIT_CONFIG);
-    }
-    return r;
+    return r == QR_EXIT_OK && s->base64 ? from_base64(buf, ret_len) : r;
 }
 
 static int

@@ -40,10 +40,4 @@ const struct qr_ud_source *qr_ud_source(enum qr_ud_provider provider);
 qr_err QR_MUST qr_ud_get(const char *url, const char *header, unsigned timeout_ms, uint8_t *buf,
                          size_t cap, size_t *ret_len, char err_text[static QR_UD_ERR_MAX]);
 
-/*
- * Standard base64 (RFC 4648, section 4) in place; line feeds at the end are ignored. MALFORMED for
- * anything else, non-zero bits behind the last byte included.
- */
-qr_err QR_MUST qr_ud_base64(uint8_t *buf, size_t len, size_t *ret_len);
-
 #endif

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Builds one confidential VM image: a UKI that holds everything, on a disk with an ESP.
 #
-# usage: deploy/image/build.sh [--locked] [--out DIR] [--source DIR] gcp|azure|sim
+# usage: deploy/image/build.sh [--locked] [--out DIR] [--source DIR] [--root DIR] gcp|azure|sim
 #   --locked      fails if the build root's packages are not those of deploy/image/packages.lock
 #   --out DIR     where to (build/image/VARIANT)
 #   --source DIR  a tree to build from instead of this one's last commit
+#   --root DIR    a build root that was made before, instead of the one of deploy/image/chroot.sh
 #
 # Written: quorate.efi (the UKI), disk.raw (GPT, one ESP with the UKI as \EFI\BOOT\BOOTX64.EFI),
 # packages.txt (what it was made of). Needs root, and the build root of deploy/image/chroot.sh.
@@ -12,7 +13,7 @@
 #
 # The root file system is a squashfs inside the initrd inside the UKI. A verity disk would need the
 # hash on the command line, device mapper and its tools in an initrd, and a block device of the host's
-# at every read; this needs 30 MB of memory. It boots within the bar: test/vm/README.md.
+# at every read; this needs 30 MiB of memory. It boots within the bar: test/vm/README.md.
 #
 # Bit-identical when built again: fixed times (SOURCE_DATE_EPOCH), sorted names, one owner.
 set -eu
@@ -20,12 +21,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 cd "$top"
 
-locked=0 out='' source=''
+locked=0 out='' source='' root=''
 while [ $# -gt 1 ]; do
     case $1 in
     --locked) locked=1 ;;
     --out) out=$2 && shift ;;
     --source) source=$2 && shift ;;
+    --root) root=$2 && shift ;;
     *) break ;;
     esac
     shift
@@ -34,7 +36,7 @@ variant=${1-}
 case $variant in
 gcp | azure | sim) ;;
 *)
-    sed -n '4,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac
@@ -42,7 +44,7 @@ esac
     echo "image: needs root: it works in a chroot" >&2
     exit 77
 }
-root=$top/$(deploy/image/chroot.sh)
+root=$(realpath "${root:-$(deploy/image/chroot.sh)}")
 if [ "$locked" = 1 ] && ! deploy/image/chroot.sh --lock | diff -u deploy/image/packages.lock - >&2; then
     echo "image: the build root's packages are not those of deploy/image/packages.lock (above)" >&2
     echo "image: build it with QUORATE_MIRROR set to a snapshot, or commit the new list" >&2
