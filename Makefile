@@ -333,6 +333,7 @@ CLONE_LINK := -Wl,--wrap=madvise -Wl,--wrap=qr_sign_share
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK) $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_clone: LDFLAGS += $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/shim/test_pump: LDFLAGS += -Wl,--wrap=send
 $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
 $(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder

@@ -70,7 +70,7 @@ struct qr_trunk {
     enum qr_trunk_state state;
     uint8_t rd_ready, rd_hup, wr_ready, want_pong, pinged;
     uint64_t until, heard, backoff, since; /* since: up */
-    uint64_t told;                         /* when the last failure to connect was logged */
+    uint64_t told, told_broken; /* when a lost connection, and a hostile half, were last logged */
     struct qr_mux mux;
     uint8_t *in, *out;
     size_t in_len, out_head, out_tail;

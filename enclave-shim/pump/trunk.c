@@ -24,12 +24,12 @@ where(const struct qr_trunk *t, char text[static QR_ENDPOINT_TEXT_MAX])
 
 /* At most one line a second about what the other half can provoke. */
 static int
-may_log(struct qr_trunk *t)
+may_log(const struct qr_trunk *t, uint64_t *told)
 {
-    if (t->told && t->p->now - t->told < LOG_NS) {
+    if (*told && t->p->now - *told < LOG_NS) {
         return 0;
     }
-    t->told = t->p->now;
+    *told = t->p->now;
     return 1;
 }
 
@@ -66,7 +66,7 @@ static void
 lost(struct qr_trunk *t, const char *why)
 {
     char text[QR_ENDPOINT_TEXT_MAX];
-    if (t->state == QR_TRUNK_UP || may_log(t)) {
+    if (t->state == QR_TRUNK_UP || may_log(t, &t->told)) {
         qr_pump_say(t->p, QR_PUMP_WARN, "trunk_lost",
                     "trunk %u (%s): %s; its streams are reset, the connection is made again",
                     t->index, where(t, text), why);
@@ -116,7 +116,7 @@ qr_trunk_accept(struct qr_trunk *t)
     int fd = qr_endpoint_accept(&t->at, t->listener);
 
     if (fd < 0) {
-        if (errno == EACCES && may_log(t)) {
+        if (errno == EACCES && may_log(t, &t->told)) {
             qr_pump_say(t->p, QR_PUMP_WARN, "trunk_stranger",
                         "trunk %u (%s): a connection from another CID was closed", t->index,
                         where(t, text));
@@ -278,7 +278,7 @@ static void
 broken(struct qr_trunk *t, const uint8_t *header, const char *why)
 {
     char text[QR_ENDPOINT_TEXT_MAX];
-    if (may_log(t)) {
+    if (may_log(t, &t->told_broken)) {
         qr_pump_say(t->p, QR_PUMP_WARN, "trunk_broken",
                     "trunk %u (%s): the other half sent %s (header %02x %02x %02x%02x "
                     "%02x%02x%02x%02x); the connection is closed",
