@@ -27,6 +27,7 @@
 struct qr_tcti {
     TSS2_TCTI_CONTEXT_COMMON_V1 v1; /* first: ESYS sees nothing else */
     int fd;
+    int is_socket;
     int waiting; /* a command was sent whose answer has not come */
     int64_t until_ms;
     uint8_t answer[QR_TPM_ANSWER_MAX];
@@ -95,7 +96,8 @@ transmit(TSS2_TCTI_CONTEXT *x, size_t size, uint8_t const *command)
         return TSS2_TCTI_RC_BAD_SEQUENCE;
     }
     for (size_t done = 0; done < size;) {
-        ssize_t n = write(c->fd, command + done, size - done);
+        ssize_t n = c->is_socket ? send(c->fd, command + done, size - done, MSG_NOSIGNAL)
+                                 : write(c->fd, command + done, size - done);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -280,8 +282,8 @@ qr_err
 qr_tcti_open(const char *path, struct qr_tcti **ret, char *err_text, size_t err_cap)
 {
     static const char prefix[] = "unix:";
-    int fd = strncmp(path, prefix, sizeof prefix - 1) == 0 ? open_socket(path + sizeof prefix - 1)
-                                                           : open_device(path);
+    int is_socket = strncmp(path, prefix, sizeof prefix - 1) == 0;
+    int fd = is_socket ? open_socket(path + sizeof prefix - 1) : open_device(path);
     if (fd < 0) {
         return explain(path, errno, err_text, err_cap);
     }
@@ -292,6 +294,7 @@ qr_tcti_open(const char *path, struct qr_tcti **ret, char *err_text, size_t err_
         return QR_ERR_NO_MEMORY;
     }
     c->fd = fd;
+    c->is_socket = is_socket;
     c->v1 = (TSS2_TCTI_CONTEXT_COMMON_V1){
         .magic = TCTI_MAGIC,
         .version = 1,

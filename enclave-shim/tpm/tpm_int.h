@@ -23,6 +23,7 @@ struct qr_tpm {
     uint32_t nv_max;   /* TPM_PT_NV_INDEX_MAX */
     /* The scale of what was sealed or opened last (tpm_seal.c): release `minimum` is `start`. */
     int scaled;
+    int spoiled; /* an answer was changed on its way: the session is out of step since */
     uint64_t minimum, start, release;
     char path[128];
     char err[768];

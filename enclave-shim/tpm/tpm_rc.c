@@ -87,12 +87,14 @@ library(struct qr_tpm *t, const char *command, TSS2_RC rc)
     case TSS2_BASE_RC_MEMORY:
         return qr_tpm_fail(t, QR_ERR_NO_MEMORY, "%s: out of memory", command);
     case TSS2_BASE_RC_RSP_AUTH_FAILED:
+        t->spoiled = 1;
         return qr_tpm_fail(t, QR_ERR_PLATFORM,
                            "%s: the answer's HMAC is wrong: somebody between this machine and its "
                            "TPM changed it, or answers in the TPM's place",
                            command);
     case TSS2_BASE_RC_MALFORMED_RESPONSE:
     case TSS2_BASE_RC_INSUFFICIENT_RESPONSE:
+        t->spoiled = 1;
         return qr_tpm_fail(t, QR_ERR_PLATFORM, "%s: the TPM's answer is not well formed (%s)",
                            command, Tss2_RC_Decode(rc));
     default:
@@ -110,6 +112,12 @@ qr_tpm_rc(struct qr_tpm *t, const char *command, TSS2_RC rc)
                            "%s: the connection to the TPM at %s was given up: %s; restart the "
                            "party",
                            command, t->path, qr_tcti_error(t->tcti));
+    }
+    if (t->spoiled) {
+        return qr_tpm_fail(t, QR_ERR_PLATFORM,
+                           "%s: 0x%x (%s): an earlier answer was changed on its way or malformed, "
+                           "and the session is out of step since; restart the party",
+                           command, rc, Tss2_RC_Decode(rc));
     }
     if (layer != TSS2_TPM_RC_LAYER && layer != TSS2_RESMGR_TPM_RC_LAYER) {
         return library(t, command, rc);
