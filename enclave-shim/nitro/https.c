@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -136,7 +137,7 @@ conn_open(struct conn *c)
 {
     union address a;
     socklen_t n = address_of(c->route, &a);
-    int e = 0;
+    int e = 0, on = 1;
     socklen_t e_len = sizeof e;
 
     if (n == 0) {
@@ -146,6 +147,10 @@ conn_open(struct conn *c)
     c->fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (c->fd < 0) {
         return say(c, 0, "%s: no socket: %s", c->route, strerror(errno));
+    }
+    if (a.any.sa_family ==
+        AF_INET) { /* small records, each waited for; a refusal costs time only */
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     if (connect(c->fd, &a.any, n) != 0) {
         if (errno != EINPROGRESS) {

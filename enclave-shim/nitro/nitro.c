@@ -356,16 +356,11 @@ read_kept(qr_view bytes, struct kept *ret)
     return QR_OK;
 }
 
+/* What the host brings back: ours by its form, and for the key that is configured. */
 static qr_err
-open_root(struct opening *p, qr_view bytes)
+check_kept(struct opening *p, qr_view bytes, struct kept *ret)
 {
-    struct qr_sec32 data_key QR_WIPE(qr_sec32) = {{0}}, wrap QR_WIPE(qr_sec32),
-                             local QR_WIPE(qr_sec32) = {{0}};
-    struct qr_buf b = qr_buf_over(local.b, sizeof local.b);
-    struct kept k;
-    uint8_t ad[64];
-
-    qr_err e = read_kept(bytes, &k);
+    qr_err e = read_kept(bytes, ret);
     if (e != QR_OK) {
         return say(p->n, QR_ERR_SEAL,
                    QR_NITRO_KEEP
@@ -373,16 +368,27 @@ open_root(struct opening *p, qr_view bytes)
                    "it from the host's backup",
                    bytes.len, qr_err_text(e));
     }
-    if (!qr_view_eq(k.arn, qr_view_str(p->o->kms->key))) {
+    if (!qr_view_eq(ret->arn, qr_view_str(p->o->kms->key))) {
         return say(p->n, QR_ERR_SEAL,
                    QR_NITRO_KEEP ": was wrapped under another KMS key than %s; configure that one, "
                                  "or restore what belongs to this one",
                    p->o->kms->key);
     }
-    QR_TRY(kms_told(p, qr_kms_decrypt(&p->kms, &p->r, k.blob, &data_key)));
+    return QR_OK;
+}
+
+static qr_err
+open_root(struct opening *p, const struct kept *k)
+{
+    struct qr_sec32 data_key QR_WIPE(qr_sec32) = {{0}}, wrap QR_WIPE(qr_sec32),
+                             local QR_WIPE(qr_sec32) = {{0}};
+    struct qr_buf b = qr_buf_over(local.b, sizeof local.b);
+    uint8_t ad[64];
+
+    QR_TRY(kms_told(p, qr_kms_decrypt(&p->kms, &p->r, k->blob, &data_key)));
     wrap_key(&data_key, &wrap);
-    wrap_ad(p, k.blob, ad);
-    if (qr_unseal_blob(&wrap, 0, qr_view_of(ad, sizeof ad), k.local, &b) != QR_OK ||
+    wrap_ad(p, k->blob, ad);
+    if (qr_unseal_blob(&wrap, 0, qr_view_of(ad, sizeof ad), k->local, &b) != QR_OK ||
         b.len != sizeof local.b) {
         return say(p->n, QR_ERR_SEAL,
                    QR_NITRO_KEEP
@@ -404,13 +410,39 @@ is_debug(const struct nitro *n)
     return any == 0;
 }
 
+/* The RSA key for this opening, and a document over it. */
+static qr_err
+new_recipient(struct opening *p)
+{
+    p->key = EVP_RSA_gen(RSA_BITS);
+    return p->key ? recipient(p) : say(p->n, QR_ERR_CRYPTO_LIB, "no RSA key can be made");
+}
+
+static qr_err
+load_or_make(struct opening *p, struct qr_dbuf *room)
+{
+    const struct qr_tee_keep *keep = p->o->keep;
+    struct kept k;
+
+    qr_err e = keep->load(keep->ctx, QR_NITRO_KEEP, room);
+    if (e == QR_ERR_NOT_FOUND) {
+        QR_TRY(new_recipient(p));
+        return make_root(p);
+    }
+    if (e != QR_OK) {
+        return keep_failed(p, e);
+    }
+    QR_TRY(check_kept(p, qr_view_of(room->p, room->len), &k));
+    QR_TRY(new_recipient(p));
+    return open_root(p, &k);
+}
+
 static qr_err
 find_root(struct nitro *n, const struct qr_tee_opts *o)
 {
     struct opening p = {.n = n, .o = o};
     struct qr_dbuf kept;
 
-    qr_dbuf_init(&kept, QR_TEE_KEEP_MAX);
     if (is_debug(n)) {
         return say(n, QR_ERR_PLATFORM,
                    "the enclave runs in debug mode: its host reads its memory, no peer believes it "
@@ -424,18 +456,8 @@ find_root(struct nitro *n, const struct qr_tee_opts *o)
         return say(n, e, "%s", p.kms.why);
     }
     context_of(o->kms, p.context);
-    p.key = EVP_RSA_gen(RSA_BITS);
-    e = p.key ? recipient(&p) : say(n, QR_ERR_CRYPTO_LIB, "no RSA key can be made");
-    if (e == QR_OK) {
-        e = o->keep->load(o->keep->ctx, QR_NITRO_KEEP, &kept);
-        if (e == QR_OK) {
-            e = open_root(&p, qr_view_of(kept.p, kept.len));
-        } else if (e == QR_ERR_NOT_FOUND) {
-            e = make_root(&p);
-        } else {
-            e = keep_failed(&p, e);
-        }
-    }
+    qr_dbuf_init(&kept, QR_TEE_KEEP_MAX);
+    e = load_or_make(&p, &kept);
     EVP_PKEY_free(p.key);
     qr_dbuf_free(&kept);
     return e;
@@ -535,18 +557,20 @@ nitro_free(void *ctx)
 }
 
 qr_err
-qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *err_text, size_t err_cap)
+qr_tee_nitro_over(const struct qr_nsm_dev *dev, const struct qr_tee_opts *o, struct qr_tee *ret,
+                  char *err_text, size_t err_cap)
 {
     struct nitro *n = qr_locked_alloc(sizeof *n, NULL);
 
     if (!n) {
-        EXPLAIN("out of memory");
+        if (dev->close) {
+            dev->close(dev->ctx);
+        }
+        EXPLAIN("nitro: out of memory");
         return QR_ERR_NO_MEMORY;
     }
-    qr_err e = told(n, qr_nsm_open(o->nsm && o->nsm[0] ? o->nsm : QR_NSM_PATH, &n->nsm));
-    if (e == QR_OK) {
-        e = probe(n);
-    }
+    qr_nsm_over(&n->nsm, dev);
+    qr_err e = probe(n);
     if (e == QR_OK) {
         e = measure(n);
     }
@@ -573,4 +597,18 @@ qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *err_tex
     };
     memcpy(ret->measurement, n->measurement, 32);
     return QR_OK;
+}
+
+qr_err
+qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *err_text, size_t err_cap)
+{
+    struct qr_nsm_dev dev;
+    char why[QR_NSM_WHY_MAX];
+
+    qr_err e = qr_nsm_device(o->nsm && o->nsm[0] ? o->nsm : QR_NSM_PATH, &dev, why);
+    if (e != QR_OK) {
+        EXPLAIN("nitro: %s", why);
+        return e;
+    }
+    return qr_tee_nitro_over(&dev, o, ret, err_text, err_cap);
 }

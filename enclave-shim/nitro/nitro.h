@@ -29,5 +29,11 @@ extern const struct qr_tee_profile qr_tee_nitro_profile;
 /* o: nsm, keep, kms. Errors as qr_tee_open. */
 qr_err QR_MUST qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *err_text,
                                  size_t err_cap);
+/*
+ * The same over a device that is open, which is closed with the platform, or at once on errors. For who
+ * has another device than the kernel's.
+ */
+qr_err QR_MUST qr_tee_nitro_over(const struct qr_nsm_dev *dev, const struct qr_tee_opts *o,
+                                 struct qr_tee *ret, char *err_text, size_t err_cap);
 
 #endif

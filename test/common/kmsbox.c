@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -246,6 +247,7 @@ serve_kms(struct kmsbox *b, int fd, enum kmsbox_fault f)
     size_t head = 0, len;
 
     if (f == KMSBOX_PLAIN) {
+        (void)!read(fd, in, sizeof in); /* unread bytes would turn the end into a reset */
         (void)!write(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 47);
         return;
     }
@@ -333,6 +335,7 @@ static void
 loop(struct kmsbox *b)
 {
     struct timeval patience = {.tv_sec = 5};
+    int on = 1;
 
     while (!b->stop) {
         struct pollfd p[2] = {{.fd = b->kms_fd, .events = POLLIN},
@@ -345,6 +348,7 @@ loop(struct kmsbox *b)
             if (fd < 0) {
                 continue;
             }
+            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
             (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
             if (i == 0) {
