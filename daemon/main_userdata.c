@@ -231,7 +231,7 @@ write_all(const struct options *o, const struct qr_userdata *u)
         {"party", "state_dir", "/var/lib/quorate/party"},
         {"party", "gateway_socket", "/run/quorate/party/gateway.sock"},
         {"party", "admin_socket", "/run/quorate/party/admin.sock"},
-        {"party", "tee", o->tee},
+        {"tee", "platform", o->tee},
         {"log", "format", "json"},
         {NULL, NULL, NULL},
     };
