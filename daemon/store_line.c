@@ -206,50 +206,61 @@ qr_sl_malformed(struct qr_store_line *l, const char *what)
                       "the gateway's answer to %s is not of the form it has", what);
 }
 
-/* Connects and says HELLO; *ret_fresh from its answer. Tries again until the time is over. */
 qr_err
-qr_sl_call(struct qr_store_line *l, int *ret_fresh)
+qr_sl_hello(struct qr_store_line *l, int *ret_fresh)
 {
-    struct sockaddr_storage ss;
-    socklen_t len;
+    struct qr_dbuf question = l->ask; /* one may wait */
     struct qr_buf b;
-    int e;
 
-    if (!socket_address(l->where, &ss, &len)) {
-        return qr_sl_fail(l, QR_ERR_ADDRESS, "is no place for a store");
+    qr_dbuf_init(&l->ask, 64);
+    qr_err e = qr_sw_begin(&l->ask, QR_SW_HELLO);
+    if (e == QR_OK) {
+        e = qr_dbuf_append(&l->ask, QR_SW_HELLO_TEXT, sizeof QR_SW_HELLO_TEXT - 1);
     }
-    while ((e = connect_once(l, &ss, len)) != 0) {
-        if (qr_mono_ns() + RETRY_NS >= l->until) {
-            return qr_sl_fail(l, QR_ERR_STORE, "cannot be reached: %s; is the gateway running?",
-                              strerror(e));
-        }
-        (void)poll(NULL, 0, (int)(RETRY_NS / MS));
-    }
-    struct qr_dbuf question = l->ask; /* may wait for this connection */
-    qr_dbuf_init(&l->ask, QR_SW_ASK_MAX + 4);
-    qr_err x = qr_sw_begin(&l->ask, QR_SW_HELLO);
-    if (x == QR_OK) {
-        x = qr_dbuf_append(&l->ask, QR_SW_HELLO_TEXT, sizeof QR_SW_HELLO_TEXT - 1);
-    }
-    if (x == QR_OK) {
+    if (e == QR_OK) {
         qr_sw_end(&l->ask);
-        x = qr_sl_exchange(l);
+        e = qr_sl_exchange(l);
     }
     qr_dbuf_free(&l->ask);
     l->ask = question;
-    if (x == QR_OK) {
-        x = qr_sl_status(l, &b);
-    }
-    if (x != QR_OK) {
-        qr_sl_hang_up(l);
-        return qr_err_class(x) == QR_CLASS_STORE && x != QR_ERR_NOT_FOUND ? x : QR_ERR_STORE;
-    }
+    QR_TRY(e);
+    QR_TRY(qr_sl_status(l, &b));
     uint8_t fresh = qr_buf_get8(&b);
     if (qr_buf_end(&b) != QR_OK || fresh > 1) {
         return qr_sl_malformed(l, "HELLO");
     }
     *ret_fresh = fresh;
     return QR_OK;
+}
+
+/*
+ * What lies between may take a connection and drop it at once, as a pump does when the gateway is away:
+ * that is tried again like a connection that is refused.
+ */
+qr_err
+qr_sl_call(struct qr_store_line *l, int *ret_fresh)
+{
+    struct sockaddr_storage ss;
+    socklen_t len;
+
+    if (!socket_address(l->where, &ss, &len)) {
+        return qr_sl_fail(l, QR_ERR_ADDRESS, "is no place for a store");
+    }
+    for (;;) {
+        int e = connect_once(l, &ss, len);
+        qr_err x = e != 0
+                       ? qr_sl_fail(l, QR_ERR_LINK_CLOSED,
+                                    "cannot be reached: %s; is the gateway running?", strerror(e))
+                       : qr_sl_hello(l, ret_fresh);
+        if (x == QR_OK) {
+            return QR_OK;
+        }
+        qr_sl_hang_up(l);
+        if (x != QR_ERR_LINK_CLOSED || qr_mono_ns() + RETRY_NS >= l->until) {
+            return qr_err_class(x) == QR_CLASS_STORE && x != QR_ERR_NOT_FOUND ? x : QR_ERR_STORE;
+        }
+        (void)poll(NULL, 0, (int)(RETRY_NS / MS));
+    }
 }
 
 void

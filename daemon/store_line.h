@@ -31,6 +31,8 @@ void qr_sl_hang_up(struct qr_store_line *l);
 void qr_sl_timer(struct qr_store_line *l);
 /* Connects, trying until the time is over, and says HELLO. `ask` may hold a question already. STORE. */
 qr_err QR_MUST qr_sl_call(struct qr_store_line *l, int *ret_fresh);
+/* HELLO on a connection that is there. A question that waits in `ask` stays. LINK_CLOSED and others. */
+qr_err QR_MUST qr_sl_hello(struct qr_store_line *l, int *ret_fresh);
 /* Sends `ask`, fills `answer`. LINK_CLOSED, MALFORMED, NO_MEMORY. */
 qr_err QR_MUST qr_sl_exchange(struct qr_store_line *l);
 /* What the answer says, as an error; *ret reads its body. */

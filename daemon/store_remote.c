@@ -83,6 +83,7 @@ static qr_err
 ask(struct remote_db *r, int is_commit, struct qr_buf *ret)
 {
     qr_err e = QR_OK;
+    int fresh;
 
     if (r->lost) {
         return QR_ERR_STORE; /* the first explanation stands */
@@ -90,6 +91,10 @@ ask(struct remote_db *r, int is_commit, struct qr_buf *ret)
     qr_sl_timer(&r->l);
     qr_sw_end(&r->l.ask);
     for (int again = 0; again < 2; again++) {
+        /* A commit goes out on a line that has just answered: so few outcomes as can be are unknown. */
+        if (is_commit && r->l.fd >= 0 && qr_sl_hello(&r->l, &fresh) != QR_OK) {
+            qr_sl_hang_up(&r->l);
+        }
         QR_TRY(reconnect(r));
         e = qr_sl_exchange(&r->l);
         if (e == QR_OK) {

@@ -2,7 +2,7 @@
  * The store of a party without a disk, kept by its gateway; and what its platform keeps there.
  *
  * What: qr_db's operations as questions to the gateway (store_wire.h), blocking, each within
- *       10 s; a commit is one question.
+ *       10 s; a commit is one question, on a connection that has just answered.
  * Why: an enclave has no disk. The host keeps a party's store in any case, hostile in any case; this
  *      moves the file, not the trust.
  * Invariants: every answer is bounded before it is read and checked whole; the head that we wrote last
