@@ -335,6 +335,9 @@ cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how)
                           .wall_ms = how && how->wall_ms ? how->wall_ms : WALL0};
     c->cfg = (struct qr_party_cfg){
         .pool_low = 4, .pool_high = 8, .pool_standby = 4, .batch = 4, .sign_timeout_ms = 500};
+    if (how && how->no_pool) {
+        c->cfg.pool_low = c->cfg.pool_high = c->cfg.pool_standby = 0;
+    }
     (void)snprintf(c->dir, sizeof c->dir, "/tmp/quorate-test-XXXXXX");
     assert_non_null(mkdtemp(c->dir));
     c->admin = EVP_EC_gen("P-256");

@@ -38,6 +38,7 @@ struct cluster_how {
     void *box_ctx;
     int (*until)(struct cluster *c, void *ctx); /* in place of cluster_linked */
     struct qr_link_mem_net *mem;                /* links in memory; NULL: local sockets */
+    int no_pool;                                /* presignatures are made when one is asked for */
 };
 
 struct cluster {

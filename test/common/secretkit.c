@@ -30,7 +30,7 @@ secretkit_start_as(struct cluster *c, size_t n, const char *peers)
 {
     net = net ? net : qr_link_mem_net_new();
     assert_non_null(net);
-    how = (struct cluster_how){.peers = peers, .mem = net};
+    how = (struct cluster_how){.peers = peers, .mem = net, .no_pool = 1};
     qr_log_init(QR_LOG_INFO, QR_LOG_JSON); /* the limiter of lines begins anew */
     cluster_start_as(c, n, &how);
 }
