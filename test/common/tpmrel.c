@@ -9,9 +9,15 @@
 void
 tpmrel_new(struct tpmrel *r)
 {
+    tpmrel_of(r, EVP_EC_gen("P-256"));
+}
+
+void
+tpmrel_of(struct tpmrel *r, EVP_PKEY *key)
+{
     uint8_t *p = r->spki;
 
-    *r = (struct tpmrel){.key = EVP_EC_gen("P-256")};
+    *r = (struct tpmrel){.key = key};
     QR_ASSERT(r->key);
     int n = i2d_PUBKEY(r->key, &p);
     QR_ASSERT(n > 0 && (size_t)n <= sizeof r->spki);

@@ -19,6 +19,8 @@ struct tpmrel {
 
 /* A key of its own. */
 void tpmrel_new(struct tpmrel *r);
+/* This one, which it takes over. */
+void tpmrel_of(struct tpmrel *r, EVP_PKEY *key);
 /* This release, signed for these values. */
 void tpmrel_sign(struct tpmrel *r, uint64_t release, uint32_t mask,
                  const uint8_t pcr[QR_TPM_PCRS][32]);

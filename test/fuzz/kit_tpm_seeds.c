@@ -1,7 +1,9 @@
 #include "test/fuzz/kit_tpm_seeds.h"
 
+#include "enclave-shim/tpm/tpm_blob.h"
 #include "test/common/evgen_ca.h"
 #include "test/common/evgen_tpm.h"
+#include "test/common/tpmrel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,8 @@ script(const char *target, const char *name, const char *bytes, size_t n)
 {
     seed(target, name, -1, qr_view_of(bytes, n));
 }
+#define SCRIPT_OF(target, name, choice, bytes)                                                     \
+    seed(target, name, choice, qr_view_of(bytes, sizeof(bytes) - 1))
 #define SCRIPT(target, name, bytes) script(target, name, bytes, sizeof(bytes) - 1)
 
 /* Four bytes, little-endian, at a place of a good one. */
@@ -350,11 +354,53 @@ eventlog(void)
     SCRIPT("eventlog", "digest_alg", "\x02\x01\x00\x00\x51\x00\x01");
 }
 
+/* ---- a TPM's answers, statements, sealed secrets ---- */
+
+void
+fuzz_tpm_release(struct tpmrel *r)
+{
+    tpmrel_of(r, evgen_key(EVGEN_P256, 15));
+}
+
+static void
+tpm_device(void)
+{
+    static const uint8_t frame[] = {3, 0x80, 1, 0, 2, 0, 0, 7, 0, 0, 0, 0, 0, 0xff, 'a', 'b', 'c'};
+    static const uint8_t long_one[] = {10, 0x80, 2, 0, 0, 0x10, 1, 0, 0, 0, 0};
+    static struct tpmrel rel;
+    uint8_t pcr[QR_TPM_PCRS][32] = {{1}, {2}, {3}};
+    struct qr_tpm_blob o = {.scale = {3, 9}, .private_area = qr_view_str("a private area")};
+    struct qr_buf b = qr_buf_over(mem, sizeof mem);
+
+    seed("tpm_device", "frame", 0, qr_view_of(frame, sizeof frame));
+    seed("tpm_device", "frame_long", 0, qr_view_of(long_one, sizeof long_one));
+    fuzz_tpm_release(&rel);
+    tpmrel_sign(&rel, 7, 0x1a90, (const uint8_t(*)[32])pcr);
+    seed("tpm_device", "statement", 1, rel.r.statement);
+    tpmrel_sign(&rel, 1, 1, (const uint8_t(*)[32])pcr);
+    seed("tpm_device", "statement_one", 1, rel.r.statement);
+    patched("tpm_device", "statement_version", 1, rel.r.statement, 4, 2, 1);
+    patched("tpm_device", "statement_zero", 1, rel.r.statement, 12, 0, 1);
+    patched("tpm_device", "statement_changed", 1, rel.r.statement, 12, 9, 1);
+    patched("tpm_device", "statement_der", 1, rel.r.statement, 51, 0, 1);
+    seed("tpm_device", "statement_cut", 1, qr_view_of(rel.r.statement.p, rel.r.statement.len - 5));
+    qr_tpm_blob_write_head(&o, &b);
+    qr_buf_put16(&b, 6);
+    qr_buf_put(&b, "secret", 6);
+    seed("tpm_device", "blob", 2, qr_buf_view(&b));
+    patched("tpm_device", "blob_version", 2, qr_buf_view(&b), 4, 9, 1);
+    patched("tpm_device", "blob_zero", 2, qr_buf_view(&b), 80, 0, 1);
+    seed("tpm_device", "blob_cut", 2, qr_view_of(mem, b.len - 2));
+    SCRIPT_OF("tpm_device", "signed", 3, "\0\0\0\7\0\0\x1a\x90\1\2\3\4\5\6\7");
+    SCRIPT_OF("tpm_device", "unfit", 3, "\0\0\0\0\0\0\0\1");
+}
+
 void
 fuzz_seeds_tpm(qr_seed_fn fn)
 {
     seed = fn;
     tpm();
+    tpm_device();
     hcl();
     azure();
     eventlog();
