@@ -14,6 +14,7 @@ struct qr_need_bases {
     char intel_pcs[QR_BASE_MAX];  /* "https://api.trustedservices.intel.com" */
     char intel_crl[QR_BASE_MAX];  /* "https://certificates.trustedservices.intel.com" */
     char azure_thim[QR_BASE_MAX]; /* "http://169.254.169.254" */
+    char google_ca[QR_BASE_MAX];  /* empty: Google's own; else BASE/BUCKET/OBJECT/ca.crt */
     char jwks[QR_BASE_MAX];       /* empty: the issuer itself; else BASE/HOST/certs */
 };
 

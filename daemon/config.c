@@ -170,6 +170,8 @@ static const struct key gateway_keys[] = {
      "https://certificates.trustedservices.intel.com", G(collateral.bases.intel_crl), BASE_DOC},
     {"collateral", "azure_thim", T_TEXT, 1, TEXT, NULL, "http://169.254.169.254",
      G(collateral.bases.azure_thim), BASE_DOC},
+    {"collateral", "google_ca", T_TEXT, 0, TEXT, NULL, "", G(collateral.bases.google_ca),
+     "A mirror of Google's CA certificates: URL/BUCKET/OBJECT/ca.crt; empty: Google itself."},
     {"collateral", "jwks", T_TEXT, 0, TEXT, NULL, "", G(collateral.bases.jwks),
      "A mirror of token issuers' key sets: URL/HOST/certs; empty: the issuers themselves."},
     {"log", "level", T_ENUM, 0, 0, level_words, "info", G(log.level), LOG_DOC},
@@ -585,6 +587,7 @@ check_bases(struct parse *p, const struct qr_need_bases *b)
                  {"intel_pcs", b->intel_pcs},
                  {"intel_crl", b->intel_crl},
                  {"azure_thim", b->azure_thim},
+                 {"google_ca", b->google_ca[0] ? b->google_ca : "https://google"},
                  {"jwks", b->jwks[0] ? b->jwks : "https://issuers"}};
     for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
         if (!qr_need_base_ok(bases[i].url)) {

@@ -128,7 +128,7 @@ take_in(struct qr_coll *c, struct document *d, const struct qr_fetch_done *a, ui
     d->good_ms = now_ms;
     d->backoff_ms = BACKOFF_MIN;
     d->due_ms = now_ms + c->cfg.refresh_ms;
-    if (c->cfg.cache && c->cfg.cache[0]) {
+    if (c->cfg.cache && c->cfg.cache[0] && !d->what.post[0]) {
         qr_cache_put(c->cfg.cache, d->what.url, a->header, a->body);
     }
 }
@@ -141,7 +141,7 @@ from_cache(struct qr_coll *c, struct document *d)
     qr_view header, body;
 
     qr_dbuf_init(&mem, QR_CACHE_FILE_MAX);
-    if (c->cfg.cache && c->cfg.cache[0] &&
+    if (c->cfg.cache && c->cfg.cache[0] && !d->what.post[0] &&
         qr_cache_get(c->cfg.cache, d->what.url, &mem, &header, &body) == QR_OK) {
         struct qr_doc got;
         if (qr_doc_read(d->what.kind, body, header, &got, NULL, 0) == QR_OK) {
@@ -153,11 +153,18 @@ from_cache(struct qr_coll *c, struct document *d)
 
 /* ---- needs --------------------------------------------------------------------------------- */
 
+/* An answer to other words is another document. */
+static int
+same_ask(const struct qr_need_doc *a, const struct qr_need_doc *b)
+{
+    return strcmp(a->url, b->url) == 0 && strcmp(a->post, b->post) == 0;
+}
+
 static struct document *
-find(struct qr_coll *c, const char *url)
+find(struct qr_coll *c, const struct qr_need_doc *what)
 {
     for (size_t i = 0; i < c->n_docs; i++) {
-        if (strcmp(c->doc[i].what.url, url) == 0) {
+        if (same_ask(&c->doc[i].what, what)) {
             return &c->doc[i];
         }
     }
@@ -169,7 +176,7 @@ static void
 take_over(struct qr_coll *c, struct document *next, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct document *old = find(c, next[i].what.url);
+        struct document *old = find(c, &next[i].what);
         if (old) {
             next[i] = *old;
             *old = (struct document){0};
@@ -211,7 +218,7 @@ qr_coll_need(struct qr_coll *c, qr_view json, uint64_t now_ms, char *err_text, s
         *to = (struct need){.source = from->source, .n = from->n};
         for (size_t k = 0; k < from->n; k++) {
             size_t at = 0;
-            while (at < n && strcmp(s->doc[at].what.url, from->doc[k].url) != 0) {
+            while (at < n && !same_ask(&s->doc[at].what, &from->doc[k])) {
                 at++;
             }
             if (at == n) {
@@ -227,7 +234,7 @@ qr_coll_need(struct qr_coll *c, qr_view json, uint64_t now_ms, char *err_text, s
         /* The same need in the same place with the same documents was handed already. */
         int known = i < n_was && was[i].source == to->source && was[i].n == to->n;
         for (size_t k = 0; known && k < to->n; k++) {
-            known = strcmp(c->doc[was[i].doc[k]].what.url, s->doc[to->doc[k]].what.url) == 0;
+            known = same_ask(&c->doc[was[i].doc[k]].what, &s->doc[to->doc[k]].what);
         }
         to->handed = known ? was[i].handed : 0;
     }
@@ -283,8 +290,9 @@ qr_coll_step(struct qr_coll *c, uint64_t now_ms)
     for (size_t i = 0; i < c->n_docs; i++) {
         struct document *d = &c->doc[i];
         if (d->job == 0 && now_ms >= d->due_ms &&
-            c->cfg.fetcher.start(c->cfg.fetcher.ctx, c->next_job, d->what.url, d->what.metadata,
-                                 qr_doc_header(d->what.kind)) == QR_OK) {
+            c->cfg.fetcher.start(c->cfg.fetcher.ctx, c->next_job,
+                                 &(struct qr_fetch_ask){d->what.url, d->what.post, d->what.metadata,
+                                                        qr_doc_header(d->what.kind)}) == QR_OK) {
             d->job = c->next_job++;
         }
     }
@@ -380,7 +388,8 @@ count(const struct qr_coll *c, const char *source, uint64_t now_ms)
 qr_err
 qr_coll_metrics(const struct qr_coll *c, uint64_t now_ms, struct qr_dbuf *out)
 {
-    static const char *const sources[] = {"amd-kds", "intel-pcs", "azure-thim", "jwks"};
+    static const char *const sources[] = {"amd-kds",   "intel-pcs",   "azure-thim", "azure-tdquote",
+                                          "google-ca", "google-root", "jwks"};
     static const struct {
         const char *name, *type, *help;
         size_t at;

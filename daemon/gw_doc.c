@@ -27,6 +27,9 @@ static const struct {
     [QR_DOC_PCK_CRL] = {"PCK revocation list", NULL},
     [QR_DOC_ROOT_CRL] = {"Intel root revocation list", NULL},
     [QR_DOC_THIM] = {"Azure THIM certificates", NULL},
+    [QR_DOC_TDQUOTE] = {"Azure TD quote", NULL},
+    [QR_DOC_GOOGLE_CA] = {"Google's CA certificate", NULL},
+    [QR_DOC_GOOGLE_ROOT] = {"Google's root certificate", NULL},
     [QR_DOC_JWKS] = {"key set", NULL},
 };
 
@@ -320,6 +323,38 @@ read_thim(qr_view body, struct qr_doc *d, char *err_text, size_t err_cap)
     return e;
 }
 
+#define QUOTE_MAX 16384u /* of a quote; enclave-shim/verify/parts.def */
+
+static qr_err
+read_tdquote(qr_view body, struct qr_doc *d, char *err_text, size_t err_cap)
+{
+    json_t *j = parse(body, err_text, err_cap);
+    uint8_t *raw = qr_alloc(QUOTE_MAX);
+    qr_err e = QR_ERR_MALFORMED;
+    size_t n = 0;
+
+    const char *text = j ? json_string_value(json_object_get(j, "quote")) : NULL;
+    if (!raw) {
+        e = QR_ERR_NO_MEMORY;
+    } else if (j && (!text || qr_b64url_decode(text, strlen(text), raw, QUOTE_MAX, &n) != QR_OK ||
+                     n == 0)) {
+        EXPLAIN("no \"quote\" of at most %u bytes in base64url", QUOTE_MAX);
+    } else if (j) {
+        e = add(d, "quote.bin", qr_view_of(raw, n));
+    }
+    qr_free(raw);
+    json_decref(j);
+    return e;
+}
+
+/* Google's stores have DER; PEM is taken as well. */
+static qr_err
+read_ca(qr_view body, const char *const *name, struct qr_doc *d, char *err_text, size_t err_cap)
+{
+    return body.p[0] == 0x30 ? read_certificate(body, *name, d, err_text, err_cap)
+                             : read_pem(body, name, 1, d, err_text, err_cap);
+}
+
 static qr_err
 read_jwks(qr_view body, struct qr_doc *d, char *err_text, size_t err_cap)
 {
@@ -341,6 +376,7 @@ qr_doc_read(enum qr_doc_kind k, qr_view body, qr_view header, struct qr_doc *ret
             size_t err_cap)
 {
     static const char *const chain[] = {"ask.der", "ark.der"};
+    static const char *const ca[] = {"vtpm_intermediate.der"}, *const root[] = {"vtpm_root.der"};
     struct qr_doc d = {.issued_ms = -1};
     qr_err e = QR_ERR_MALFORMED;
 
@@ -375,6 +411,15 @@ qr_doc_read(enum qr_doc_kind k, qr_view body, qr_view header, struct qr_doc *ret
         break;
     case QR_DOC_THIM:
         e = read_thim(body, &d, err_text, err_cap);
+        break;
+    case QR_DOC_TDQUOTE:
+        e = read_tdquote(body, &d, err_text, err_cap);
+        break;
+    case QR_DOC_GOOGLE_CA:
+        e = read_ca(body, ca, &d, err_text, err_cap);
+        break;
+    case QR_DOC_GOOGLE_ROOT:
+        e = read_ca(body, root, &d, err_text, err_cap);
         break;
     case QR_DOC_JWKS:
         e = read_jwks(body, &d, err_text, err_cap);

@@ -16,9 +16,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define JSON_HEADER "Content-Type: application/json"
+
 struct job {
     uint64_t id;
-    char url[QR_URL_MAX];
+    char url[QR_URL_MAX], post[QR_POST_MAX];
     int metadata;
     const char *want_header;
     /* the answer */
@@ -34,7 +36,7 @@ struct fetch {
     pthread_mutex_t lock;
     pthread_cond_t work;
     CURL *curl;
-    struct curl_slist *metadata;
+    struct curl_slist *metadata, *json, *json_metadata;
     int fd, stop, taken; /* taken: ring[got - 1] was handed out and is still looked at */
     unsigned put, done, got;
     struct job ring[QR_FETCH_JOBS];
@@ -112,7 +114,14 @@ work(struct fetch *f, struct job *j)
     CURL *c = f->curl;
 
     int ok = curl_easy_setopt(c, CURLOPT_URL, j->url) == CURLE_OK;
-    ok &= curl_easy_setopt(c, CURLOPT_HTTPHEADER, j->metadata ? f->metadata : NULL) == CURLE_OK;
+    if (j->post[0]) {
+        ok &= curl_easy_setopt(c, CURLOPT_HTTPHEADER, j->metadata ? f->json_metadata : f->json) ==
+              CURLE_OK;
+        ok &= curl_easy_setopt(c, CURLOPT_POSTFIELDS, j->post) == CURLE_OK;
+    } else {
+        ok &= curl_easy_setopt(c, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+        ok &= curl_easy_setopt(c, CURLOPT_HTTPHEADER, j->metadata ? f->metadata : NULL) == CURLE_OK;
+    }
     ok &= curl_easy_setopt(c, CURLOPT_WRITEDATA, j) == CURLE_OK;
     ok &= curl_easy_setopt(c, CURLOPT_HEADERDATA, j) == CURLE_OK;
     ok &= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, text) == CURLE_OK;
@@ -155,7 +164,7 @@ run(void *ctx)
 }
 
 static qr_err
-fetch_start(void *ctx, uint64_t id, const char *url, int metadata, const char *want_header)
+fetch_start(void *ctx, uint64_t id, const struct qr_fetch_ask *ask)
 {
     struct fetch *f = ctx;
     qr_err e = QR_ERR_BUSY;
@@ -164,9 +173,12 @@ fetch_start(void *ctx, uint64_t id, const char *url, int metadata, const char *w
     if (f->put - f->got + (f->taken ? 1u : 0u) < QR_FETCH_JOBS) {
         struct job *j = &f->ring[f->put % QR_FETCH_JOBS];
         qr_dbuf_free(&j->body);
-        *j = (struct job){.id = id, .metadata = metadata, .want_header = want_header};
+        *j = (struct job){.id = id, .metadata = ask->metadata, .want_header = ask->want_header};
         qr_dbuf_init(&j->body, QR_DOC_BODY_MAX);
-        if ((size_t)snprintf(j->url, sizeof j->url, "%s", url) < sizeof j->url) {
+        const char *post = ask->post ? ask->post : "";
+        if (strlen(ask->url) < sizeof j->url && strlen(post) < sizeof j->post) {
+            memcpy(j->url, ask->url, strlen(ask->url) + 1);
+            memcpy(j->post, post, strlen(post) + 1);
             f->put++;
             e = QR_OK;
             pthread_cond_signal(&f->work);
@@ -217,6 +229,8 @@ fetch_free(void *ctx)
     }
     curl_easy_cleanup(f->curl);
     curl_slist_free_all(f->metadata);
+    curl_slist_free_all(f->json);
+    curl_slist_free_all(f->json_metadata);
     pthread_cond_destroy(&f->work);
     pthread_mutex_destroy(&f->lock);
     close(f->fd);
@@ -236,9 +250,14 @@ qr_fetch_curl(struct qr_fetcher *ret)
     f->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     f->curl = curl_easy_init();
     f->metadata = curl_slist_append(NULL, "Metadata: true");
+    f->json = curl_slist_append(NULL, JSON_HEADER);
+    /* Appending gives the head back, or NULL and leaves the list as it was. */
+    f->json_metadata = curl_slist_append(NULL, JSON_HEADER);
+    int lists = f->metadata && f->json && f->json_metadata &&
+                curl_slist_append(f->json_metadata, "Metadata: true");
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->work, NULL);
-    if (f->fd >= 0 && f->curl && f->metadata) {
+    if (f->fd >= 0 && f->curl && lists) {
         set_up(f);
         if (pthread_create(&f->thread, NULL, run, f) == 0) {
             *ret = (struct qr_fetcher){f, fetch_start, fetch_next, f->fd, fetch_free};
@@ -250,6 +269,8 @@ qr_fetch_curl(struct qr_fetcher *ret)
     }
     curl_easy_cleanup(f->curl);
     curl_slist_free_all(f->metadata);
+    curl_slist_free_all(f->json);
+    curl_slist_free_all(f->json_metadata);
     qr_free(f);
     return QR_ERR_INTERNAL;
 }

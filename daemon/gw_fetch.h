@@ -1,5 +1,5 @@
 /*
- * qr_fetch: GET requests to vendors, off the gateway's thread.
+ * qr_fetch: requests to vendors, off the gateway's thread.
  *
  * What: a table of two functions, and its implementation over libcurl: one thread works a short
  *       queue, one job at a time, and says through a descriptor that an answer is there.
@@ -28,10 +28,17 @@ struct qr_fetch_done {
     char why[128];
 };
 
+struct qr_fetch_ask {
+    const char *url;
+    const char *post;        /* JSON to POST; NULL or "": a GET */
+    int metadata;            /* 1: with "Metadata: true" */
+    const char *want_header; /* of the answer; static, lower case, or NULL */
+};
+
 struct qr_fetcher {
     void *ctx;
-    /* Queues url. BUSY: the queue is full. want_header: static, lower case, or NULL. */
-    qr_err (*start)(void *ctx, uint64_t id, const char *url, int metadata, const char *want_header);
+    /* Queues it; copies. BUSY: the queue is full. */
+    qr_err (*start)(void *ctx, uint64_t id, const struct qr_fetch_ask *ask);
     /* 1 and *ret: an answer, in the order of the jobs; 0: none yet. */
     int (*next)(void *ctx, struct qr_fetch_done *ret);
     int fd; /* readable while an answer waits; -1: ask again */

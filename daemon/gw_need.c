@@ -9,6 +9,8 @@
 #include <stdio.h>
 
 #define NEED_VALUES 512u
+#define TDREPORT_LEN 1024u
+#define TDREPORT_TEXT 1366u
 
 static qr_err __attribute__((format(printf, 5, 6)))
 add(const struct qr_json_at *at, struct qr_need *need, enum qr_doc_kind kind, int optional,
@@ -125,6 +127,62 @@ read_thim(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_
     return QR_OK;
 }
 
+/* The metadata service makes a quote of the TDREPORT: the only thing that is asked for with a body. */
+static qr_err
+read_tdquote(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_need *ret)
+{
+    qr_view source, report;
+    uint8_t raw[TDREPORT_LEN];
+    size_t n = 0;
+
+    QR_TRY(qr_json_fields(at, (const struct qr_json_field[]){
+                                  {"source", QR_JSON_NAME, 1, 16, &source, NULL},
+                                  {"report", QR_JSON_NAME, 1, TDREPORT_TEXT, &report, NULL},
+                                  {.type = QR_JSON_END},
+                              }));
+    if (qr_b64url_decode((const char *)report.p, report.len, raw, sizeof raw, &n) != QR_OK ||
+        n != sizeof raw) {
+        return qr_json_fail(at, QR_ERR_MALFORMED, "report must be %u bytes in base64url",
+                            TDREPORT_LEN);
+    }
+    ret->source = "azure-tdquote";
+    QR_TRY(add(at, ret, QR_DOC_TDQUOTE, 0, "%s/acc/tdquote", b->azure_thim));
+    ret->doc[0].metadata = 1;
+    int len = snprintf(ret->doc[0].post, sizeof ret->doc[0].post, "{\"report\":\"%.*s\"}",
+                       (int)report.len, (const char *)report.p);
+    return len > 0 && (size_t)len < sizeof ret->doc[0].post
+               ? QR_OK
+               : qr_json_fail(at, QR_ERR_TOO_LARGE, "report is too long");
+}
+
+/* ---- Google -------------------------------------------------------------------------------- */
+
+static qr_err
+read_google(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_need *ret)
+{
+    static const char hex[] = "0123456789abcdef-";
+    qr_view source, bucket, object;
+
+    QR_TRY(qr_json_fields(at, (const struct qr_json_field[]){
+                                  {"source", QR_JSON_NAME, 1, 16, &source, NULL},
+                                  {"bucket", QR_JSON_NAME, 36, 36, &bucket, NULL},
+                                  {"object", QR_JSON_NAME, 20, 20, &object, NULL},
+                                  {.type = QR_JSON_END},
+                              }));
+    const char *k = (const char *)bucket.p, *o = (const char *)object.p;
+    if (strspn(k, hex) != bucket.len || strspn(o, hex) != object.len) {
+        return qr_json_fail(at, QR_ERR_MALFORMED,
+                            "bucket and object must be hex digits and dashes");
+    }
+    int root = qr_view_eq(source, qr_view_str("google-root"));
+    enum qr_doc_kind kind = root ? QR_DOC_GOOGLE_ROOT : QR_DOC_GOOGLE_CA;
+    ret->source = root ? "google-root" : "google-ca";
+    return b->google_ca[0]
+               ? add(at, ret, kind, 0, "%s/%s/%s/ca.crt", b->google_ca, k, o)
+               : add(at, ret, kind, 0,
+                     "http://privateca-content-%s.storage.googleapis.com/%s/ca.crt", k, o);
+}
+
 static int
 ends_with(qr_view v, const char *end)
 {
@@ -167,9 +225,9 @@ static const struct {
     const char *name;
     qr_err (*read)(const struct qr_json_at *at, const struct qr_need_bases *b, struct qr_need *ret);
 } sources[] = {
-    {"amd-kds", read_amd},
-    {"intel-pcs", read_intel},
-    {"azure-thim", read_thim},
+    {"amd-kds", read_amd},      {"intel-pcs", read_intel},
+    {"azure-thim", read_thim},  {"azure-tdquote", read_tdquote},
+    {"google-ca", read_google}, {"google-root", read_google},
     {"jwks", read_jwks},
 };
 

@@ -197,18 +197,18 @@ vendor_find(const struct vendor *v, const char *url)
 }
 
 static qr_err
-start(void *ctx, uint64_t id, const char *url, int metadata, const char *want_header)
+start(void *ctx, uint64_t id, const struct qr_fetch_ask *ask)
 {
     struct vendor *v = ctx;
-    (void)want_header;
     if (v->n_queued == QR_FETCH_JOBS) {
         return QR_ERR_BUSY;
     }
     v->queue[v->n_queued].id = id;
-    (void)snprintf(v->queue[v->n_queued].url, QR_URL_MAX, "%s", url);
+    (void)snprintf(v->queue[v->n_queued].url, QR_URL_MAX, "%s", ask->url);
     v->n_queued++;
-    (void)snprintf(v->last_url, sizeof v->last_url, "%s", url);
-    v->last_metadata = metadata;
+    (void)snprintf(v->last_url, sizeof v->last_url, "%s", ask->url);
+    (void)snprintf(v->last_post, sizeof v->last_post, "%s", ask->post ? ask->post : "");
+    v->last_metadata = ask->metadata;
     v->asked++;
     return QR_OK;
 }

@@ -36,6 +36,7 @@ struct vendor {
     struct vendor_rule rule[VENDOR_RULES];
     unsigned asked; /* jobs that were started */
     char last_url[QR_URL_MAX];
+    char last_post[QR_POST_MAX];
     int last_metadata;
     size_t n_queued;
     struct {

@@ -1,6 +1,7 @@
 /* The gateway's collateral: needs, documents, cache and schedule, against a vendor played in memory. */
 #include "daemon/gw_cache.h"
 #include "daemon/gw_coll.h"
+#include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "test/common/evgen_ca.h"
 #include "test/common/tmpdir.h"
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,6 +73,46 @@ test_needs_turin(void **state)
                            "/Turin/0011223344556677?fmcSPL=05&blSPL=01&teeSPL=02&snpSPL=03"));
 }
 
+#define BUCKET "65cf2318-0000-2408-a9b3-14c14ef06180"
+#define OBJECT "64bf42df2a9c15f8c82f"
+
+/* What goes to the metadata service with a body, and Google's certificates by their two words. */
+static void
+test_needs_of_virtual_tpms(void **state)
+{
+    (void)state;
+    static struct qr_needs n;
+    static uint8_t tdreport[1024];
+    char report[1400], text[2048], err[256] = "";
+
+    memset(tdreport, 0xfb, sizeof tdreport);
+    qr_b64url_encode(qr_view_of(tdreport, sizeof tdreport), report);
+    (void)snprintf(text, sizeof text,
+                   "{\"v\":1,\"needs\":[{\"source\":\"azure-tdquote\",\"report\":\"%s\"},"
+                   "{\"source\":\"google-ca\",\"bucket\":\"" BUCKET "\",\"object\":\"" OBJECT
+                   "\"},{\"source\":\"google-root\",\"bucket\":\"" BUCKET "\",\"object\":\"" OBJECT
+                   "\"}]}",
+                   report);
+    assert_int_equal(qr_needs_read(qr_view_str(text), &bases, &n, err, sizeof err), QR_OK);
+    assert_int_equal(n.n, 3);
+    assert_string_equal(n.need[0].doc[0].url, "http://169.254.169.254/acc/tdquote");
+    assert_true(n.need[0].doc[0].metadata);
+    (void)snprintf(text, sizeof text, "{\"report\":\"%s\"}", report);
+    assert_string_equal(n.need[0].doc[0].post, text);
+    assert_string_equal(n.need[1].doc[0].url, "http://privateca-content-" BUCKET
+                                              ".storage.googleapis.com/" OBJECT "/ca.crt");
+    assert_string_equal(n.need[1].doc[0].post, "");
+    assert_string_equal(n.need[2].source, "google-root");
+    struct qr_need_bases mirror = bases;
+    (void)snprintf(mirror.google_ca, sizeof mirror.google_ca, "http://127.0.0.1:1");
+    assert_int_equal(
+        qr_needs_read(qr_view_str("{\"v\":1,\"needs\":[{\"source\":\"google-ca\","
+                                  "\"bucket\":\"" BUCKET "\",\"object\":\"" OBJECT "\"}]}"),
+                      &mirror, &n, err, sizeof err),
+        QR_OK);
+    assert_string_equal(n.need[0].doc[0].url, "http://127.0.0.1:1/" BUCKET "/" OBJECT "/ca.crt");
+}
+
 static void
 test_needs_refused(void **state)
 {
@@ -84,6 +126,15 @@ test_needs_refused(void **state)
         {"{\"v\":1,\"needs\":[7]}", "source"},
         {"{\"v\":1,\"needs\":[{\"source\":\"ftp\"}]}", "unknown source \"ftp\""},
         {"{\"v\":1,\"needs\":[{\"source\":\"azure-thim\",\"url\":\"http://a\"}]}", "url"},
+        {"{\"v\":1,\"needs\":[{\"source\":\"azure-tdquote\",\"report\":\"AAAA\"}]}",
+         "report must be 1024 bytes"},
+        {"{\"v\":1,\"needs\":[{\"source\":\"azure-tdquote\",\"report\":\"A\\\"}\"}]}", "report"},
+        {"{\"v\":1,\"needs\":[{\"source\":\"google-ca\",\"bucket\":"
+         "\"65cf2318-0000-2408-a9b3-14c14ef0618.\",\"object\":\"64bf42df2a9c15f8c82f\"}]}",
+         "bucket and object"},
+        {"{\"v\":1,\"needs\":[{\"source\":\"google-root\",\"bucket\":"
+         "\"65cf2318-0000-2408-a9b3-14c14ef06180\",\"object\":\"64bf42df2a9c15f8c82\"}]}",
+         "object"},
         {"{\"v\":1,\"needs\":[{\"source\":\"jwks\",\"issuer\":\"https://evil.example\"}]}",
          "issuer must be"},
         {"{\"v\":1,\"needs\":[{\"source\":\"jwks\",\"issuer\":\"https://.attest.azure.net\"}]}",
@@ -160,6 +211,9 @@ test_documents_are_taken_apart(void **state)
         {QR_DOC_PCK_CRL, vendor_crl(EVGEN_NOW_MS), {0}, 1, "pck_crl.der"},
         {QR_DOC_ROOT_CRL, vendor_crl(EVGEN_NOW_MS), {0}, 1, "root_ca_crl.der"},
         {QR_DOC_THIM, vendor_thim(), {0}, 3, "vek.der"},
+        {QR_DOC_TDQUOTE, qr_view_str("{\"quote\":\"AAECAwQFBgcICQ\"}"), {0}, 1, "quote.bin"},
+        {QR_DOC_GOOGLE_CA, vendor_vek(), {0}, 1, "vtpm_intermediate.der"},
+        {QR_DOC_GOOGLE_ROOT, vendor_vek(), {0}, 1, "vtpm_root.der"},
         {QR_DOC_JWKS, vendor_jwks(), {0}, 1, "jwks.json"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -295,6 +349,46 @@ metric(struct rig *r, uint64_t now, const char *line)
     int found = strstr((const char *)d.p, line) != NULL;
     qr_dbuf_free(&d);
     return found;
+}
+
+/* A quote of a boot is of no use to the next one: it is asked for by its report, and never kept on disk. */
+static void
+test_a_posted_document_is_of_its_question(void **state)
+{
+    (void)state;
+    static struct rig r;
+    static uint8_t tdreport[1024];
+    static char text[2][2048];
+    char report[1400], post[QR_POST_MAX] = "";
+    struct tmpdir dir;
+
+    tmpdir_new(&dir);
+    for (int i = 0; i < 2; i++) {
+        tdreport[0] = (uint8_t)i;
+        qr_b64url_encode(qr_view_of(tdreport, sizeof tdreport), report);
+        (void)snprintf(text[i], sizeof text[i],
+                       "{\"v\":1,\"needs\":[{\"source\":\"azure-tdquote\",\"report\":\"%s\"}]}",
+                       report);
+    }
+    r = (struct rig){0};
+    vendor_init(&r.v);
+    vendor_rule(&r.v, "/acc/tdquote", 200, 0, qr_view_str("{\"quote\":\"AAAB\"}"),
+                qr_view_of(NULL, 0));
+    rig_open(&r, dir.path);
+    for (unsigned i = 0; i < 3; i++) {
+        need(&r, text[i % 2], i);
+        qr_coll_step(r.c, i);
+        qr_coll_step(r.c, i);
+        assert_int_equal(r.v.asked, i + 1);
+        assert_int_equal(r.handed, i + 1);
+        assert_string_equal(r.source, "azure-tdquote");
+        assert_string_equal(r.first, "quote.bin");
+        assert_int_equal(r.v.last_metadata, 1);
+        assert_int_equal(strcmp(r.v.last_post, post) == 0, 0);
+        memcpy(post, r.v.last_post, sizeof post);
+    }
+    r.c = qr_coll_free(r.c);
+    assert_int_equal(rmdir(dir.path), 0); /* nothing is in it */
 }
 
 static void
@@ -555,6 +649,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_needs_become_addresses),
         cmocka_unit_test(test_needs_turin),
+        cmocka_unit_test(test_needs_of_virtual_tpms),
+        cmocka_unit_test(test_a_posted_document_is_of_its_question),
         cmocka_unit_test(test_needs_refused),
         cmocka_unit_test(test_needs_bases),
         cmocka_unit_test(test_documents_are_taken_apart),

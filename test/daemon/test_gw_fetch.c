@@ -160,7 +160,8 @@ fetch(struct qr_fetcher *f, const char *url, int metadata, const char *header)
     struct qr_fetch_done d;
     struct pollfd p = {.fd = f->fd, .events = POLLIN};
 
-    assert_int_equal(f->start(f->ctx, ++id, url, metadata, header), QR_OK);
+    const struct qr_fetch_ask ask = {.url = url, .metadata = metadata, .want_header = header};
+    assert_int_equal(f->start(f->ctx, ++id, &ask), QR_OK);
     while (!f->next(f->ctx, &d)) {
         assert_int_equal(poll(&p, 1, 30000), 1);
     }
@@ -223,6 +224,20 @@ test_failures_are_told(void **state)
     d = fetch(&f, at(&m, "/silent"), 0, NULL);
     assert_int_equal(d.status, 0);
     assert_true(d.why[0] != '\0');
+    const struct qr_fetch_ask ask = {
+        .url = at(&m, "/acc/tdquote"), .post = "{\"report\":\"AAAA\"}", .metadata = 1};
+    assert_int_equal(f.start(f.ctx, 7000, &ask), QR_OK);
+    struct pollfd done = {.fd = f.fd, .events = POLLIN};
+    while (!f.next(f.ctx, &d)) {
+        assert_int_equal(poll(&done, 1, 30000), 1);
+    }
+    assert_int_equal(d.id, 7000);
+    assert_non_null(strstr(m.last, "POST /acc/tdquote HTTP/1.1"));
+    assert_non_null(strstr(m.last, "Content-Type: application/json"));
+    assert_non_null(strstr(m.last, "Metadata: true"));
+    assert_non_null(strstr(m.last, "Content-Length: 17"));
+    d = fetch(&f, at(&m, "/tcb?"), 0, NULL); /* and the next one is a GET again */
+    assert_int_equal(strncmp(m.last, "GET ", 4), 0);
     rule(&m, "/big", 200, 0, qr_view_of(big, sizeof big));
     d = fetch(&f, at(&m, "/big"), 0, NULL);
     assert_int_equal(d.status, 0);
@@ -245,7 +260,7 @@ test_the_queue_is_bounded(void **state)
     unsigned started = 0, got = 0;
     emulator_start(&m);
     assert_int_equal(qr_fetch_curl(&f), QR_OK);
-    while (f.start(f.ctx, started, at(&m, "/certs"), 0, NULL) == QR_OK) {
+    while (f.start(f.ctx, started, &(struct qr_fetch_ask){.url = at(&m, "/certs")}) == QR_OK) {
         started++;
     }
     assert_int_equal(started, QR_FETCH_JOBS);
@@ -260,7 +275,7 @@ test_the_queue_is_bounded(void **state)
         }
     }
     /* Freed with work under way. */
-    assert_int_equal(f.start(f.ctx, 1, at(&m, "/certs"), 0, NULL), QR_OK);
+    assert_int_equal(f.start(f.ctx, 1, &(struct qr_fetch_ask){.url = at(&m, "/certs")}), QR_OK);
     f.free(f.ctx);
     emulator_stop(&m);
 }
