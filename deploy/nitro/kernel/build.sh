@@ -38,7 +38,7 @@ case $arch in
     x86_64) karch=x86 image=arch/x86/boot/bzImage cross='' tools="gcc-14=$gcc binutils=$binutils" ;;
     arm64)
         karch=arm64 image=arch/arm64/boot/Image cross=aarch64-linux-gnu-
-        tools="gcc-14-aarch64-linux-gnu gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu=$binutils"
+        tools="gcc-14-aarch64-linux-gnu=${gcc}cross1 gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu=$binutils"
         ;;
 esac
 out=${KERNEL_OUT:-$(artefact_path "kernel-$arch" $here/build.sh $here/config-"$arch")}
