@@ -26,6 +26,8 @@ if [ -x "$BUILD/bench/bench_transport" ]; then
     echo "transport, loopback" >&2
     "$BUILD/bench/bench_transport" | tee "$OUT/transport.jsonl"
 fi
+echo "pump, hybrid sockets" >&2
+"$BUILD/bench/bench_pump" | tee "$OUT/pump.jsonl"
 echo "evidence, in process" >&2
 "$BUILD/bench/bench_verify" | tee "$OUT/verify.jsonl"
 if [ -z "$Q" ] && command -v valgrind >/dev/null 2>&1; then
