@@ -316,6 +316,16 @@ $(PROBE_INIT): $(patsubst %.c,$(BUILD)/%.o,test/vm/probe.c enclave-shim/nitro/ns
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -s -o $@ $^
 
+# A party that believes throwaway roots (test/vm/testparty.c), and the key service it talks to.
+TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_roots_builtin qr_kms_roots_builtin)
+$(BUILD)/test/vm/testparty: $(BUILD)/daemon/main_party.o $(BUILD)/test/vm/testparty.o $(TEST_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) $(TESTPARTY_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+$(BUILD)/test/vm/kmsbox: $(BUILD)/test/vm/kmsbox.o $(TEST_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+VM_BIN += $(BUILD)/test/vm/testparty $(BUILD)/test/vm/kmsbox
+
 # The constant-time test: the linker puts a wrapper before each function in these two tables.
 CTIME_SRC  := $(sort $(filter-out test/ctime/dudect%,$(wildcard test/ctime/*.c)))
 CTIME_WRAP := $(shell sed -n 's/^\([a-zA-Z0-9_]\+\) .*/-Wl,--wrap=\1/p' test/ctime/boundary test/ctime/public)

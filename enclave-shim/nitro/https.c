@@ -254,6 +254,14 @@ add_roots(X509_STORE *store, const struct qr_kms_roots *roots)
     return ok;
 }
 
+/* SSL_set_tlsext_host_name, whose cast drops a const that OpenSSL keeps to. */
+static long
+set_sni(SSL *ssl, const char *host)
+{
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)host);
+}
+
 static qr_err
 tls_new(struct conn *c, const struct qr_https *h)
 {
@@ -282,7 +290,7 @@ tls_new(struct conn *c, const struct qr_https *h)
     SSL_set_bio(c->ssl, c->in, c->out);
     SSL_set_connect_state(c->ssl);
     SSL_set_hostflags(c->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set1_host(c->ssl, h->host) != 1 || SSL_set_tlsext_host_name(c->ssl, h->host) != 1) {
+    if (SSL_set1_host(c->ssl, h->host) != 1 || set_sni(c->ssl, h->host) != 1) {
         return QR_ERR_CRYPTO_LIB;
     }
     X509_VERIFY_PARAM_set_time(SSL_get0_param(c->ssl), (time_t)(h->now_ms / 1000));

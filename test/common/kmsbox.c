@@ -33,6 +33,11 @@ must_fail(const char *what, int line)
 int64_t
 kmsbox_now(const struct kmsbox *b)
 {
+    struct timespec t;
+    if (b->real_time) {
+        (void)clock_gettime(CLOCK_REALTIME, &t);
+        return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    }
     return b->now_ms ? *b->now_ms : EVGEN_NOW_MS;
 }
 
@@ -357,6 +362,9 @@ loop(struct kmsbox *b)
                 serve_creds(b, fd, take_fault(b, 1));
             }
             (void)close(fd);
+            if (b->after) {
+                b->after(b);
+            }
         }
     }
 }
@@ -368,6 +376,8 @@ kmsbox_serve(struct kmsbox *b, uint16_t kms_port, uint16_t creds_port)
     MUST(pthread_mutex_init(&b->lock, NULL) == 0);
     b->kms_fd = listen_on(kms_port, b->route);
     b->creds_fd = listen_on(creds_port, b->creds_route);
+    printf("kmsbox: kms %s credentials %s\n", b->route, b->creds_route);
+    (void)fflush(stdout);
     loop(b);
 }
 

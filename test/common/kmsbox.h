@@ -71,12 +71,14 @@ enum kmsbox_fault {
 
 struct kmsbox {
     /* Set before kmsbox_start; those marked * at any time between two calls. */
-    const int64_t *now_ms;        /* NULL: EVGEN_NOW_MS */
-    const struct qr_roots *roots; /* of attestation documents; NULL: fakensm_roots() */
-    char pcr0[97], pcr8[97];      /* hex; "": any * */
-    enum kmsbox_fault fault;      /* * */
-    unsigned fault_times;         /* 0: for ever * */
-    int status;                   /* KMSBOX_ERROR * */
+    const int64_t *now_ms;                 /* NULL: EVGEN_NOW_MS */
+    int real_time;                         /* 1: the system's time instead */
+    void (*after)(const struct kmsbox *b); /* called after each connection; may be NULL */
+    const struct qr_roots *roots;          /* of attestation documents; NULL: fakensm_roots() */
+    char pcr0[97], pcr8[97];               /* hex; "": any * */
+    enum kmsbox_fault fault;               /* * */
+    unsigned fault_times;                  /* 0: for ever * */
+    int status;                            /* KMSBOX_ERROR * */
     const char *error, *message;
 
     /* What happened. */
