@@ -117,7 +117,8 @@ TEST_SRC  := $(filter-out test/swtpm/% test/vm/%,$(sort $(wildcard test/*/test_*
 # Need a swtpm or a guest; test-swtpm, test-vm and test-nitro run them, `make test` does not.
 SWTPM_SRC := $(sort $(wildcard test/swtpm/test_*.c))
 VM_SRC    := $(sort $(wildcard test/vm/test_*.c))
-TEST_AUX  := $(sort $(wildcard test/common/*.c))
+# The template back end is the tests' alone: no program may contain it (test/check_link.sh).
+TEST_AUX  := $(sort $(wildcard test/common/*.c enclave-shim/template/*.c))
 TEST_LIB  := $(BUILD)/libtest.a
 TEST_BIN  := $(TEST_SRC:%.c=$(BUILD)/%)
 SWTPM_BIN := $(SWTPM_SRC:%.c=$(BUILD)/%)
@@ -129,7 +130,7 @@ FUZZ_SRC  := $(sort $(wildcard test/fuzz/fuzz_*.c))
 FUZZ_AUX  := $(sort $(wildcard test/fuzz/kit*.c))
 FUZZ_BIN  := $(FUZZ_SRC:%.c=$(BUILD)/%)
 OWN_SRC   := $(wildcard test/sim/*.c test/daemon/anomaly_*.c) $(LIB_SRC) $(TEST_SRC) $(SWTPM_SRC) $(VM_SRC) $(TEST_AUX) $(BENCH_SRC) $(BENCH_AUX) $(LOAD_SRC) $(FUZZ_SRC) $(FUZZ_AUX)
-FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) test/* test/vm/* bench)))
+FORMATTED := $(sort $(wildcard $(addsuffix /*.[ch],$(LAYERS) enclave-shim/template test/* test/vm/* bench)))
 
 # ---- programs -------------------------------------------------------------------------------------
 # $(call program,NAME,SOURCES,LIBRARIES): a program exists once its main file does.
@@ -305,6 +306,9 @@ $(BUILD)/test/daemon/test_anomaly_%: $(BUILD)/test/daemon/test_anomaly_%.o $(ANO
 
 $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+# The suite over back ends has the gateway read what they need.
+$(BUILD)/test/shim/test_conform $(patsubst %.c,$(BUILD)/%,$(wildcard test/swtpm/test_conform*.c)): $(BUILD)/daemon/gw_need.o
 
 # The parent's side of vsock for guests, and the smallest enclave's only program.
 VSOCKD := $(BUILD)/test/vm/vsockd

@@ -3,18 +3,39 @@
 #include "enclave-shim/verify/dcap.h"
 #include "protocol/base/enc.h"
 
-/* The PCK certificate's own words; whether it is genuine matters to verifiers, not here. */
+/*
+ * A table of roots that has the chain's own last certificate: what is wanted here is the PCK
+ * certificate's words, and whether they are genuine is for verifiers to say, with the real table.
+ */
+static qr_err
+own_root(qr_view pem, struct qr_verdict *v, struct qr_roots *ret)
+{
+    struct qr_certs s = {0};
+    qr_err e = qr_certs_add_pem(&s, pem, v, QR_CHECK_PARSE, "PCK chain");
+
+    if (e == QR_OK && s.n > 0) {
+        qr_cert_sha256(s.der[s.n - 1], ret->of[QR_ROOT_INTEL].sha256[0]);
+        ret->of[QR_ROOT_INTEL].n = 1;
+    }
+    qr_certs_free(&s);
+    return e;
+}
+
 static qr_err
 read_quote(struct qr_tee_base *b, qr_view quote, struct qr_verdict *v, struct qr_tdx_piece *ret)
 {
     static const struct qr_evidence none = {.kind = QR_EV_TDX};
     const struct qr_verify_opts opts = {.now_ms = -1};
-    struct qr_verify_run run = {.e = &none, .o = &opts, .roots = qr_roots_builtin(), .v = v};
+    struct qr_roots roots = {0};
+    struct qr_verify_run run = {.e = &none, .o = &opts, .roots = &roots, .v = v};
     struct qr_dcap_quote q;
     struct qr_dcap_pck pck = {.certs = {.n = 0}};
 
     qr_verdict_init(v);
     qr_err e = qr_dcap_quote_parse(quote, 1, v, &q);
+    if (e == QR_OK) {
+        e = own_root(q.pck_pem, v, &roots);
+    }
     if (e == QR_OK) {
         e = qr_dcap_pck_read(&run, q.pck_pem, &pck);
     }
