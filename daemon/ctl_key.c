@@ -288,10 +288,107 @@ stamp(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     return code;
 }
 
+/* One line of FILE.stamps, told; 1 in *ret_good if it is over these bytes. */
+static int
+tell_stamp(const struct qr_ctl *c, qr_view line, qr_view doc, struct qr_stamp_key *ret_key,
+           int *ret_good)
+{
+    char err[256] = "", hex[67];
+    struct qr_stamp st;
+    struct qr_pubkey *pub = NULL;
+
+    qr_err e = qr_stamp_parse(line, &st, err, sizeof err);
+    if (e != QR_OK) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "no stamp: %s", err);
+    }
+    e = qr_pubkey_new(&st.key, &pub);
+    if (e == QR_OK) {
+        e = qr_stamp_verify(pub, &st, doc);
+        qr_pubkey_free(pub);
+    }
+    *ret_good = e == QR_OK;
+    *ret_key = st.key;
+    qr_hex_encode(qr_view_of(st.key.b, qr_scheme_key_len(st.key.scheme)), hex);
+    if (c->json) {
+        printf("{\"scheme\":\"%s\",\"public_key\":\"%s\",\"valid\":%s}\n",
+               qr_scheme_name(st.key.scheme), hex, *ret_good ? "true" : "false");
+    } else {
+        printf("%s %s %s\n", *ret_good ? "valid" : "INVALID", qr_scheme_name(st.key.scheme), hex);
+    }
+    return QR_EXIT_OK;
+}
+
+/* All stamps are over these bytes, there is one, and every key asked for made one. */
+static int
+check_stamps(const struct qr_ctl *c, const char *path, const struct qr_ctl_stamps *s, qr_view doc,
+             const struct qr_ctl_list *want)
+{
+    int bad = 0;
+    unsigned seen = 0; /* bit i: want->v[i] */
+
+    _Static_assert(QR_CTL_LIST_MAX <= 32, "a bit for each key");
+    for (size_t i = 0; i < s->n; i++) {
+        struct qr_stamp_key key;
+        int good = 0;
+        int code = tell_stamp(c, s->v[i], doc, &key, &good);
+        if (code != QR_EXIT_OK) {
+            return code;
+        }
+        bad |= !good;
+        for (size_t k = 0; k < want->n && good; k++) {
+            char hex[67];
+            qr_hex_encode(qr_view_of(key.b, qr_scheme_key_len(key.scheme)), hex);
+            seen |= strcmp(hex, want->v[k]) == 0 ? 1u << k : 0;
+        }
+    }
+    if (s->n == 0 || bad) {
+        return qr_ctl_fail(c, QR_EXIT_REFUSED, "%s%s", path,
+                           bad ? " was changed after it was stamped, or a stamp is damaged"
+                               : ".stamps: there is no stamp");
+    }
+    for (size_t k = 0; k < want->n; k++) {
+        if (!(seen >> k & 1)) {
+            return qr_ctl_fail(c, QR_EXIT_REFUSED, "%s: no stamp by key %s", path, want->v[k]);
+        }
+    }
+    return QR_EXIT_OK;
+}
+
+static int
+stamp_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    struct qr_ctl_list rest, keys = {.n = 0};
+    struct qr_ctl_stamps have = {0};
+    struct qr_dbuf doc;
+    const struct qr_ctl_opt opts[] = {
+        {"key", QR_CTL_MANY, &keys, "HEX", "a public key that must have stamped it", 0, 0},
+        {.kind = QR_CTL_END},
+    };
+
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, 1);
+    if (code >= 0) {
+        return code;
+    }
+    code = qr_ctl_read(c, rest.v[0], QR_DOC_MAX, &doc);
+    if (code != QR_EXIT_OK) {
+        return code;
+    }
+    code = qr_ctl_read_stamps(c, rest.v[0], &have);
+    if (code == QR_EXIT_OK) {
+        code = check_stamps(c, rest.v[0], &have, qr_view_of(doc.p, doc.len), &keys);
+        qr_dbuf_free(&have.text);
+    }
+    qr_dbuf_free(&doc);
+    return code;
+}
+
 const struct qr_ctl_cmd qr_ctl_key_cmds[] = {
     {"key new", "", "Make a private key for an administrator or a client; prints its public key.",
      key_new},
     {"key show", "FILE", "Print the public key of a private key file.", key_show},
+    /* before "stamp", which is its first word */
+    {"stamp check", "DOCUMENT",
+     "Check the stamps beside a document; with --key, that these keys made one.", stamp_check},
     {"stamp", "DOCUMENT", "Sign a document's exact bytes; adds a line to DOCUMENT.stamps.", stamp},
     {.name = NULL},
 };
