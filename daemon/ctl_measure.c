@@ -275,6 +275,10 @@ show(const struct release *r)
     for (size_t i = 0; qr_manifest_revoked(r->m, i); i++) {
         printf("revokes   %s\n", qr_manifest_revoked(r->m, i));
     }
+    if (qr_manifest_min_release(r->m) > 0) {
+        printf("sealed    opens for release number %llu and above only\n",
+               (unsigned long long)qr_manifest_min_release(r->m));
+    }
     for (size_t i = 0; i < qr_manifest_n(r->m); i++) {
         const struct qr_measurement *m = qr_manifest_get(r->m, i);
         qr_time_print(m->from_ms, from);

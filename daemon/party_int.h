@@ -208,6 +208,7 @@ struct qr_party {
     struct qr_policy *policy;
     struct qr_release release[QR_PEERS_MANIFESTS];
     size_t n_releases;
+    uint64_t min_release; /* what our platform was asked for since we started */
     uint8_t *roster_doc, *policy_doc;
     size_t roster_len, policy_len;
 

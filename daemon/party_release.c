@@ -90,6 +90,42 @@ is_known(const struct qr_party *p, const struct qr_release *r)
     return 0;
 }
 
+/*
+ * What the manifest asks of our own platform. What fails is tried again at every start and with every
+ * policy: a counter that is where it should be is left alone.
+ */
+static void
+raise_minimum(struct qr_party *p, const struct qr_release *r)
+{
+    const struct qr_tee *t = p->env.tee;
+    uint64_t minimum = qr_manifest_min_release(r->m);
+
+    if (minimum == 0 || minimum <= p->min_release) {
+        return;
+    }
+    if (!t->revoke) {
+        qr_party_log(QR_LOG_INFO, "release_minimum", 0,
+                     "release %s asks that code below release number %llu open nothing; this "
+                     "platform has no counter for it",
+                     qr_manifest_release(r->m), (unsigned long long)minimum);
+        p->min_release = minimum;
+        return;
+    }
+    qr_err e = t->revoke(t->ctx, minimum);
+    if (e == QR_OK) {
+        p->min_release = minimum;
+        qr_party_log(QR_LOG_WARN, "release_minimum", 0,
+                     "code below release number %llu opens nothing on this machine any more, as "
+                     "release %s asks",
+                     (unsigned long long)minimum, qr_manifest_release(r->m));
+    } else {
+        qr_party_log(QR_LOG_ERROR, "release_minimum", 0,
+                     "the platform did not revoke releases below %llu (%s); it is asked again at "
+                     "the next start",
+                     (unsigned long long)minimum, qr_err_text(e));
+    }
+}
+
 qr_err
 qr_release_load(struct qr_party *p, const struct qr_ask *ask, int *ret_same, char *why, size_t cap)
 {
@@ -117,6 +153,7 @@ qr_release_load(struct qr_party *p, const struct qr_ask *ask, int *ret_same, cha
     p->release[p->n_releases++] = r;
     qr_party_log(QR_LOG_INFO, "release_loaded", 0, "the measurements of release %s count now",
                  qr_manifest_release(r.m));
+    raise_minimum(p, &r);
     return qr_state_put(p, QR_TABLE_META, r.name, qr_view_of(r.rec, r.len));
 }
 
@@ -133,6 +170,7 @@ qr_release_apply(struct qr_party *p)
         qr_err e = qr_policy_add_manifest(p->policy, r.m, signatures_of(&r), why, sizeof why);
         if (e == QR_OK) {
             p->release[p->n_releases++] = r;
+            raise_minimum(p, &r);
             continue;
         }
         qr_party_log(QR_LOG_WARN, "release_dropped", 0,

@@ -23,7 +23,7 @@ struct qr_manifest {
     struct names supersedes, revoked;
     size_t n_tcb;
     struct qr_min_tcb tcb[QR_PRODUCTS_MAX];
-    uint64_t min_evaluation;
+    uint64_t min_evaluation, min_release;
     size_t n;
     struct qr_measurement *set;
     qr_view text; /* a copy that the manifest owns */
@@ -152,7 +152,7 @@ read_manifest(struct qr_json *j, struct qr_manifest *m)
 {
     struct qr_json_at root = qr_json_root(j), supersedes, revoked, minimum, sets;
     qr_view release, source, from, until, note;
-    int has_supersedes = 0, has_revoked = 0, has_minimum = 0, has_note = 0;
+    int has_supersedes = 0, has_revoked = 0, has_minimum = 0, has_release = 0, has_note = 0;
     const struct qr_json_field fields[] = {
         {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
         {"type", QR_JSON_SKIP, 0, 0, NULL, NULL},
@@ -163,6 +163,7 @@ read_manifest(struct qr_json *j, struct qr_manifest *m)
         {"valid_until", QR_JSON_TEXT, 1, 64, &until, NULL},
         {"supersedes", QR_JSON_ARRAY, 0, QR_MANIFEST_LIST, &supersedes, &has_supersedes},
         {"revoked", QR_JSON_ARRAY, 0, QR_MANIFEST_LIST, &revoked, &has_revoked},
+        {"minimum_release", QR_JSON_U64, 1, UINT32_MAX, &m->min_release, &has_release},
         {"minimum_tcb", QR_JSON_OBJECT, 0, 0, &minimum, &has_minimum},
         {"measurements", QR_JSON_ARRAY, 1, QR_MANIFEST_SETS, &sets, NULL},
         QR_NOTE_FIELD(note, has_note),
@@ -293,6 +294,12 @@ int
 qr_manifest_revokes(const struct qr_manifest *m, const char *release)
 {
     return has_name(&m->revoked, release);
+}
+
+uint64_t
+qr_manifest_min_release(const struct qr_manifest *m)
+{
+    return m->min_release;
 }
 
 const struct qr_min_tcb *

@@ -3,7 +3,7 @@
  *
  * What: {"v":1,"type":"quorate/measurements","release":"1.2.0","source":"<40 or 64 hex>",
  *        "recipe":"<64 hex>","valid_from":"...Z","valid_until":"...Z","supersedes":[...],
- *        "revoked":[...],"minimum_tcb":{...},"measurements":[...]}; POLICY.md has the schema.
+ *        "revoked":[...],"minimum_release":3,"minimum_tcb":{...},"measurements":[...]}; POLICY.md has the schema.
  *        Signatures lie beside it, one a line: "ed25519 <64 hex> <128 hex>" or
  *        "p256 <66 hex> <128 hex>" (scheme, public key, signature over the manifest's exact bytes;
  *        ECDSA with SHA-256, r || s).
@@ -76,6 +76,11 @@ const char *qr_manifest_superseded(const struct qr_manifest *m, size_t i);
 const char *qr_manifest_revoked(const struct qr_manifest *m, size_t i);
 /* 1: this release (by name) is on the manifest's revoked list. */
 int qr_manifest_revokes(const struct qr_manifest *m, const char *release);
+/*
+ * The lowest release number whose code may open what a platform sealed; a platform that counts (a TPM)
+ * raises its counter to it for ever. 0: none is said.
+ */
+uint64_t qr_manifest_min_release(const struct qr_manifest *m);
 /* The release's minimum for an AMD product; NULL: none. */
 const struct qr_min_tcb *qr_manifest_min_tcb(const struct qr_manifest *m, qr_view product);
 uint64_t qr_manifest_min_evaluation(const struct qr_manifest *m); /* of Intel's TCB; 0: none */

@@ -154,6 +154,60 @@ test_signed_by_a_release_key(void **state)
     EVP_PKEY_free(other);
 }
 
+/* ---- the lowest release that opens what is sealed ------------------------------------------ */
+
+static uint64_t asked[8];
+static size_t n_asked;
+static qr_err answer;
+
+static qr_err
+fake_revoke(void *ctx, uint64_t minimum)
+{
+    (void)ctx;
+    asked[n_asked++ % 8] = minimum;
+    return answer;
+}
+
+/* A manifest of release 1.0 that asks for this minimum; static. */
+static const char *
+with_minimum(const char *number)
+{
+    static char text[8192];
+    char member[64];
+    (void)snprintf(member, sizeof member, "\"minimum_release\":%s,\"release\":", number);
+    peerkit_edit(peerkit_releases[0], "\"release\":", member, text, sizeof text);
+    return text;
+}
+
+static void
+test_minimum_raises_the_platform(void **state)
+{
+    (void)state;
+    n_asked = 0;
+    answer = QR_ERR_PLATFORM; /* the first time it fails; nothing else does for that */
+    c.p[1].tee.revoke = fake_revoke;
+    cluster_policy(&c, peers(by_hash(with_minimum("3"))));
+    assert_int_equal(load(with_minimum("3"), NULL)->error, QR_OK);
+    assert_int_equal(n_asked, 1);
+    assert_int_equal(asked[0], 3);
+    assert_int_equal(c.p[1].party->n_releases, 1);
+    /* the manifest is kept, and with the next policy the platform is asked again, once */
+    answer = QR_OK;
+    cluster_policy(&c, peers(by_hash(with_minimum("3"))));
+    assert_int_equal(n_asked, 2);
+    assert_int_equal(c.p[1].party->min_release, 3);
+    cluster_policy(&c, peers(by_hash(with_minimum("3"))));
+    assert_int_equal(n_asked, 2);
+    /* a platform without a counter, and a manifest that asks for nothing, are no failure */
+    c.p[1].tee.revoke = NULL;
+    cluster_policy(&c, peers(by_hash(with_minimum("4"))));
+    assert_int_equal(load(with_minimum("4"), NULL)->error, QR_OK);
+    c.p[1].tee.revoke = fake_revoke;
+    cluster_policy(&c, peers(by_hash(peerkit_releases[0])));
+    assert_int_equal(load(peerkit_releases[0], NULL)->error, QR_OK);
+    assert_int_equal(n_asked, 2);
+}
+
 int
 main(void)
 {
@@ -161,6 +215,7 @@ main(void)
         cmocka_unit_test(test_only_what_the_policy_names),
         cmocka_unit_test(test_kept_over_restarts_and_dropped_with_the_policy),
         cmocka_unit_test(test_signed_by_a_release_key),
+        cmocka_unit_test(test_minimum_raises_the_platform),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -34,7 +34,7 @@ static const char good[] =
                         " \"valid_from\": \"2026-11-01T00:00:00Z\", \"valid_until\": "
                         "\"2027-05-01T00:00:00Z\",\n" /* 5 */
                         " \"supersedes\": [\"1.1.0\", \"1.0.9\"],\n"
-                        " \"revoked\": [\"1.0.3\"],\n"
+                        " \"revoked\": [\"1.0.3\"], \"minimum_release\": 3,\n"
                         " \"minimum_tcb\": {\"amd_sev_snp\": [\n"
                         "   {\"product\": \"Milan\", \"bootloader\": 4, \"tee\": 0, \"snp\": 24, "
                         "\"microcode\": 219}],\n"
@@ -76,6 +76,7 @@ test_good(void **state)
     assert_null(qr_manifest_revoked(m, 1));
     assert_true(qr_manifest_revokes(m, "1.0.3") && !qr_manifest_revokes(m, "1.1.0"));
     assert_int_equal(qr_manifest_min_evaluation(m), 17);
+    assert_int_equal(qr_manifest_min_release(m), 3);
     assert_int_equal(qr_manifest_min_tcb(m, qr_view_str("Milan"))->microcode, 219);
     assert_null(qr_manifest_min_tcb(m, qr_view_str("Genoa")));
     assert_int_equal(qr_manifest_n(m), 2);
@@ -119,6 +120,8 @@ test_refused(void **state)
         {"[\"1.0.3\"]", "[\"1.2.0\"]",
          "line 7: revoked[0]: a release neither supersedes nor revokes itself; name other ones"},
         {"[\"1.0.3\"]", "[3]", "line 7: revoked[0]: must be text"},
+        {"\"minimum_release\": 3", "\"minimum_release\": 0",
+         "line 7: minimum_release: 0 is not between 1 and 4294967295"},
         {"\"intel_tcb_evaluation\": 17", "\"intel_tcb_evaluation\": 0",
          "line 10: minimum_tcb.intel_tcb_evaluation: 0 is not between 1 and 4294967295"},
         {"\"product\": \"Milan\"", "\"product\": \"Naples\"",
