@@ -316,6 +316,25 @@ swtpm_keep_ak(int fd, uint32_t handle, uint32_t attributes)
     return rc;
 }
 
+uint32_t
+swtpm_modulus(int fd, uint32_t handle, uint8_t out[static 256], size_t *ret_len)
+{
+    struct command c;
+    begin(&c, 0x173, 0); /* ReadPublic */
+    qr_buf_put32(&c.b, handle);
+    uint32_t rc = submit(&c, fd);
+    if (rc == 0) {
+        /* It ends the TPM2B_PUBLIC, which the TPM2B_NAMEs follow. */
+        struct qr_buf b = qr_buf_read(qr_view_of(c.out + 10, 2));
+        size_t end = 12 + qr_buf_get16(&b);
+        assert_in_range(end, 12 + 258, 1024);
+        assert_memory_equal(c.out + end - 258, "\1\0", 2);
+        memcpy(out, c.out + end - 256, 256);
+        *ret_len = 256;
+    }
+    return rc;
+}
+
 unsigned
 swtpm_leftovers(int fd)
 {

@@ -49,6 +49,8 @@ uint32_t swtpm_owner_password(int fd, const char *now, const char *then);
 /* An RSA-2048 RSASSA SHA-256 attestation key as Azure's, made persistent; attributes as given. */
 uint32_t swtpm_keep_ak(int fd, uint32_t handle, uint32_t attributes);
 #define SWTPM_AK_ATTRIBUTES 0x00050472u /* restricted, sign, noDA, userWithAuth, origin, fixed */
+/* The unique field of a persistent key's public area: RSA's modulus, 256 bytes at most. */
+uint32_t swtpm_modulus(int fd, uint32_t handle, uint8_t out[static 256], size_t *ret_len);
 /* Transient objects and sessions that somebody left behind. */
 unsigned swtpm_leftovers(int fd);
 
