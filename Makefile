@@ -182,11 +182,12 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CC) $(CFLAGS_ALL)' | cmp -s - $@ || printf '%s\n' '$(CC) $(CFLAGS_ALL)' > $@
 
-# What `--version` and the benches print. The commit is marked "+" when the tree has changes.
+# What `--version` and the benches print. The commit is marked "+" when the tree has changes. QR_COMMIT:
+# said by who builds from a copy without .git.
 $(BUILD)/gen/build_info.h: FORCE
 	@mkdir -p $(@D)
-	@{ c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
-	  git diff --quiet HEAD 2>/dev/null || c=$$c+; \
+	@{ c=$$QR_COMMIT; [ -n "$$c" ] || { c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
+	  git diff --quiet HEAD 2>/dev/null || c=$$c+; }; \
 	  echo '/* Made by the Makefile. */'; \
 	  echo "#define QR_BUILD_COMMIT \"$$c\""; \
 	  echo '#define QR_BUILD_CONF "$(CONF)"'; } > $@.$$$$; \
