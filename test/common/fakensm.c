@@ -414,6 +414,7 @@ fake_exchange(void *ctx, const uint8_t *request, size_t len, uint8_t *answer, si
         return f->fail_errno;
     }
     MUST(len <= QR_NSM_REQUEST_MAX && cap == QR_NSM_ANSWER_MAX);
+    f->request_len = len;
     size_t n = fakensm_answer(f, qr_view_of(request, len), answer, cap);
     *ret_len = f->claims_len ? f->claim : n;
     return 0;

@@ -25,6 +25,7 @@ struct fakensm {
     size_t random_len; /* of one answer of GetRandom, 1..256 */
     uint64_t drawn;
     unsigned calls, pauses, paused_ms, documents;
+    size_t request_len; /* of the last question */
     /* Faults, of the next calls. */
     int fail_errno;      /* != 0: the device says this ... */
     unsigned fail_times; /* ... so often */

@@ -22,6 +22,7 @@
 #include "test/common/vendor.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/kit_dcap_seeds.h"
+#include "test/fuzz/kit_nsm_seeds.h"
 #include "test/fuzz/kit_seeds.h"
 #include "test/fuzz/kit_tpm_seeds.h"
 #include "test/fuzz/kit_verify_seeds.h"
@@ -718,6 +719,7 @@ main(int argc, char **argv)
     fuzz_seeds_peers(seed);
     fuzz_seeds_dcap(seed);
     fuzz_seeds_nitro(seed);
+    fuzz_seeds_nsm(seed);
     fuzz_seeds_tokens(seed);
     fuzz_seeds_tpm(seed);
     fuzz_seeds_verify(seed);

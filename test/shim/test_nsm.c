@@ -14,6 +14,7 @@
 #include "enclave-shim/verify/nitro_doc.h"
 #include "enclave-shim/verify/verify.h"
 #include "test/common/fakensm.h"
+#include "test/common/tmpdir.h"
 
 #include <errno.h>
 
@@ -187,6 +188,38 @@ test_unsigned_document_is_refused(void **state)
     assert_int_equal(qr_verify(&signed_again, &o, &v, NULL), QR_OK);
     o.roots = NULL; /* AWS's root alone */
     assert_int_equal(qr_verify(&signed_again, &o, &v, NULL), QR_ERR_ATTESTATION);
+    assert_int_equal(v.reason, QR_REASON_UNTRUSTED_ROOT);
+}
+
+/* The same of a document that the emulator really made (test/vectors/nsm). */
+static void
+test_emulators_document_is_refused(void **state)
+{
+    static struct qr_verdict v;
+    static uint8_t again[QR_NSM_ANSWER_MAX];
+    struct qr_nitro_doc d;
+    struct qr_verify_opts o = {.roots = fakensm_roots(), .now_ms = -1};
+    (void)state;
+
+    size_t n = tmpdir_read("test/vectors/nsm/qemu-10-document.cbor", doc, sizeof doc);
+    struct qr_evidence e = {.kind = QR_EV_NITRO};
+    assert_int_equal(qr_evidence_add(&e, QR_PART_NITRO_DOCUMENT, 0, qr_view_of(doc, n)), QR_OK);
+    for (int builtin = 0; builtin < 2; builtin++) {
+        o.roots = builtin ? NULL : fakensm_roots();
+        assert_int_equal(qr_verify(&e, &o, &v, NULL), QR_ERR_ATTESTATION);
+        assert_int_equal(v.failed, QR_CHECK_ALGORITHM);
+    }
+    n = fakensm_resign_document(qr_view_of(doc, n), again, sizeof again);
+    qr_verdict_init(&v);
+    assert_int_equal(qr_nitro_parse(qr_view_of(again, n), &v, &d), QR_OK);
+    struct qr_evidence same = {.kind = QR_EV_NITRO};
+    assert_int_equal(qr_evidence_add(&same, QR_PART_NITRO_DOCUMENT, 0, qr_view_of(again, n)),
+                     QR_OK);
+    o.now_ms = (int64_t)d.timestamp_ms;
+    o.roots = fakensm_roots();
+    assert_int_equal(qr_verify(&same, &o, &v, NULL), QR_OK);
+    o.roots = NULL;
+    assert_int_equal(qr_verify(&same, &o, &v, NULL), QR_ERR_ATTESTATION);
     assert_int_equal(v.reason, QR_REASON_UNTRUSTED_ROOT);
 }
 
@@ -566,6 +599,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attests, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unsigned_document_is_refused, setup, teardown),
+        cmocka_unit_test(test_emulators_document_is_refused),
         cmocka_unit_test_setup_teardown(test_resigning_device, setup, teardown),
         cmocka_unit_test(test_root_is_always_the_same),
         cmocka_unit_test_setup_teardown(test_busy_device, setup, teardown),
