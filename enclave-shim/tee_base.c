@@ -178,20 +178,24 @@ open_root(struct qr_tee_base *b, const struct qr_tee_opts *o, const char *name,
 }
 
 qr_err
+qr_tee_base_vouch(struct qr_tee_base *b, const struct qr_tpm_key *ak, char *err_text,
+                  size_t err_cap)
+{
+    qr_err e = qr_tpm_vouch(b->tpm, ak);
+    if (e != QR_OK) {
+        EXPLAIN("TPM: it is not the one of the attestation key: %s", qr_tpm_error(b->tpm));
+    }
+    return e;
+}
+
+qr_err
 qr_tee_base_secret(struct qr_tee_base *b, const struct qr_tee_opts *o, const char *name,
-                   const struct qr_tpm_key *ak, char *err_text, size_t err_cap)
+                   char *err_text, size_t err_cap)
 {
     struct qr_tee_release *r = qr_alloc(sizeof *r);
 
     b->root = qr_locked_alloc(sizeof *b->root, NULL);
-    qr_err e = r && b->root ? QR_OK : QR_ERR_NO_MEMORY;
-    if (e == QR_OK && b->tpm && ak) {
-        e = qr_tpm_vouch(b->tpm, ak);
-        if (e != QR_OK) {
-            EXPLAIN("TPM: it is not the one of the attestation key: %s", qr_tpm_error(b->tpm));
-        }
-    }
-    e = e == QR_OK ? open_root(b, o, name, r, err_text, err_cap) : e;
+    qr_err e = r && b->root ? open_root(b, o, name, r, err_text, err_cap) : QR_ERR_NO_MEMORY;
     qr_free(r);
     return e;
 }

@@ -38,13 +38,17 @@ qr_err QR_MUST qr_tee_base_open(struct qr_tee_base *b, const struct qr_tee_opts 
                                 enum qr_tee_base_tpm tpm, enum qr_bootlog_kind log, char *err_text,
                                 size_t err_cap);
 /*
- * Then the sealing secret. ak: the attestation key that evidence vouches for, and that vouches for the
- * TPM that our secret crosses to; NULL: there is none. name: static, the platform's word. Errors as
- * qr_tpm_vouch, qr_tee_root_open. After an error the caller closes.
+ * The attestation key, for which evidence vouches, vouches for the TPM that our secret will cross to.
+ * Errors as qr_tpm_vouch.
+ */
+qr_err QR_MUST qr_tee_base_vouch(struct qr_tee_base *b, const struct qr_tpm_key *ak, char *err_text,
+                                 size_t err_cap);
+/*
+ * Then the sealing secret. name: static, the platform's word. Errors as qr_tee_root_open. After an
+ * error the caller closes.
  */
 qr_err QR_MUST qr_tee_base_secret(struct qr_tee_base *b, const struct qr_tee_opts *o,
-                                  const char *name, const struct qr_tpm_key *ak, char *err_text,
-                                  size_t err_cap);
+                                  const char *name, char *err_text, size_t err_cap);
 /* Takes a zeroed one. */
 void qr_tee_base_close(struct qr_tee_base *b);
 

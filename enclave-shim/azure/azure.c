@@ -212,7 +212,8 @@ open_devices(struct azure *a, const struct qr_tee_opts *o, char *err_text, size_
         EXPLAIN("%s", a->base.why);
         return e;
     }
-    QR_TRY(qr_tee_base_secret(&a->base, o, "azure-vtpm", &a->ak, err_text, err_cap));
+    QR_TRY(qr_tee_base_vouch(&a->base, &a->ak, err_text, err_cap));
+    QR_TRY(qr_tee_base_secret(&a->base, o, "azure-vtpm", err_text, err_cap));
     if (!o->ak_chain || !o->ak_chain[0]) {
         return QR_OK; /* Microsoft's certificate is a second witness, and needs its CAs beside it */
     }

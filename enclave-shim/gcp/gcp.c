@@ -216,7 +216,15 @@ open_devices(struct gcp *g, const struct qr_tee_opts *o, char *err_text, size_t 
         EXPLAIN("%s", g->base.why);
         return e;
     }
-    QR_TRY(qr_tee_base_secret(&g->base, o, "gcp-vtpm", &g->ak, err_text, err_cap));
+    QR_TRY(qr_tee_base_vouch(&g->base, &g->ak, err_text, err_cap));
+    /* It is made of its template at any time; a TPM without a resource manager has room for three. */
+    qr_tpm_key_free(g->base.tpm, &g->ak);
+    QR_TRY(qr_tee_base_secret(&g->base, o, "gcp-vtpm", err_text, err_cap));
+    e = open_key(g);
+    if (e != QR_OK) {
+        EXPLAIN("%s", g->base.why);
+        return e;
+    }
     return qr_tee_base_ak_chain(&g->base, o->ak_chain, err_text, err_cap);
 }
 

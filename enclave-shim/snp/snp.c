@@ -106,7 +106,7 @@ qr_tee_snp_over(const struct qr_tee_opts *o, struct qr_report_src *src, struct q
         EXPLAIN("%s", s->base.why);
     } else {
         /* A TPM beside a plain guest is the host's: nothing here vouches for it. */
-        e = qr_tee_base_secret(&s->base, o, "snp", NULL, err_text, err_cap);
+        e = qr_tee_base_secret(&s->base, o, "snp", err_text, err_cap);
     }
     if (e != QR_OK) {
         snp_free(s);

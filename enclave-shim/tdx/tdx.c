@@ -100,7 +100,7 @@ qr_tee_tdx_over(const struct qr_tee_opts *o, struct qr_report_src *src, struct q
         EXPLAIN("%s", t->base.why);
     } else {
         /* A TPM beside a plain guest is the host's: nothing here vouches for it. */
-        e = qr_tee_base_secret(&t->base, o, "tdx", NULL, err_text, err_cap);
+        e = qr_tee_base_secret(&t->base, o, "tdx", err_text, err_cap);
     }
     if (e != QR_OK) {
         tdx_free(t);
