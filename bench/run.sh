@@ -30,6 +30,12 @@ echo "pump, hybrid sockets" >&2
 "$BUILD/bench/bench_pump" | tee "$OUT/pump.jsonl"
 echo "evidence, in process" >&2
 "$BUILD/bench/bench_verify" | tee "$OUT/verify.jsonl"
+if command -v swtpm >/dev/null 2>&1; then
+    echo "a TPM's calls, swtpm" >&2
+    "$BUILD/bench/bench_tpm" | tee "$OUT/tpm.jsonl"
+else
+    echo "no figures of a TPM's calls: bench_tpm needs swtpm (deploy/deps.sh dev)" >&2
+fi
 if [ -z "$Q" ] && command -v valgrind >/dev/null 2>&1; then
     echo "instructions, callgrind" >&2
     bench/instructions.sh

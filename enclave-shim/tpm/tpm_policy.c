@@ -30,21 +30,20 @@ show_pcrs(struct qr_tpm *t, const struct qr_tpm_shown *p, ESYS_TR session)
     return rc == TSS2_RC_SUCCESS ? QR_OK : refused(t, "TPM2_PolicyPCR", rc);
 }
 
-/* The TPM verifies the signature itself and gives a ticket for it. */
-static qr_err
-verify_release(struct qr_tpm *t, const struct qr_tpm_shown *p, const uint8_t approved[static 32],
-               const uint8_t ref[static QR_TPM_REF_LEN], TPMT_TK_VERIFIED **ret)
+qr_err
+qr_tpm_policy_ticket(struct qr_tpm *t, struct qr_tpm_shown *p)
 {
     TPM2B_PUBLIC pub = {0};
     TPM2B_DIGEST digest = {.size = 32};
     TPMT_SIGNATURE sig = {.sigAlg = TPM2_ALG_ECDSA};
     TPMS_SIGNATURE_ECDSA *e = &sig.signature.ecdsa;
+    TPMT_TK_VERIFIED *ticket = NULL;
     uint8_t msg[32 + QR_TPM_REF_LEN];
     ESYS_TR key = ESYS_TR_NONE;
     size_t at = 0;
 
-    memcpy(msg, approved, 32);
-    memcpy(msg + 32, ref, QR_TPM_REF_LEN);
+    qr_tpm_policy_pcr(p->s, msg);
+    qr_tpm_policy_ref(p->s->release, msg + 32);
     qr_sha256(qr_view_of(msg, sizeof msg), digest.buffer);
     e->hash = TPM2_ALG_SHA256;
     e->signatureR.size = e->signatureS.size = 32;
@@ -61,9 +60,14 @@ verify_release(struct qr_tpm *t, const struct qr_tpm_shown *p, const uint8_t app
         return refused(t, "TPM2_LoadExternal (release key)", rc);
     }
     rc = Esys_VerifySignature(t->esys, key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &digest, &sig,
-                              ret);
+                              &ticket);
     qr_tpm_flush(t, &key);
-    return rc == TSS2_RC_SUCCESS ? QR_OK : refused(t, "TPM2_VerifySignature", rc);
+    if (rc != TSS2_RC_SUCCESS) {
+        return refused(t, "TPM2_VerifySignature", rc);
+    }
+    p->ticket = *ticket;
+    Esys_Free(ticket);
+    return QR_OK;
 }
 
 static qr_err
@@ -72,15 +76,12 @@ show_release(struct qr_tpm *t, const struct qr_tpm_shown *p, ESYS_TR session)
     TPM2B_DIGEST approved = {.size = 32};
     TPM2B_NONCE ref = {.size = QR_TPM_REF_LEN};
     TPM2B_NAME name = {.size = QR_TPM_NAME_LEN};
-    TPMT_TK_VERIFIED *ticket = NULL;
 
     qr_tpm_policy_pcr(p->s, approved.buffer);
     qr_tpm_policy_ref(p->s->release, ref.buffer);
     memcpy(name.name, p->key_name, QR_TPM_NAME_LEN);
-    QR_TRY(verify_release(t, p, approved.buffer, ref.buffer, &ticket));
     TSS2_RC rc = Esys_PolicyAuthorize(t->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                      &approved, &ref, &name, ticket);
-    Esys_Free(ticket);
+                                      &approved, &ref, &name, &p->ticket);
     return rc == TSS2_RC_SUCCESS ? QR_OK : refused(t, "TPM2_PolicyAuthorize", rc);
 }
 

@@ -18,7 +18,15 @@ struct qr_tpm_shown {
     const struct qr_tpm_counter *counter;
     const struct qr_tpm_scale *scale;
     const struct qr_tpm_path *path;
+    TPMT_TK_VERIFIED ticket; /* qr_tpm_policy_ticket's */
 };
+
+/*
+ * The TPM verifies the release's signature and gives a ticket for it, good until the TPM restarts. A
+ * step of its own, so that no more than one object of ours is loaded besides storage key and
+ * attestation key: a TPM without a resource manager has room for three. SEAL, PLATFORM.
+ */
+qr_err QR_MUST qr_tpm_policy_ticket(struct qr_tpm *t, struct qr_tpm_shown *p);
 
 /*
  * PolicyPCR, PolicyAuthorize, PolicyNV, PolicyOR three times, in a new policy session. The caller

@@ -189,32 +189,49 @@ hmac(struct qr_tpm *t, ESYS_TR key, ESYS_TR policy, const uint8_t head[static 32
     return ok ? QR_OK : qr_tpm_fail(t, QR_ERR_PLATFORM, "TPM2_HMAC: not 32 bytes");
 }
 
-/* Shows the policy and asks for the HMAC; again when a PCR was extended in between. */
+/* Shows the policy and asks for the HMAC. *ret_changed: some PCR was extended in between. */
+static qr_err
+use_key(struct qr_tpm *t, const struct qr_tpm_shown *shown, ESYS_TR key,
+        const uint8_t head[static 32], int *ret_changed, struct qr_sec32 *ret)
+{
+    ESYS_TR policy = ESYS_TR_NONE;
+    TSS2_RC rc = TSS2_RC_SUCCESS;
+
+    qr_err e = qr_tpm_policy_show(t, shown, &policy);
+    if (e == QR_OK) {
+        e = hmac(t, key, policy, head, &rc, ret);
+    }
+    qr_tpm_flush(t, &policy);
+    *ret_changed = rc == TPM2_RC_PCR_CHANGED;
+    return e;
+}
+
 static qr_err
 wrapping_key(struct qr_tpm *t, const struct work *w, const uint8_t head[static 32],
              struct qr_sec32 *ret)
 {
-    const struct qr_tpm_shown shown = {.s = &w->s,
-                                       .key_public = w->key_public,
-                                       .key_name = w->key_name,
-                                       .counter = &w->counter,
-                                       .scale = &w->scale,
-                                       .path = &w->path};
+    struct qr_tpm_shown shown = {.s = &w->s,
+                                 .key_public = w->key_public,
+                                 .key_name = w->key_name,
+                                 .counter = &w->counter,
+                                 .scale = &w->scale,
+                                 .path = &w->path};
     ESYS_TR key = ESYS_TR_NONE;
-    TSS2_RC rc = TPM2_RC_PCR_CHANGED;
-    qr_err e = load(t, w, &key);
+    int changed = 0;
 
-    for (int i = 0; i < TRIES && rc == TPM2_RC_PCR_CHANGED && (e == QR_OK || i > 0); i++) {
-        ESYS_TR policy = ESYS_TR_NONE;
-        rc = TSS2_RC_SUCCESS;
-        e = check_pcrs(t, &w->s);
-        if (e == QR_OK) {
-            e = qr_tpm_policy_show(t, &shown, &policy);
+    qr_err e = qr_tpm_policy_ticket(t, &shown);
+    if (e == QR_OK) {
+        e = load(t, w, &key);
+    }
+    if (e == QR_OK) {
+        e = use_key(t, &shown, key, head, &changed, ret);
+    }
+    for (int i = 1; i < TRIES && changed; i++) {
+        e = check_pcrs(t, &w->s); /* one of ours: then it is said which */
+        if (e != QR_OK) {
+            break;
         }
-        if (e == QR_OK) {
-            e = hmac(t, key, policy, head, &rc, ret);
-        }
-        qr_tpm_flush(t, &policy);
+        e = use_key(t, &shown, key, head, &changed, ret);
     }
     qr_tpm_flush(t, &key);
     return e;
