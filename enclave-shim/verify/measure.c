@@ -157,6 +157,17 @@ unknown_path(const struct qr_json_at *at, enum qr_evidence_kind k)
                         qr_evidence_kind_name(k), list);
 }
 
+/*
+ * The registers of a TPM into which systemd's stub measures what a loader adds to an image (command
+ * lines and add-ons: 12; extension images: 13). Zero is the value to demand of them; a quote that does
+ * not select them has no such claim and is refused all the same.
+ */
+static int
+stays_zero(const char *name)
+{
+    return strcmp(name, "quote.pcrs.12") == 0 || strcmp(name, "quote.pcrs.13") == 0;
+}
+
 static qr_err
 read_expect(const struct qr_json_at *at, struct qr_measurement *m)
 {
@@ -170,7 +181,12 @@ read_expect(const struct qr_json_at *at, struct qr_measurement *m)
     }
     QR_TRY(qr_json_value(at, &f));
     size_t len = p->other_len && text.len == 2 * p->other_len ? p->other_len : p->len;
-    QR_TRY(qr_measure_hex(at, len, x->bytes));
+    if (stays_zero(at->name)) {
+        const struct qr_json_field any = {"", QR_JSON_HEX, 0, len, x->bytes, NULL};
+        QR_TRY(qr_json_value(at, &any));
+    } else {
+        QR_TRY(qr_measure_hex(at, len, x->bytes));
+    }
     QR_ASSERT(strlen(at->name) < sizeof x->path);
     memcpy(x->path, at->name, strlen(at->name) + 1);
     x->len = (uint8_t)len;

@@ -476,6 +476,12 @@ def image(variant):
     return os.path.join(TOP, r.stdout.strip())
 
 
+def measure(quorum, uki):
+    """{4: hex, 7: ..., 9: ..., 11: ..., 12: ...} as published for an image."""
+    out = json.loads(quorum.run("image", "uki", "measure", "--json", uki))
+    return {int(k.rsplit(".", 1)[1]): v for k, v in out.items()}
+
+
 def fresh(folder):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)

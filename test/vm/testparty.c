@@ -1,18 +1,22 @@
 /*
  * testparty: quorated for the guests of test/vm, unchanged but for whom it believes.
  *
- * What: linked with the product's main and library and three wrappers. The device below the Nitro back
+ * What: linked with the product's main and library and four wrappers. The device below the Nitro back
  *       end puts the throwaway root's signature on documents that QEMU's module leaves unsigned
  *       (test/common/fakensm.h); the table of vendors' roots gets the throwaway Nitro root, and the
- *       roots that the file in QUORATE_TEST_ROOTS lists; KMS's certificates end in kmsbox's root.
+ *       roots that the file in QUORATE_TEST_ROOTS lists; KMS's certificates end in kmsbox's root. With
+ *       QUORATE_TEST_CPU=snp or tdx the kernel's reports come from a throwaway vendor's processor
+ *       (test/common/fakehw.h), for machines that have no other.
  * Why: the emulator's documents cannot be verified by anyone. Everything between the device and the
  *      verifier is the product's: requests, evidence, sealing, policy, channels.
  * QUORATE_TEST_ROOTS: lines "WORD SHA256", WORD one of the table below, SHA256 a root certificate's
  *      fingerprint. This program is never part of an image that is released.
  */
 #include "enclave-shim/nitro/nitro.h"
+#include "enclave-shim/tsm/door.h"
 #include "enclave-shim/verify/roots.h"
 #include "protocol/base/enc.h"
+#include "test/common/fakehw.h"
 #include "test/common/fakensm.h"
 #include "test/common/kmsbox.h"
 
@@ -22,6 +26,10 @@
 
 qr_err __wrap_qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *err_text,
                                 size_t err_cap);
+qr_err __real_qr_report_open(const struct qr_tee_opts *o, enum qr_door door,
+                             struct qr_report_src *ret, char *err_text, size_t err_cap);
+qr_err __wrap_qr_report_open(const struct qr_tee_opts *o, enum qr_door door,
+                             struct qr_report_src *ret, char *err_text, size_t err_cap);
 const struct qr_roots *__real_qr_roots_builtin(void);
 const struct qr_roots *__wrap_qr_roots_builtin(void);
 const struct qr_kms_roots *__wrap_qr_kms_roots_builtin(void);
@@ -40,6 +48,28 @@ __wrap_qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret, char *
     }
     const struct qr_nsm_dev signs = fakensm_resign(&kernels);
     return qr_tee_nitro_over(&signs, o, ret, err_text, err_cap);
+}
+
+qr_err
+__wrap_qr_report_open(const struct qr_tee_opts *o, enum qr_door door, struct qr_report_src *ret,
+                      char *err_text, size_t err_cap)
+{
+    static struct faketsm kernel;
+    struct qr_tee_opts fake = *o;
+    const char *cpu = getenv("QUORATE_TEST_CPU");
+
+    if (!cpu) {
+        return __real_qr_report_open(o, door, ret, err_text, err_cap);
+    }
+    faketsm_init(&kernel);
+    if (strcmp(cpu, "tdx") == 0) {
+        fakehw_tdx(&kernel);
+    } else {
+        fakehw_snp(&kernel);
+    }
+    fake.tsm = FAKETSM_ROOT;
+    fake.tsm_entry = "";
+    return qr_report_open_over(&fake, door, &kernel.sys, ret, err_text, err_cap);
 }
 
 const struct qr_kms_roots *

@@ -50,6 +50,16 @@ def boot(guest, is_ready, what):
     return times[-1][1]
 
 
+def check_registers(q, image, guest):
+    """The five registers that a policy pins, computed from the image and read from the TPM."""
+    published = rig.measure(q, os.path.join(image, "quorate.efi"))
+    for n, expected in published.items():
+        found = guest.tpm.pcr(n)
+        if found != expected:
+            raise rig.Failed(f"PCR {n} is {found}; published {expected}; extended: {guest.tpm.extends}")
+    print("ok: PCR " + ", ".join(map(str, published)) + " of the guest are the published ones")
+
+
 def main():
     rig.enter()
     os.chdir(rig.TOP)
@@ -67,6 +77,7 @@ def main():
     try:
         t = boot(guest, lambda: q.status(relay.path) is not None, "first boot, to the operator's socket")
         print(f"figure: vm_first_boot {t:.1f} s")
+        check_registers(q, image, guest)
         q.configure()
         rig.wait(60, "the three parties to attest each other", q.linked, 0.3)
         q.keygen(2)
@@ -92,7 +103,7 @@ def main():
     finally:
         guest.kill()
         q.stop()
-    print("4 passed, 0 failed")
+    print("5 passed, 0 failed")
 
 
 if __name__ == "__main__":
