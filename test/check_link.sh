@@ -17,6 +17,7 @@ declare -A allow=(
     [quorate]=$party
     [quorate-userdata]="$party|libcurl\.so\.4"
     [quorate-load]=$party
+    [quorate-pump]=$libc
 )
 banned='strcpy|strcat|stpcpy|sprintf|vsprintf|strncpy|strncat|gets|strtok|rand|srand|system|popen|tmpnam'
 n=0
@@ -24,7 +25,7 @@ bad() {
     echo "$1"
     n=$((n + 1))
 }
-for p in quorated quorate-gateway quorate quorate-userdata quorate-load; do
+for p in quorated quorate-gateway quorate quorate-userdata quorate-load quorate-pump; do
     f=$BIN/$p
     if [ ! -x "$f" ]; then
         bad "$f is not built"
@@ -52,6 +53,17 @@ for p in quorated quorate-gateway quorate quorate-userdata quorate-load; do
 done
 # One TLS library in a TEE; see transport/nng_no_tls.c.
 nm "$BIN/quorated" 2>/dev/null | grep -q ' [Tt] mbedtls_' && bad "$BIN/quorated has mbedtls inside"
+# PID 1 of an enclave stands alone: nothing is loaded, not even a loader.
+init=$BIN/quorate-init
+if [ -x "$init" ]; then
+    readelf -dW "$init" | grep -q NEEDED && bad "$init is not static"
+    readelf -lW "$init" | grep -q INTERP && bad "$init has a loader"
+    readelf -hW "$init" | grep -q 'Type: *DYN' || bad "$init is not position independent"
+    readelf -lW "$init" | grep GNU_STACK | grep -q RWE && bad "$init has an executable stack"
+    readelf -sW "$init" | grep -q __stack_chk_fail || bad "$init has no stack protector"
+else
+    bad "$init is not built"
+fi
 # The library for wallets: three libraries and libc, and no function but those of its header.
 lib=${BIN%/bin}/lib/libquorate-verify
 wallet="$libc|libcrypto\.so\.3|libjansson\.so\.4|libcbor\.so\.0\.[0-9]+"
