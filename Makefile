@@ -248,6 +248,7 @@ FUZZ_WRAP_party := qr_net_new qr_net_free qr_net_step qr_net_fd qr_net_deadline 
 FUZZ_WRAP_ctl_http := qr_stream_open connect
 FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
 FUZZ_WRAP_case := qr_ctl_fail
+FUZZ_WRAP_storewire := qr_mono_ns
 FUZZ_LIB := $(BUILD)/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%.c=$(BUILD)/%.o)
 	$(archive)
@@ -322,14 +323,18 @@ $(PROBE_INIT): $(patsubst %.c,$(BUILD)/%.o,test/vm/probe.c enclave-shim/nitro/ns
 	$(Q)$(CC) -static -s -o $@ $^
 
 # A party that believes throwaway roots (test/vm/testparty.c), and the key service it talks to.
-TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_roots_builtin qr_kms_roots_builtin)
+TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_report_open qr_roots_builtin qr_kms_roots_builtin)
 $(BUILD)/test/vm/testparty: $(BUILD)/daemon/main_party.o $(BUILD)/test/vm/testparty.o $(TEST_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(TESTPARTY_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
-$(BUILD)/test/vm/kmsbox: $(BUILD)/test/vm/kmsbox.o $(TEST_LIB) $(LIB)
+$(BUILD)/test/vm/kmsbox $(BUILD)/test/vm/sealer: $(BUILD)/test/vm/%: $(BUILD)/test/vm/%.o $(TEST_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
-VM_BIN += $(BUILD)/test/vm/testparty $(BUILD)/test/vm/kmsbox
+$(BUILD)/test/vm/vtpmbox: $(BUILD)/test/vm/vtpmbox.o $(TEST_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+VM_BIN += $(addprefix $(BUILD)/test/vm/,testparty kmsbox sealer)
+SWTPM_BIN += $(BUILD)/test/vm/testparty $(BUILD)/test/vm/vtpmbox
 
 # The constant-time test: the linker puts a wrapper before each function in these two tables.
 CTIME_SRC  := $(sort $(filter-out test/ctime/dudect%,$(wildcard test/ctime/*.c)))

@@ -52,6 +52,45 @@ fakehw_td_quote(const uint8_t data[64], uint8_t *out)
     return dcap_out.quote_len;
 }
 
+static size_t
+put_pem_json(char *out, size_t cap, const struct evgen_der *const *cert, size_t n)
+{
+    static uint8_t pem[20000];
+    struct evgen_buf b = evgen_buf_over(pem, sizeof pem);
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        evgen_put_pem(&b, cert[i]);
+    }
+    for (size_t i = 0; i < b.len; i++) {
+        QR_ASSERT(len + 2 < cap);
+        if (pem[i] == '\n') {
+            out[len++] = '\\';
+            out[len++] = 'n';
+        } else {
+            out[len++] = (char)pem[i];
+        }
+    }
+    return len;
+}
+
+size_t
+fakehw_thim_json(char *out, size_t cap)
+{
+    static const char head[] = "{\"vcekCert\":\"", middle[] = "\",\"certificateChain\":\"",
+                      tail[] = "\",\"tcbm\":\"5518000000000210\",\"cacheControl\":\"86400\"}";
+    const struct evgen_der *leaf[] = {&snp.vek}, *chain[] = {&snp.ask, &snp.ark};
+    struct evgen_buf b = evgen_buf_over(out, cap);
+
+    make_once();
+    evgen_put_str(&b, head);
+    b.len += put_pem_json(out + b.len, cap - b.len, leaf, 1);
+    evgen_put_str(&b, middle);
+    b.len += put_pem_json(out + b.len, cap - b.len, chain, 2);
+    evgen_put_str(&b, tail);
+    return b.len;
+}
+
 void
 fakehw_td(uint8_t attributes[8], uint8_t mrtd[48])
 {

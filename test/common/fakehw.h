@@ -25,6 +25,8 @@ qr_err fakehw_thim(struct qr_tee *t);
 /* A report or quote over data by itself. Return the length. */
 size_t fakehw_snp_report(const uint8_t data[64], uint8_t *out);
 size_t fakehw_td_quote(const uint8_t data[64], uint8_t *out);
+/* What Azure's metadata service says of this chip, as JSON. Returns the length. */
+size_t fakehw_thim_json(char *out, size_t cap);
 /* Attributes and MRTD of the TD. */
 void fakehw_td(uint8_t attributes[8], uint8_t mrtd[48]);
 
