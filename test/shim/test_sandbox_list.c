@@ -89,7 +89,7 @@ end_of_role(enum qr_sandbox_role role, long nr, const unsigned long a[static 6])
             _exit(99);
         }
         (void)syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-        _exit(0);
+        (void)syscall(SYS_exit_group, 0); /* _exit is a sanitizer's, which does more */
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
