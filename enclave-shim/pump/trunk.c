@@ -36,7 +36,7 @@ may_log(const struct qr_trunk *t, uint64_t *told)
 void
 qr_trunk_close(struct qr_trunk *t)
 {
-    int was = t->state;
+    enum qr_trunk_state was = t->state;
 
     if (t->fd >= 0) {
         (void)close(t->fd);

@@ -134,6 +134,9 @@ unix_socket(const char *path, int listening)
     return fd;
 }
 
+static struct qr_pump *start(enum qr_pump_side side, struct qr_pump_conf *c, const char *format,
+                             ...) __attribute__((format(printf, 3, 4)));
+
 static struct qr_pump *
 start(enum qr_pump_side side, struct qr_pump_conf *c, const char *format, ...)
 {
