@@ -145,7 +145,7 @@ is_same(struct qr_party *p, const struct qr_piece *piece)
     if (same) {
         qr_piece_commitment(old, a);
         qr_piece_commitment(piece, b);
-        same = memcmp(a, b, 32) == 0;
+        same = qr_declassify_bit((uint64_t)qr_sec_eq(a, b, 32), "whether it is the same is told");
     }
     qr_locked_free(old);
     return same;
@@ -245,7 +245,8 @@ qr_pieces_on_put(struct qr_party *p, const struct qr_msg_in *m)
         .blind = put.blind};
     memcpy(piece.name.owner_id, p->roster->party[m->from - 1].identity, 32);
     qr_piece_commitment(&piece, commitment);
-    if (memcmp(commitment, put.commitment, 32) != 0) {
+    if (!qr_declassify_bit((uint64_t)qr_sec_eq(commitment, put.commitment, 32),
+                           "whether a piece fits its commitment is told")) {
         refuse_put(p, m->from, put.epoch, QR_ABORT_FAILED, "it does not fit its commitment");
     } else {
         take_piece(p, m->from, &piece, put.keep);

@@ -8,6 +8,7 @@
 #define RECORD "secret"
 #define TRY_FIRST SECOND
 #define TRY_MAX (16 * SECOND)
+#define TRY_LIAR (60 * SECOND)
 #define TELL_FIRST (2 * SECOND)
 #define TELL_EVERY (30 * SECOND)
 
@@ -287,7 +288,7 @@ ask_back(struct qr_party *p, uint16_t peer)
     struct qr_buf b = qr_buf_over(mem, sizeof mem);
 
     if (place_of(p, &s->now, peer) < 0 || !qr_net_is_up(p->net, peer) ||
-        ((s->got | s->lied) & bit(peer))) {
+        (s->got & bit(peer))) {
         return;
     }
     x->wait = x->wait == 0 ? TRY_FIRST : 2 * x->wait < TRY_MAX ? 2 * x->wait : TRY_MAX;
@@ -376,13 +377,16 @@ qr_secret_on_piece(struct qr_party *p, const struct qr_msg_in *m)
     qr_wipe(piece, sizeof *piece);
     qr_wipe(&a, sizeof a);
     if (e != QR_OK) {
+        s->peer[m->from].try_at = p->now + TRY_LIAR;
+        if (!(s->lied & bit(m->from))) {
+            qr_party_log(QR_LOG_ERROR, "piece_wrong", m->from,
+                         "the piece it gave back is not the one it was given: it lies, or its store "
+                         "was changed; it is asked again every minute");
+        }
         s->lied |= bit(m->from);
-        qr_party_log(
-            QR_LOG_ERROR, "piece_wrong", m->from,
-            "the piece it gave back is not the one it was given: it lies, or its store was "
-            "changed; it is not asked again before it restarts");
         return;
     }
+    s->lied &= (uint16_t)~bit(m->from);
     s->got |= bit(m->from);
     if (n + 1 == s->now.need) {
         open_keys(p);

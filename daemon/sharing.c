@@ -85,7 +85,8 @@ qr_piece_decode(qr_view v, struct qr_piece *ret)
     memcpy(p.y.b, y.p, 32);
     memcpy(p.blind.b, blind.p, 32);
     qr_piece_commitment(&p, own);
-    int fits = memcmp(own, commitment, 32) == 0; /* commitments are public */
+    int fits = qr_declassify_bit((uint64_t)qr_sec_eq(own, commitment, 32),
+                                 "whether a piece fits its commitment is told");
     if (fits) {
         *ret = p;
     }
@@ -234,9 +235,9 @@ qr_sharing_take(const struct qr_sharing *s, const uint8_t owner_id[static 32], s
     p.name.owner = s->owner;
     p.name.need = s->need;
     qr_piece_commitment(&p, commitment);
-    /* A commitment is public, and so is whether a piece fits it. */
-    int fits =
-        p.name.holder == s->holder[i].index && memcmp(commitment, s->holder[i].commitment, 32) == 0;
+    int fits = p.name.holder == s->holder[i].index &&
+               qr_declassify_bit((uint64_t)qr_sec_eq(commitment, s->holder[i].commitment, 32),
+                                 "a piece that does not fit is told, and its holder named");
     if (fits) {
         ret->x = p.name.holder;
         ret->y = p.y;

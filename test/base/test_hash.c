@@ -12,7 +12,10 @@
 #include "test/common/testrng.h"
 #include "test/common/vectors.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -355,19 +358,57 @@ test_threads(void **state)
     }
 }
 
+/* RFC 5869 over SHA-512 as OpenSSL has it, for every length it gives and salts that are short, long, none. */
+static void
+test_hkdf_by_openssl(void **state)
+{
+    static const size_t lens[] = {0, 1, 32, 64, 127, 128, 129, 200, 512};
+    struct qr_testrng t;
+    uint8_t salt[512], ikm[512], info[512], want[64], got[66];
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    size_t n_tried = 0;
+
+    (void)state;
+    assert_non_null(kdf);
+    qr_testrng_seed(&t, "hkdf");
+    for (size_t k = 0; k < 200; k++, n_tried++) {
+        size_t n_salt = lens[qr_testrng_below(&t, 9)], n_ikm = lens[1 + qr_testrng_below(&t, 8)],
+               n_info = lens[qr_testrng_below(&t, 9)], n = 1 + k % 64;
+        qr_testrng_fill(&t, salt, n_salt);
+        qr_testrng_fill(&t, ikm, n_ikm);
+        qr_testrng_fill(&t, info, n_info);
+        char sha[] = "SHA512";
+        OSSL_PARAM p[5], *at = p;
+        *at++ = OSSL_PARAM_construct_utf8_string("digest", sha, 0);
+        *at++ = OSSL_PARAM_construct_octet_string("key", ikm, n_ikm);
+        if (n_salt) { /* no salt is a salt of zeros */
+            *at++ = OSSL_PARAM_construct_octet_string("salt", salt, n_salt);
+        }
+        *at++ = OSSL_PARAM_construct_octet_string("info", info, n_info);
+        *at = OSSL_PARAM_construct_end();
+        EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+        assert_non_null(ctx);
+        assert_int_equal(EVP_KDF_derive(ctx, want, n, p), 1);
+        EVP_KDF_CTX_free(ctx);
+        memset(got, 0xa5, sizeof got);
+        qr_hkdf_sha512(qr_view_of(salt, n_salt), qr_view_of(ikm, n_ikm), qr_view_of(info, n_info),
+                       got, n);
+        assert_memory_equal(got, want, n);
+        assert_int_equal(got[n], 0xa5); /* not a byte more */
+    }
+    EVP_KDF_free(kdf);
+    vectors_ran("hkdf-sha512", n_tried);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fips180),
-        cmocka_unit_test(test_rfc4231),
-        cmocka_unit_test(test_wycheproof_hmac),
-        cmocka_unit_test(test_fips202),
-        cmocka_unit_test(test_tagged),
-        cmocka_unit_test(test_tagged_known),
-        cmocka_unit_test(attack_18_injective_encoding),
-        cmocka_unit_test(attack_18_tags_unique),
-        cmocka_unit_test(test_tx_is_a_stream),
+        cmocka_unit_test(test_hkdf_by_openssl),  cmocka_unit_test(test_fips180),
+        cmocka_unit_test(test_rfc4231),          cmocka_unit_test(test_wycheproof_hmac),
+        cmocka_unit_test(test_fips202),          cmocka_unit_test(test_tagged),
+        cmocka_unit_test(test_tagged_known),     cmocka_unit_test(attack_18_injective_encoding),
+        cmocka_unit_test(attack_18_tags_unique), cmocka_unit_test(test_tx_is_a_stream),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "test/common/cluster.h"
+#include "test/common/secretkit.h"
 
 static char body[65536];
 
@@ -51,6 +52,33 @@ refusal(struct cluster *c, const uint8_t pk[33])
     must(a != NULL && a->error != QR_OK, "a signature without a quorum");
 }
 
+static qr_err
+no_key(void *ctx, uint32_t epoch, const char *label, qr_view ad, struct qr_sec32 *ret)
+{
+    (void)ctx, (void)epoch, (void)label, (void)ad, (void)ret;
+    return QR_ERR_PLATFORM;
+}
+
+/* Another peer secret; one that the platform fails; a piece that its holder lost. */
+static void
+rotation(struct cluster *c)
+{
+    struct qr_party *p = c->p[1].party;
+    uint8_t have[QR_CTL_SECRET_HAVE_LEN] = {0};
+    qr_err (*derive)(void *ctx, uint32_t epoch, const char *label, qr_view ad,
+                     struct qr_sec32 *ret) = c->p[1].tee.derive;
+
+    must(qr_secret_rotate(p, 7) == QR_OK, "a rotation");
+    must(cluster_until(c, 20000, secretkit_open, NULL) && p->secret.now.epoch == 7, "its end");
+    c->p[1].tee.derive = no_key;
+    must(qr_secret_rotate(p, 8) == QR_OK, "a rotation that fails");
+    must(cluster_until(c, 20000, secretkit_open, NULL) && p->secret.now.epoch == 7, "as before");
+    c->p[1].tee.derive = derive;
+    const struct qr_msg_in m = {.from = 2, .payload = qr_view_of(have, sizeof have)};
+    p->secret.peer[2].has = 0;
+    qr_secret_on_have(p, &m);
+}
+
 void
 drive_daemon(void)
 {
@@ -58,7 +86,11 @@ drive_daemon(void)
     struct cluster c;
     uint8_t pk[33];
 
-    cluster_start(&c, 2, NULL);
+    static const struct cluster_how how = {
+        .peers = "{\"insecure_sim\":true,\"peer_secret\":{\"threshold\":2}}"};
+
+    cluster_start_as(&c, 2, &how);
+    must(cluster_until(&c, 20000, secretkit_open, NULL), "peer secrets");
     cluster_keygen(&c, 2, pk);
     sign(&c, 1, pk, "constant-time-one");
     must(ask(&c, 1)->is_signed, "the same request, answered from memory");
@@ -67,11 +99,13 @@ drive_daemon(void)
     qr_pairs_on_abort(c.p[1].party, 2, other);
     cluster_kill(&c, 2);
     cluster_boot(&c, 2);
+    must(cluster_until(&c, 20000, secretkit_open, NULL), "the secret that came back");
     /* as if the confirmations had not arrived before it was killed: its peer sends them */
     c.p[2].party->key[0].key->state = QR_KEY_PENDING;
     must(cluster_until(&c, 20000, cluster_linked, NULL), "linked again");
     sign(&c, 1, pk, "after-the-restart-1");
     must(c.p[2].party->key[0].key->state == QR_KEY_ACTIVE, "a key that the peer completed");
     refusal(&c, pk);
+    rotation(&c);
     cluster_stop(&c);
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "daemon/sharing.h"
 #include "enclave-shim/seal.h"
 #include "enclave-shim/tee.h"
 #include "protocol/base/hash.h"
@@ -47,6 +48,45 @@ sealing(void)
     must(qr_unseal_blob(&key, 0, ad, qr_buf_view(&out), &in) == QR_ERR_SEAL, "a changed blob");
 }
 
+static qr_err
+derive(void *ctx, uint32_t epoch, const char *label, qr_view ad, struct qr_sec32 *ret)
+{
+    (void)ctx, (void)epoch, (void)label, (void)ad;
+    draw(ret, sizeof *ret);
+    return QR_OK;
+}
+
+/* A secret in pieces: dealt, taken back, a wrong one refused, a lost one made again, a key out of it. */
+static void
+sharing(void)
+{
+    const uint8_t id[32] = {3};
+    const struct qr_tee tee = {.derive = derive};
+    struct qr_sharing s = {.epoch = 4, .owner = 1, .need = 2, .n = 3};
+    struct qr_shamir_point p[2], back[2];
+    struct qr_piece piece, again;
+    struct qr_sec32 key, same;
+    uint8_t rec[QR_PIECE_RECORD_LEN], blob[300], open[300];
+    struct qr_buf out = qr_buf_over(blob, sizeof blob), in = qr_buf_over(open, sizeof open);
+
+    for (uint16_t i = 0; i < s.n; i++)
+        s.holder[i].index = (uint16_t)(i + 2);
+    must(qr_sharing_draw(&s, secret_rng(), id, p) == QR_OK, "a sharing");
+    for (size_t i = 0; i < 2; i++) {
+        must(qr_sharing_piece(&s, p, id, i, &piece) == QR_OK, "a piece");
+        qr_piece_encode(&piece, rec);
+        must(qr_piece_decode(qr_view_of(rec, sizeof rec), &again) == QR_OK, "a holder's record");
+        must(qr_sharing_take(&s, id, i, &again, &back[i]) == QR_OK, "a piece that came back");
+    }
+    again.y.b[0] ^= 1;
+    must(qr_sharing_take(&s, id, 1, &again, &back[1]) == QR_ERR_COMMITMENT, "a wrong piece");
+    must(qr_shamir_at(back, 2, 4, &same) == QR_OK, "a lost piece");
+    must(qr_sharing_key(&s, back, &tee, id, &key) == QR_OK, "a share-sealing key");
+    must(qr_sharing_seal(&key, secret_rng(), 4, id, "k", qr_view_of(rec, 100), &out) == QR_OK &&
+             qr_sharing_unseal(&key, 4, id, "k", qr_buf_view(&out), &in) == QR_OK,
+         "a record under it");
+}
+
 /* A thread that hashed a secret ends, and its contexts with it. */
 static void *
 hash_and_end(void *secret)
@@ -83,6 +123,7 @@ drive_keeping(void)
 {
     key_record();
     sealing();
+    sharing();
     mac();
     thread();
 }

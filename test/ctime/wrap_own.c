@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/sharing.h"
 #include "daemon/store.h"
 #include "protocol/base/check.h"
 #include "protocol/base/hash.h"
@@ -53,7 +54,8 @@ static int
 is_published(enum qr_tag tag)
 {
     return tag == QR_TAG_COM_DKG || tag == QR_TAG_COM_R || tag == QR_TAG_COM_ZERO ||
-           tag == QR_TAG_ECHO || tag == QR_TAG_PAIR_CONFIRM || tag == QR_TAG_BINDER;
+           tag == QR_TAG_ECHO || tag == QR_TAG_PAIR_CONFIRM || tag == QR_TAG_BINDER ||
+           tag == QR_TAG_COM_PIECE;
 }
 
 WRAPPED(void, qr_th, (enum qr_tag tag, const qr_view *f, size_t m, uint8_t out[static 32]))
@@ -267,14 +269,43 @@ WRAPPED(qr_err, qr_presign_work,
 /* Where the share stands in a key record (protocol/key.h). */
 #define SHARE_AT (1 + 1 + 2 + 2 + 2 + 1 + 4 + 32 + 33 + 5 * 32)
 
+/* Where piece and blind stand in a holder's record (daemon/sharing.h). */
+#define PIECE_AT (1 + 32 + 4 + 2 + 2 + 1)
+
+WRAPPED(qr_err, qr_sharing_unseal,
+        (const struct qr_sec32 *key, uint32_t epoch, const uint8_t *owner_id, const char *name,
+         qr_view sealed, struct qr_buf *out))
+{
+    const size_t at = out->len;
+    qr_err err = __real_qr_sharing_unseal(key, epoch, owner_id, name, sealed, out);
+
+    if (err == QR_OK && out->len - at >= SHARE_AT + 32)
+        poison_secret(out->p + at + SHARE_AT, 32);
+    return err;
+}
+
+/* A secret is born here. */
+WRAPPED(qr_err, qr_shamir_draw,
+        (const struct qr_rng *rng, size_t need, struct qr_shamir_point *ret))
+{
+    qr_err err = __real_qr_shamir_draw(rng, need, ret);
+
+    for (size_t i = 0; err == QR_OK && i < need; i++)
+        poison_secret(ret[i].y.b, sizeof ret[i].y.b);
+    return err;
+}
+
 WRAPPED(qr_err, qr_store_get,
         (struct qr_store * s, enum qr_table table, const char *name, struct qr_buf *out))
 {
     const size_t at = out->len;
     qr_err err = __real_qr_store_get(s, table, name, out);
 
-    if (err == QR_OK && table == QR_TABLE_KEY && out->len - at >= SHARE_AT + 32)
+    /* A record under the peer secret is sealed once more and begins with that form's version, 2. */
+    if (err == QR_OK && table == QR_TABLE_KEY && out->len - at >= SHARE_AT + 32 && out->p[at] == 1)
         poison_secret(out->p + at + SHARE_AT, 32);
+    if (err == QR_OK && table == QR_TABLE_PIECE && out->len - at >= PIECE_AT + 64)
+        poison_secret(out->p + at + PIECE_AT, 64); /* piece and blind */
     if (err == QR_OK && table == QR_TABLE_META && strcmp(name, "identity") == 0)
         poison_secret(out->p + at, 32); /* libsodium's form: seed || public key */
     return err;

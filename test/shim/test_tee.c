@@ -208,6 +208,56 @@ test_half_made_key(void **state)
     assert_int_equal(access(tmpdir_file(&dir, "sim-seal.key.new"), F_OK), -1);
 }
 
+/* A derived key is the same at every start, and another for another epoch, label, ad, machine. */
+static void
+test_derive(void **state)
+{
+    struct tmpdir other;
+    struct qr_tee a, b;
+    struct qr_sec32 key, is;
+    uint8_t ad_max[QR_SEAL_AD_MAX + 1] = {0};
+    qr_view ad = qr_view_str("identity");
+
+    (void)state;
+    tmpdir_new(&other);
+    assert_int_equal(qr_tee_sim_open(dir.path, &a, why, sizeof why), QR_OK);
+    assert_int_equal(a.derive(a.ctx, 7, "share", ad, &key), QR_OK);
+    qr_tee_close(&a);
+    assert_int_equal(qr_tee_sim_open(dir.path, &a, why, sizeof why), QR_OK);
+    assert_int_equal(a.derive(a.ctx, 7, "share", ad, &is), QR_OK);
+    assert_memory_equal(key.b, is.b, 32);
+    const struct {
+        uint32_t epoch;
+        const char *label, *ad;
+    } apart[] = {{8, "share", "identity"},
+                 {7, "shard", "identity"},
+                 {7, "share", "identitz"},
+                 {7, "sharei", "dentity"}, /* nothing can be shifted */
+                 {7, "share", ""}};
+    for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++) {
+        assert_int_equal(
+            a.derive(a.ctx, apart[i].epoch, apart[i].label, qr_view_str(apart[i].ad), &is), QR_OK);
+        assert_memory_not_equal(key.b, is.b, 32);
+    }
+    assert_int_equal(qr_tee_sim_open(other.path, &b, why, sizeof why), QR_OK);
+    assert_int_equal(b.derive(b.ctx, 7, "share", ad, &is), QR_OK);
+    assert_memory_not_equal(key.b, is.b, 32);
+    /* it opens nothing that the platform seals, whatever the epoch */
+    uint8_t sealed[128], out[64];
+    struct qr_buf s = qr_buf_over(sealed, sizeof sealed), o = qr_buf_over(out, sizeof out);
+    assert_int_equal(a.seal(a.ctx, 7, ad, qr_view_str("x"), &s), QR_OK);
+    assert_int_equal(qr_unseal_blob(&key, 7, ad, qr_buf_view(&s), &o), QR_ERR_SEAL);
+    /* bounds, and what was there stays */
+    is = key;
+    assert_int_equal(a.derive(a.ctx, 7, "share", qr_view_of(ad_max, sizeof ad_max), &is),
+                     QR_ERR_TOO_LARGE);
+    assert_memory_equal(key.b, is.b, 32);
+    assert_int_equal(a.derive(a.ctx, 7, "share", qr_view_of(ad_max, QR_SEAL_AD_MAX), &is), QR_OK);
+    qr_tee_close(&a);
+    qr_tee_close(&b);
+    tmpdir_remove(&other);
+}
+
 static void
 test_measurement(void **state)
 {
@@ -428,15 +478,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seal),
-        cmocka_unit_test(test_key_file),
-        cmocka_unit_test(test_half_made_key),
-        cmocka_unit_test(test_measurement),
-        cmocka_unit_test(test_evidence),
-        cmocka_unit_test(test_client_binder),
-        cmocka_unit_test(test_not_dumpable),
-        cmocka_unit_test(test_rng),
-        cmocka_unit_test(test_rng_broken_system),
+        cmocka_unit_test(test_seal),          cmocka_unit_test(test_key_file),
+        cmocka_unit_test(test_half_made_key), cmocka_unit_test(test_derive),
+        cmocka_unit_test(test_measurement),   cmocka_unit_test(test_evidence),
+        cmocka_unit_test(test_client_binder), cmocka_unit_test(test_not_dumpable),
+        cmocka_unit_test(test_rng),           cmocka_unit_test(test_rng_broken_system),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

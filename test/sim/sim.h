@@ -54,6 +54,7 @@ struct sim_event {
 struct sim_plan {
     uint64_t seed;
     unsigned n, t[SIM_KEYS], keys, cheater; /* cheater 0: everyone is honest */
+    unsigned secret;                        /* the policy's peer_secret.threshold; 0: none */
     uint16_t batch;
     uint32_t pool_low, pool_high, pool_standby;
     unsigned ops;     /* requests */

@@ -115,14 +115,19 @@ sim_make_doc(enum sim_doc which, unsigned serial, char *out, size_t cap)
     char cid[65], hex[67], id[65];
     qr_hex_encode(qr_view_of(sim.cluster, 32), cid);
     if (which == SIM_POLICY) {
+        char secret[48] = "";
+        if (sim.plan->secret) {
+            (void)snprintf(secret, sizeof secret, ",\"peer_secret\":{\"threshold\":%u}",
+                           sim.plan->secret);
+        }
         key_hex(sim.client, hex);
         (void)snprintf(out, cap,
                        "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":%u,"
-                       "\"peers\":{\"insecure_sim\":true},\"requests\":{\"clients\":[{\"name\":"
+                       "\"peers\":{\"insecure_sim\":true%s},\"requests\":{\"clients\":[{\"name\":"
                        "\"ops\",\"scheme\":\"p256\",\"key\":\"%s\"}],\"rules\":[{\"id\":\"all\","
                        "\"effect\":\"allow\",\"clients\":[\"*\"],\"keys\":[\"*\"],\"kinds\":["
                        "\"sha256\"]}]}}",
-                       cid, serial, hex);
+                       cid, serial, secret, hex);
         return;
     }
     size_t at = (size_t)snprintf(out, cap,
