@@ -321,6 +321,11 @@ PROBE_INIT := $(BUILD)/test/vm/probe
 $(PROBE_INIT): $(patsubst %.c,$(BUILD)/%.o,test/vm/probe.c enclave-shim/nitro/nsm.c enclave-shim/nitro/nsm_dev.c protocol/base/buf.c protocol/base/err.c)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -s -o $@ $^
+# In the place of quorated, to see what quorate-init gives it.
+$(BUILD)/test/vm/standin: $(BUILD)/test/vm/standin.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -s -o $@ $^
+VM_BIN += $(BUILD)/test/vm/standin
 
 # A party that believes throwaway roots (test/vm/testparty.c), and the key service it talks to.
 TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_report_open qr_roots_builtin qr_kms_roots_builtin)
@@ -333,7 +338,10 @@ $(BUILD)/test/vm/kmsbox $(BUILD)/test/vm/sealer: $(BUILD)/test/vm/%: $(BUILD)/te
 $(BUILD)/test/vm/vtpmbox: $(BUILD)/test/vm/vtpmbox.o $(TEST_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
-VM_BIN += $(addprefix $(BUILD)/test/vm/,testparty kmsbox sealer)
+$(BUILD)/test/vm/tsmguest: $(BUILD)/test/vm/tsmguest.o $(TEST_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+VM_BIN += $(addprefix $(BUILD)/test/vm/,testparty kmsbox sealer tsmguest)
 SWTPM_BIN += $(BUILD)/test/vm/testparty $(BUILD)/test/vm/vtpmbox
 
 # The constant-time test: the linker puts a wrapper before each function in these two tables.

@@ -17,7 +17,7 @@ declare -A allow=(
     [quorate]=$party
     [quorate-userdata]="$party|libcurl\.so\.4"
     [quorate-load]=$party
-    [quorate-pump]=$libc
+    [quorate-pump]="$libc|libseccomp\.so\.2"
 )
 banned='strcpy|strcat|stpcpy|sprintf|vsprintf|strncpy|strncat|gets|strtok|rand|srand|system|popen|tmpnam'
 n=0
