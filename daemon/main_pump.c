@@ -1,12 +1,13 @@
 /*
  * quorate-pump: one half of the pump between an enclave and its parent (enclave-shim/pump/pump.h).
- * libc is all it needs.
+ * libc is all it needs, and libseccomp inside.
  */
 #include "build_info.h"
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/sdnotify.h"
 #include "enclave-shim/pump/pump.h"
+#include "enclave-shim/sandbox.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -120,6 +121,13 @@ prepare(void)
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
+static qr_err
+confine(char *err_text, size_t err_cap)
+{
+    QR_TRY(qr_sandbox_harden(err_text, err_cap));
+    return qr_sandbox_enter(err_text, err_cap);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -141,6 +149,11 @@ main(int argc, char **argv)
     if (e != QR_OK) {
         qr_log(QR_LOG_ERROR, "pump", "cannot_start", err, QR_LOG_ERR(e), QR_LOG_END);
         return QR_EXIT_TEMPORARY;
+    }
+    /* It reads what the host sends, beside a party: with a party's list of system calls, or not at all. */
+    if (conf.side == QR_PUMP_INSIDE && (e = confine(err, sizeof err)) != QR_OK) {
+        qr_log(QR_LOG_ERROR, "pump", "cannot_start", err, QR_LOG_ERR(e), QR_LOG_END);
+        return QR_EXIT_CONFIG;
     }
     qr_log(QR_LOG_INFO, "pump", "started",
            conf.side == QR_PUMP_INSIDE ? "inside half started" : "outside half started",
