@@ -12,7 +12,7 @@
 
 #define PCRS_JSON_MAX 16384u
 #define SPKI_MAX 256u
-#define MEMBER "pcrs."
+#define MEMBER "quote.pcrs." /* the claim, as manifests and `image uki measure` have it */
 
 /* ---- PCR values: --pcr 4=HEX, and the JSON of `image uki measure` ---- */
 
@@ -67,7 +67,7 @@ add_option(const struct qr_ctl *c, const char *text, struct qr_tpm_statement *s)
     return add_pcr(c, "--pcr", qr_view_of(text, (size_t)(eq - text)), qr_view_str(eq + 1), s);
 }
 
-/* Members "pcrs.4" and so on; what else the document says is not this command's business. */
+/* Members "quote.pcrs.4" and so on; what else the document says is not this command's business. */
 static int
 add_json(const struct qr_ctl *c, const char *path, struct qr_tpm_statement *s)
 {
@@ -103,10 +103,11 @@ add_json(const struct qr_ctl *c, const char *path, struct qr_tpm_statement *s)
         return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", path, err[0] ? err : qr_err_text(e));
     }
     if (code == QR_EXIT_OK && s->mask == before) {
-        code = qr_ctl_fail(c, QR_EXIT_CONFIG,
-                           "%s names no PCR (\"pcrs.4\" and so on); quorate image uki measure "
-                           "--json writes such a file",
-                           path);
+        code =
+            qr_ctl_fail(c, QR_EXIT_CONFIG,
+                        "%s names no PCR (\"quote.pcrs.4\" and so on); quorate image uki measure "
+                        "--json writes such a file",
+                        path);
     }
     return code;
 }

@@ -107,8 +107,8 @@ check_scale(struct qr_tpm *t, const struct work *w)
     }
     if (w->s.release - w->scale.minimum >= QR_TPM_WINDOW) {
         return qr_tpm_fail(t, QR_ERR_SEAL,
-                           "what is sealed knows releases %llu to %llu; start one of them once, "
-                           "which seals again, before release %llu",
+                           "what is sealed knows releases %llu to %llu; release %llu is too far "
+                           "from the one that sealed it: set this party up anew",
                            (unsigned long long)w->scale.minimum,
                            (unsigned long long)w->scale.minimum + QR_TPM_WINDOW - 1, release);
     }

@@ -64,8 +64,8 @@ static void
 test_sign_and_show(void **state)
 {
     (void)state;
-    static const char json[] = "{\"platform\":\"uki\",\"pcrs.4\":\"" H64 "\",\"pcrs.11\":\"" Z64
-                               "\",\"sections\":[{\"a\":1}]}";
+    static const char json[] = "{\"platform\":\"uki\",\"quote.pcrs.4\":\"" H64
+                               "\",\"quote.pcrs.11\":\"" Z64 "\",\"sections\":[{\"a\":1}]}";
     ctl_write("pcrs.json", json, sizeof json - 1);
     assert_int_equal(ctl_run("image release sign", "--key @/rel --release 7 --pcrs @/pcrs.json "
                                                    "--pcr 7=" H64 " --out @/st"),
@@ -73,8 +73,9 @@ test_sign_and_show(void **state)
     assert_int_equal(ctl_run("image release show", "--key @/rel.der @/st"), 0);
     assert_string_equal(ctl_out, "release 7\nPCR4 " H64 "\nPCR7 " H64 "\nPCR11 " Z64 "\n");
     assert_int_equal(ctl_run("image release show", "--json --key @/rel.der @/st"), 0);
-    assert_string_equal(ctl_out, "{\"release\":7,\"pcrs.4\":\"" H64 "\",\"pcrs.7\":\"" H64
-                                 "\",\"pcrs.11\":\"" Z64 "\"}\n");
+    assert_string_equal(ctl_out,
+                        "{\"release\":7,\"quote.pcrs.4\":\"" H64 "\",\"quote.pcrs.7\":\"" H64
+                        "\",\"quote.pcrs.11\":\"" Z64 "\"}\n");
     /* Its own output is input again. */
     ctl_write("again.json", ctl_out, strlen(ctl_out));
     assert_int_equal(
@@ -116,9 +117,9 @@ test_refused(void **state)
 
     (void)state;
     ctl_write("none.json", "{\"platform\":\"uki\"}", 18);
-    ctl_write("bad.json", "{\"pcrs.4\":", 10);
-    ctl_write("odd.json", "{\"pcrs.x\":\"00\"}", 15);
-    static const char nitro[] = "{\"pcrs.0\":\"" H64 H16 H16 "\"}";
+    ctl_write("bad.json", "{\"quote.pcrs.4\":", 16);
+    ctl_write("odd.json", "{\"quote.pcrs.x\":\"00\"}", 21);
+    static const char nitro[] = "{\"quote.pcrs.0\":\"" H64 H16 H16 "\"}";
     ctl_write("nitro.json", nitro, sizeof nitro - 1);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(ctl_run("image release sign", "%s", rows[i].options), rows[i].code);

@@ -319,14 +319,14 @@ test_another_tpm(void **state)
     refused(QR_ERR_SEAL, "TPM2_Load");
 }
 
-/* Every third byte of a blob changed, one bit: it never opens, and never to something else. */
+/* Every seventh byte of a blob changed, one bit: it never opens, and never to something else. */
 static void
 test_changed_blob(void **state)
 {
     (void)state;
     sign_now(1);
     must(qr_tpm_seal(tpm, &rel.r, 1, &secret, &blob));
-    for (size_t i = 0; i < blob.len; i += 3) {
+    for (size_t i = 0; i < blob.len; i += 7) {
         blob.p[i] ^= 0x10;
         memset(out.b, 0, sizeof out.b);
         assert_int_not_equal(qr_tpm_unseal(tpm, &rel.r, qr_view_of(blob.p, blob.len), &out), QR_OK);
