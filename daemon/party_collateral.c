@@ -4,6 +4,8 @@
  */
 #include "daemon/party_int.h"
 
+#include <stdio.h>
+
 qr_err
 qr_party_needs(const struct qr_party *p, struct qr_dbuf *out)
 {
@@ -44,7 +46,11 @@ take(struct qr_party *p, const struct qr_ask *ask, char *why, size_t cap)
             return QR_ERR_MALFORMED;
         }
     }
-    return t->collateral(t->ctx, ask->body, piece, ask->n_pieces);
+    qr_err e = t->collateral(t->ctx, ask->body, piece, ask->n_pieces);
+    if (e != QR_OK && t->why) {
+        (void)snprintf(why, cap, "%s", qr_tee_why(t, e));
+    }
+    return e;
 }
 
 void
@@ -59,6 +65,9 @@ qr_party_take_collateral(struct qr_party *p, uint64_t to, const struct qr_ask *a
                      qr_quote(q, ask->body), why);
         qr_party_answer_error(p, to, e, 0, why);
         return;
+    }
+    if (p->attest.self_failed) {
+        p->attest.self_at = p->now; /* perhaps it was this that our own evidence lacked */
     }
     struct qr_answer a = {.error = QR_OK, .json = qr_view_str("{}")};
     p->env.answer(p->env.answer_ctx, to, &a);
