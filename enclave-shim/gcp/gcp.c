@@ -23,7 +23,7 @@ struct gcp {
     uint8_t ak_spki[32];
     struct qr_dbuf ak_cert;
     uint32_t pcrs;
-    int tdx;
+    int tdx, has_chain; /* CA certificates came from a file */
     struct qr_snp_piece snp;
     struct qr_tdx_piece td;
     struct qr_report report;
@@ -109,6 +109,9 @@ gcp_needs(void *ctx, struct qr_dbuf *out)
         qr_tdx_piece_need(&g->td, &n);
     } else {
         qr_snp_piece_need(&g->snp, &n);
+    }
+    if (g->has_chain) {
+        return qr_tee_needs_end(&n);
     }
     need_ca(qr_tee_google_ca.name, qr_view_of(g->ak_cert.p, g->ak_cert.len), &n);
     need_ca(qr_tee_google_root.name, qr_tee_coll_get(&g->base.coll, QR_PART_AK_INTERMEDIATE), &n);
@@ -242,6 +245,7 @@ qr_tee_gcp_over(const struct qr_tee_opts *o, struct qr_report_src *src, struct q
     g->src = *src;
     *src = (struct qr_report_src){.fd = -1};
     g->pcrs = o->pcrs;
+    g->has_chain = o->ak_chain && o->ak_chain[0];
     qr_dbuf_init(&g->ak_cert, QR_TPM_NV_MAX);
     qr_err e = open_devices(g, o, err_text, err_cap);
     if (e != QR_OK) {

@@ -91,6 +91,32 @@ fakehw_thim_json(char *out, size_t cap)
     return b.len;
 }
 
+size_t
+fakehw_kds_vek(uint8_t *out, size_t cap)
+{
+    make_once();
+    QR_ASSERT(snp.vek.len <= cap);
+    memcpy(out, snp.vek.p, snp.vek.len);
+    return snp.vek.len;
+}
+
+size_t
+fakehw_kds_chain(uint8_t *out, size_t cap)
+{
+    struct evgen_buf b = evgen_buf_over(out, cap);
+    make_once();
+    evgen_put_pem(&b, &snp.ask);
+    evgen_put_pem(&b, &snp.ark);
+    return b.len;
+}
+
+void
+fakehw_id_key(uint8_t out[48])
+{
+    make_once();
+    memcpy(out, snp.report + EVSNP_ID_KEY_DIGEST, 48);
+}
+
 void
 fakehw_td(uint8_t attributes[8], uint8_t mrtd[48])
 {

@@ -27,6 +27,11 @@ size_t fakehw_snp_report(const uint8_t data[64], uint8_t *out);
 size_t fakehw_td_quote(const uint8_t data[64], uint8_t *out);
 /* What Azure's metadata service says of this chip, as JSON. Returns the length. */
 size_t fakehw_thim_json(char *out, size_t cap);
+/* What AMD's service gives: the certificate in DER, ASK and ARK in PEM. Return the length. */
+size_t fakehw_kds_vek(uint8_t *out, size_t cap);
+size_t fakehw_kds_chain(uint8_t *out, size_t cap);
+/* Whose paravisor runs there: the report's ID_KEY_DIGEST. */
+void fakehw_id_key(uint8_t out[48]);
 /* Attributes and MRTD of the TD. */
 void fakehw_td(uint8_t attributes[8], uint8_t mrtd[48]);
 

@@ -7,9 +7,9 @@
  * another image does. Else:
  *
  * Extends PCRs 4 and 11, so that they say which image booted; puts into the TPM what Azure's paravisor or
- * Google's host puts there (test/common/fakecloud.h); writes into DIR release.key and release.stmt, thim.json
- * (what the metadata service would say), ak_chain.pem for Google, and roots: the throwaway vendors' for
- * QUORATE_TEST_ROOTS. Prints PCR 4 and PCR 11 in hex.
+ * Google's host puts there (test/common/fakecloud.h); writes into DIR release.key and release.stmt, thim.json,
+ * vek.der and cert_chain.pem (what the metadata service or AMD would say), ak_chain.pem for Google, and roots: the throwaway vendors' for
+ * QUORATE_TEST_ROOTS. Prints in hex PCR 4, PCR 11 and the paravisor's id key digest.
  */
 #include "enclave-shim/tpm/tpm.h"
 #include "protocol/base/enc.h"
@@ -43,11 +43,19 @@ make(const char *dir, const char *name)
 }
 
 static void
+put(const char *dir, const char *name, const void *p, size_t n)
+{
+    FILE *f = make(dir, name);
+    must(fwrite(p, 1, n, f) == n && fclose(f) == 0, name);
+}
+
+static void
 boot(const char *tpm, int other)
 {
     struct qr_tpm *t = NULL;
     char why[400] = "", hex[2][65];
-    uint8_t digest[32] = {0x51}, pcr[QR_TPM_PCRS][32];
+    char id_hex[97];
+    uint8_t digest[32] = {0x51}, id[48], pcr[QR_TPM_PCRS][32];
 
     must(qr_tpm_open(tpm, 5000, &t, why, sizeof why) == QR_OK, why);
     must(other || swtpm_extend(qr_tpm_fd(t), 4, digest) == 0, "extend");
@@ -55,7 +63,9 @@ boot(const char *tpm, int other)
     must(qr_tpm_pcr_read(t, 1u << 4 | 1u << 11, pcr) == QR_OK, qr_tpm_error(t));
     qr_hex_encode(qr_view_of(pcr[4], 32), hex[0]);
     qr_hex_encode(qr_view_of(pcr[11], 32), hex[1]);
-    printf("%s %s\n", hex[0], hex[1]);
+    fakehw_id_key(id);
+    qr_hex_encode(qr_view_of(id, sizeof id), id_hex);
+    printf("%s %s %s\n", hex[0], hex[1], id_hex);
     qr_tpm_close(t);
 }
 
@@ -82,7 +92,7 @@ int
 main(int argc, char **argv)
 {
     static struct qr_roots roots;
-    static char thim[40000];
+    static uint8_t text[40000];
 
     must(argc == 4, "usage: vtpmbox azure|google|boot|extend unix:SOCKET DIR");
     must(sodium_init() >= 0 && qr_hash_init() == QR_OK, "libraries");
@@ -98,9 +108,9 @@ main(int argc, char **argv)
         fakecloud_google(argv[2], argv[3], &roots);
     }
     fakecloud_release(argv[2], argv[3]);
-    size_t n = fakehw_thim_json(thim, sizeof thim);
-    FILE *f = make(argv[3], "thim.json");
-    must(fwrite(thim, 1, n, f) == n && fclose(f) == 0, "thim.json");
+    put(argv[3], "thim.json", text, fakehw_thim_json((char *)text, sizeof text));
+    put(argv[3], "vek.der", text, fakehw_kds_vek(text, sizeof text));
+    put(argv[3], "cert_chain.pem", text, fakehw_kds_chain(text, sizeof text));
     put_roots(argv[3], &roots);
     return 0;
 }
