@@ -86,7 +86,7 @@ add_json(const struct qr_ctl *c, const char *path, struct qr_tpm_statement *s)
         size_t n = qr_json_size(&root);
         for (size_t i = 0; i < n && code == QR_EXIT_OK && e == QR_OK; i++) {
             struct qr_json_at m = qr_json_member(&root, i);
-            qr_view hex;
+            qr_view hex = {NULL, 0};
             const struct qr_json_field f = {.type = QR_JSON_TEXT, .ret = &hex, .max = 64};
             if (strncmp(m.name, MEMBER, sizeof MEMBER - 1) != 0) {
                 continue;

@@ -88,8 +88,10 @@ void qr_tpm_key_free(struct qr_tpm *t, struct qr_tpm_key *k);
 /*
  * Has `ak` certify the salt key over a nonce of ours and checks the signature with ak's public area: what
  * then crosses in the session is between us and the TPM that holds ak. As good as what binds ak to the
- * machine (a certificate, a CPU's report), which the evidence's verifier judges. PLATFORM: it is not
- * so, somebody is in between.
+ * machine (a certificate, a CPU's report): the caller compares ak with that first, and quotes with the
+ * same ak, so that who lies to it here makes evidence that nobody accepts. The certified name holds
+ * the attributes fixedTPM and restricted, which no key that was brought along can have. PLATFORM: it
+ * is not so, somebody is in between.
  */
 qr_err QR_MUST qr_tpm_vouch(struct qr_tpm *t, const struct qr_tpm_key *ak);
 

@@ -42,12 +42,14 @@ static struct qr_dbuf blob;
 static const struct qr_sec32 secret = {"the secret that nobody may see.."};
 static char why[512];
 
+enum trick { NOTHING, CUT, GROW, LENGTH, TAG, GARBAGE, FLIP, HANG_UP, EXTEND, SPY };
+
 /* What the proxy does; written while nothing is under way. */
 static struct {
     uint32_t code;  /* 0: all */
     unsigned after; /* so many answers pass first */
     unsigned times;
-    enum { NOTHING, CUT, GROW, LENGTH, TAG, GARBAGE, FLIP, HANG_UP, EXTEND, SPY } what;
+    enum trick what;
     size_t at; /* of the byte that is flipped; how much is cut */
     int seen;  /* the needle went by */
     unsigned count;
@@ -200,7 +202,7 @@ says(const char *text, const char *words)
 }
 
 static void
-plan_for(uint32_t code, int what, size_t at, unsigned times)
+plan_for(uint32_t code, enum trick what, size_t at, unsigned times)
 {
     memset(&plan, 0, sizeof plan);
     plan.code = code;
@@ -222,7 +224,7 @@ static void
 test_torn_answers(void **state)
 {
     static const struct {
-        int what;
+        enum trick what;
         size_t at;
         const char *says;
     } rows[] = {
@@ -255,7 +257,7 @@ static void
 test_open(void **state)
 {
     static const uint32_t codes[] = {CC_GET_CAPABILITY, CC_CREATE_PRIMARY, CC_START_SESSION};
-    static const int whats[] = {CUT, GARBAGE, TAG, LENGTH, HANG_UP};
+    static const enum trick whats[] = {CUT, GARBAGE, TAG, LENGTH, HANG_UP};
 
     (void)state;
     for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++) {
