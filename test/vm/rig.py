@@ -476,6 +476,16 @@ def image(variant):
     return os.path.join(TOP, r.stdout.strip())
 
 
+def build_root():
+    """The Debian 13 system in which images are built; its tools are oracles here."""
+    if os.environ.get("QUORATE_IMAGE_ROOT"):
+        return os.path.abspath(os.environ["QUORATE_IMAGE_ROOT"])
+    r = subprocess.run([os.path.join(TOP, "deploy/image/chroot.sh")], capture_output=True, text=True, check=False)
+    if r.returncode != 0:
+        raise Failed(r.stderr.strip())
+    return os.path.join(TOP, r.stdout.strip())
+
+
 def measure(quorum, uki):
     """{4: hex, 7: ..., 9: ..., 11: ..., 12: ...} as published for an image."""
     out = json.loads(quorum.run("image", "uki", "measure", "--json", uki))
