@@ -88,13 +88,15 @@ for r in boot app; do
     sed -i "s# $at/# #" "$at/out/$r.list"
 done
 
-# ---- which packages: of every object inside, and of the compiler
+# ---- which packages: of every object inside, of what is linked into the programs, and the compiler
 {
     while read -r file _; do
         dpkg-query -S "$file" "/${file#/usr/}" 2>/dev/null | sed 's/: .*//' | head -n 1
     done <"$stage/libs"
     echo gcc-14
     echo binutils
+    echo libnng-dev
+    echo libc6-dev
 } | sort -u | while read -r p; do
     # shellcheck disable=SC2016 # dpkg's own variables
     dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' "$p" 2>/dev/null || true
