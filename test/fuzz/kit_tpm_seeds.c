@@ -365,7 +365,10 @@ fuzz_tpm_release(struct tpmrel *r)
 static void
 tpm_device(void)
 {
-    static const uint8_t frame[] = {3, 0x80, 1, 0, 2, 0, 0, 7, 0, 0, 0, 0, 0, 0xff, 'a', 'b', 'c'};
+    static const uint8_t frame[] = {3, 0x80, 1, 0, 2,    0,   0,   5,  0x0d,
+                                    0, 0,    0, 0, 0xff, 'a', 'b', 'c'};
+    static const uint8_t more[] = {12, 0x80, 1, 0, 0, 0, 11, 0, 0, 0, 0, 'a', 'b'};
+    static uint8_t too_long[QR_TPM_STATEMENT_MAX + 1] = {'Q', 'R'};
     static const uint8_t long_one[] = {10, 0x80, 2, 0, 0, 0x10, 1, 0, 0, 0, 0};
     static struct tpmrel rel;
     uint8_t pcr[QR_TPM_PCRS][32] = {{1}, {2}, {3}};
@@ -373,6 +376,9 @@ tpm_device(void)
     struct qr_buf b = qr_buf_over(mem, sizeof mem);
 
     seed("tpm_device", "frame", 0, qr_view_of(frame, sizeof frame));
+    seed("tpm_device", "frame_more", 0, qr_view_of(more, sizeof more));
+    seed("tpm_device", "statement_long", 1, qr_view_of(too_long, sizeof too_long));
+    seed("tpm_device", "blob_long", 2, qr_view_of(too_long, sizeof too_long));
     seed("tpm_device", "frame_long", 0, qr_view_of(long_one, sizeof long_one));
     fuzz_tpm_release(&rel);
     tpmrel_sign(&rel, 7, 0x1a90, (const uint8_t(*)[32])pcr);
@@ -388,6 +394,7 @@ tpm_device(void)
     qr_buf_put16(&b, 6);
     qr_buf_put(&b, "secret", 6);
     seed("tpm_device", "blob", 2, qr_buf_view(&b));
+    patched("tpm_device", "blob_magic", 2, qr_buf_view(&b), 0, 9, 1);
     patched("tpm_device", "blob_version", 2, qr_buf_view(&b), 4, 9, 1);
     patched("tpm_device", "blob_zero", 2, qr_buf_view(&b), 80, 0, 1);
     seed("tpm_device", "blob_cut", 2, qr_view_of(mem, b.len - 2));
