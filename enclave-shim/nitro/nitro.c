@@ -1,9 +1,3 @@
-/*
- * What is kept under the name "nitro-root":
- *   "QRNK" || u8 version (1) || u16 length || key's ARN || u16 length || KMS's blob ||
- *   the local 32 bytes, sealed (seal.h) under HKDF(data key), with context and blob's hash bound
- * context = SHA-256("quorate/nitro-root/1" || u32 length || ARN || u32 length || party's name).
- */
 #include "enclave-shim/nitro/nitro.h"
 
 #include "enclave-shim/seal.h"
@@ -327,15 +321,11 @@ make_root(struct opening *p)
     return e;
 }
 
-struct kept {
-    qr_view arn, blob, local;
-};
-
-static qr_err
-read_kept(qr_view bytes, struct kept *ret)
+qr_err
+qr_nitro_kept_read(qr_view bytes, struct qr_nitro_kept *ret)
 {
     struct qr_buf b = qr_buf_read(bytes);
-    struct kept k;
+    struct qr_nitro_kept k;
 
     qr_view magic = qr_buf_take(&b, 4);
     uint8_t version = qr_buf_get8(&b);
@@ -358,9 +348,9 @@ read_kept(qr_view bytes, struct kept *ret)
 
 /* What the host brings back: ours by its form, and for the key that is configured. */
 static qr_err
-check_kept(struct opening *p, qr_view bytes, struct kept *ret)
+check_kept(struct opening *p, qr_view bytes, struct qr_nitro_kept *ret)
 {
-    qr_err e = read_kept(bytes, ret);
+    qr_err e = qr_nitro_kept_read(bytes, ret);
     if (e != QR_OK) {
         return say(p->n, QR_ERR_SEAL,
                    QR_NITRO_KEEP
@@ -378,7 +368,7 @@ check_kept(struct opening *p, qr_view bytes, struct kept *ret)
 }
 
 static qr_err
-open_root(struct opening *p, const struct kept *k)
+open_root(struct opening *p, const struct qr_nitro_kept *k)
 {
     struct qr_sec32 data_key QR_WIPE(qr_sec32) = {{0}}, wrap QR_WIPE(qr_sec32),
                              local QR_WIPE(qr_sec32) = {{0}};
@@ -422,7 +412,7 @@ static qr_err
 load_or_make(struct opening *p, struct qr_dbuf *room)
 {
     const struct qr_tee_keep *keep = p->o->keep;
-    struct kept k;
+    struct qr_nitro_kept k;
 
     qr_err e = keep->load(keep->ctx, QR_NITRO_KEEP, room);
     if (e == QR_ERR_NOT_FOUND) {
@@ -442,6 +432,7 @@ find_root(struct nitro *n, const struct qr_tee_opts *o)
 {
     struct opening p = {.n = n, .o = o};
     struct qr_dbuf kept;
+    int64_t now_ms;
 
     if (is_debug(n)) {
         return say(n, QR_ERR_PLATFORM,
@@ -455,6 +446,8 @@ find_root(struct nitro *n, const struct qr_tee_opts *o)
     if (e != QR_OK) {
         return say(n, e, "%s", p.kms.why);
     }
+    /* Documents that are none are told before an RSA key is made, which takes a while. */
+    QR_TRY(nitro_time(n, &now_ms));
     context_of(o->kms, p.context);
     qr_dbuf_init(&kept, QR_TEE_KEEP_MAX);
     e = load_or_make(&p, &kept);

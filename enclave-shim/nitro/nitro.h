@@ -36,4 +36,16 @@ qr_err QR_MUST qr_tee_nitro_open(const struct qr_tee_opts *o, struct qr_tee *ret
 qr_err QR_MUST qr_tee_nitro_over(const struct qr_nsm_dev *dev, const struct qr_tee_opts *o,
                                  struct qr_tee *ret, char *err_text, size_t err_cap);
 
+/*
+ * What the host keeps, taken apart; views into it, and nothing of it judged but its form. Layout:
+ *   "QRNK" || u8 version (1) || u16 length || key's ARN || u16 length || KMS's blob ||
+ *   the local 32 bytes, sealed (seal.h) under HKDF(data key), with context and the blob's hash bound
+ * context = SHA-256("quorate/nitro-root/1" || u32 length || ARN || u32 length || party's name).
+ * MALFORMED, VERSION.
+ */
+struct qr_nitro_kept {
+    qr_view arn, blob, local;
+};
+qr_err QR_MUST qr_nitro_kept_read(qr_view bytes, struct qr_nitro_kept *ret);
+
 #endif

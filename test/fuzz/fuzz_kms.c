@@ -1,6 +1,6 @@
 /*
  * What a host and a service behind it may send to the KMS client: credentials, an HTTP answer, KMS's
- * JSON, the CMS in it. The first byte chooses.
+ * JSON, the CMS in it, and what the host kept for the back end. The first byte chooses.
  *
  * Beyond "no crash": a refusal is a printable sentence and changes nothing of the caller's; of an HTTP
  * answer no prefix is an answer, and its body lies among the bytes that came; what the service makes is
@@ -8,12 +8,13 @@
  */
 #include "enclave-shim/nitro/creds.h"
 #include "enclave-shim/nitro/kms_answer.h"
+#include "enclave-shim/nitro/nitro.h"
 #include "protocol/base/enc.h"
 #include "test/common/evgen_ca.h"
 #include "test/common/kmsbox.h"
 #include "test/fuzz/kit.h"
 
-enum { CREDS, HTTP, CMS, CMS_CHANGED, ANSWER, ANSWER_OF_CMS, MODES };
+enum { CREDS, HTTP, CMS, CMS_CHANGED, ANSWER, ANSWER_OF_CMS, KEPT, MODES };
 
 static const uint8_t secret[32] = {0x42, 1, 2, 3};
 static uint8_t made[2048];
@@ -160,6 +161,19 @@ answer_of_cms(struct fuzz_in in)
     FUZZ_MUST((form & ~66) != 0 || e == QR_OK);
 }
 
+/* Every byte belongs to one part, in order. */
+static void
+kept(qr_view in)
+{
+    struct qr_nitro_kept k;
+    qr_err e = qr_nitro_kept_read(in, &k);
+    FUZZ_MUST(e == QR_OK || e == QR_ERR_MALFORMED || e == QR_ERR_VERSION);
+    if (e == QR_OK) {
+        FUZZ_MUST(k.arn.p == in.p + 7 && k.blob.p == k.arn.p + k.arn.len + 2);
+        FUZZ_MUST(k.local.p == k.blob.p + k.blob.len && k.local.p + k.local.len == in.p + in.len);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -184,6 +198,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)answer(status, qr_view_of(in.p, in.len < 4096 ? in.len : 4096), status & 1, 0);
         break;
     }
+    case KEPT:
+        kept(qr_view_of(data, size));
+        break;
     default:
         answer_of_cms(in);
         break;

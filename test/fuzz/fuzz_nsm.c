@@ -42,11 +42,11 @@ describe(void)
     return e;
 }
 
-/* `len` bytes at `out` are a part of the answer. */
+/* `len` bytes at `out` are a part of the answer that was given by hand. */
 static void
 is_inside(const uint8_t *out, size_t len)
 {
-    FUZZ_MUST(memmem(fake.raw.p, fake.raw.len, out, len) != NULL);
+    FUZZ_MUST(!fake.raw.p || memmem(fake.raw.p, fake.raw.len, out, len) != NULL);
 }
 
 static qr_err

@@ -162,6 +162,17 @@ kms_seeds(void)
     SEED("kms", "answer-no-cms", 5, "\x48");
     SEED("kms", "answer-no-blob", 5, "\x50");
     SEED("kms", "answer-other-key", 5, "\x20");
+    SEED("kms", "kept", 6,
+         "QRNK\x01\x00\x03"
+         "arn\x00\x04"
+         "blobsealed");
+    SEED("kms", "kept-version", 6,
+         "QRNK\x02\x00\x00\x00\x01"
+         "b");
+    SEED("kms", "kept-empty", 6, "QRNK\x01\x00\x00\x00\x00");
+    SEED("kms", "kept-other", 6,
+         "QRNX\x01\x00\x00\x00\x01"
+         "b");
     SEED("kms", "answer-cms", 5, "\x01\x30\x80\x06\x09");
 }
 
