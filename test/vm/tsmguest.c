@@ -190,13 +190,14 @@ backend(pid_t signer)
     }
     check(e == QR_OK, "it comes back, and the same back end goes on", e == QR_OK ? "" : why);
     int had = entries();
+    (void)kill(signer, SIGKILL); /* it was forked with our end of the back end's socket */
+    (void)waitpid(signer, NULL, 0);
     t.free(t.ctx);
     for (int i = 0; i < 100 && entries() != 0; i++) { /* the process that had it is ending */
         (void)nanosleep(&wait, NULL);
     }
     (void)snprintf(why, sizeof why, "%d before, %d after", had, entries());
     check(had == 1 && entries() == 0, "its one entry is gone with the back end", why);
-    (void)kill(signer, SIGKILL);
 }
 
 int

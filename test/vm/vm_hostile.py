@@ -7,8 +7,7 @@ console as "CANARY", a request to the metadata service, a connection to a port o
 whether the canary was made and which PCRs are not the published ones. It fails if the canary was made
 while PCR 4, 7, 9, 11 and 12 were as published, or if what happened is not what the row expects.
 
-One row lets the canary run (an add-on that turns the refusal off), so that its absence elsewhere means
-something.
+One row is an image whose initrd was made to run the canary, so that its absence elsewhere means something.
 """
 
 import base64
@@ -124,6 +123,26 @@ def changed_byte(image):
     return text_file("changed.efi", data[:at] + b"y" + data[at + 1:])
 
 
+def control(image, root):
+    """The image made again by systemd's own tool, with another /init that says CANARY."""
+    where = os.path.join(WORK, "control")
+    os.makedirs(where)
+    subprocess.run(["gcc", "-static", "-O2", "-o", os.path.join(where, "init"), "-x", "c", "-"], check=True, text=True,
+                   input="#include <stdio.h>\n#include <unistd.h>\n"
+                         "int main(void) { for (;;) { puts(\"CANARY\"); fflush(stdout); sleep(1); } }\n")
+    shutil.copy(os.path.join(image, "quorate.efi"), os.path.join(where, "uki"))
+    subprocess.run(["unshare", "-m", "sh", "-euc", """
+        mount --bind "$1" "$2/mnt"
+        exec chroot "$2" sh -euc '
+            cd /mnt
+            for s in linux initrd cmdline osrel; do objcopy -O binary --dump-section .$s=$s uki; done
+            echo init | cpio --quiet -o -H newc -R 0:0 >more && cat more >>initrd
+            ukify build --linux=linux --initrd=initrd --cmdline=@cmdline --os-release=@osrel --uname="$(uname -r)" \
+                --stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub --output=control.efi'
+        """, "sh", where, root], check=True, capture_output=True)
+    return os.path.join(where, "control.efi")
+
+
 def rows(image, root):
     extra = "/EFI/BOOT/BOOTX64.EFI.extra.d/"
     junk = text_file("junk", b"CANARY" * 100)
@@ -149,7 +168,7 @@ def rows(image, root):
             "-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.wants=canary.service"]),
         Row("ESP: an add-on with a command line", False, [9, 12],
             disk=disk("addon", {extra + "shell.addon.efi": shell})),
-        Row("ESP: an add-on that allows credentials, and credentials (the control)", True, [9, 12], extra=SMBIOS,
+        Row("ESP: an add-on that allows credentials, and credentials", False, [9, 12], extra=SMBIOS,
             disk=disk("allow", {extra + "allow.addon.efi": allow})),
         Row("ESP: credential files beside the image and for all images", False, [9, 12],
             disk=disk("cred", {extra + "systemd.extra-unit.canary.service.cred": text_file("u", UNIT.encode()),
@@ -165,6 +184,8 @@ def rows(image, root):
             disk=disk("loader", {"/quorate.efi": uki, "/loader/entries/canary.conf": entry}, boot)),
         Row("one letter of the image's command line changed", False, [4, 9, 11],
             disk=disk("changed", {}, changed_byte(image))),
+        Row("an image with another program in its initrd (the control)", True, [4, 9, 11],
+            disk=disk("control", {}, control(image, root))),
     ]
 
 
@@ -189,10 +210,11 @@ def play(row, number, image, published, meta, hits):
         guest = rig.Guest(folder, row.disk or os.path.join(image, "disk.raw"), extra=row.extra)
         guest.start()
         try:
-            guest.wait_for(r'"ev":"started"', 90, "the party's start")
-            pcrs = {n: guest.tpm.pcr(n) for n in PINNED + (13,)}
             if row.executes:
-                guest.wait_for("CANARY", 100, "the canary")
+                guest.wait_for("CANARY", 90, "the canary")
+            else:
+                guest.wait_for(r'"ev":"started"', 90, "the party's start")
+            pcrs = {n: guest.tpm.pcr(n) for n in PINNED + (13,)}
             break
         except rig.Failed as e:
             if attempt == 2:
