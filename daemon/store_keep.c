@@ -59,7 +59,11 @@ remote_save(void *ctx, const char *name, qr_view v)
     struct qr_store_line *l = ctx;
     struct qr_buf b;
 
-    QR_TRY(keep_ask(l, QR_SW_KEEP_SAVE, name, &v, &b));
+    qr_err e = keep_ask(l, QR_SW_KEEP_SAVE, name, &v, &b);
+    if (e == QR_ERR_NOT_FOUND) {
+        return qr_sl_malformed(l, "KEEP_SAVE");
+    }
+    QR_TRY(e);
     return qr_buf_end(&b) == QR_OK ? QR_OK : qr_sl_malformed(l, "KEEP_SAVE");
 }
 

@@ -224,7 +224,11 @@ qr_sl_hello(struct qr_store_line *l, int *ret_fresh)
     qr_dbuf_free(&l->ask);
     l->ask = question;
     QR_TRY(e);
-    QR_TRY(qr_sl_status(l, &b));
+    e = qr_sl_status(l, &b);
+    if (e == QR_ERR_NOT_FOUND) {
+        return qr_sl_malformed(l, "HELLO");
+    }
+    QR_TRY(e);
     uint8_t fresh = qr_buf_get8(&b);
     if (qr_buf_end(&b) != QR_OK || fresh > 1) {
         return qr_sl_malformed(l, "HELLO");

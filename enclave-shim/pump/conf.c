@@ -40,7 +40,7 @@ static qr_err __attribute__((format(printf, 2, 3))) fail(struct parse *p, const 
 static int
 is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r';
+    return c == ' ';
 }
 
 /* In place: without blanks at both ends. */
@@ -194,6 +194,24 @@ on_key(struct parse *p, const char *key, const char *value)
                 r ? "trunk, streams" : "trunks");
 }
 
+/* Printable, so that messages are: an editor's "\r" goes, a tab is a space, nothing else is let through. */
+static qr_err
+clean(struct parse *p, char *line, size_t n)
+{
+    if (n > 0 && line[n - 1] == '\r') {
+        line[--n] = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)line[i];
+        if (c == '\t') {
+            line[i] = ' ';
+        } else if (c < 0x20 || c > 0x7e) {
+            return fail(p, "byte 0x%02x; printable ASCII is allowed", c);
+        }
+    }
+    return QR_OK;
+}
+
 static qr_err
 on_line(struct parse *p, char *s)
 {
@@ -314,12 +332,7 @@ qr_pump_conf_parse(enum qr_pump_side side, const char *name, qr_view text, struc
             memcpy(line, text.p + at, n);
         }
         line[n] = 0;
-        for (size_t i = 0; i < n; i++) {
-            unsigned char c = (unsigned char)line[i];
-            if ((c < 0x20 && c != '\t' && c != '\r') || c > 0x7e) {
-                return fail(&p, "byte 0x%02x; printable ASCII is allowed", c);
-            }
-        }
+        QR_TRY(clean(&p, line, n));
         QR_TRY(on_line(&p, line));
         at += n + 1;
     }
