@@ -21,7 +21,7 @@ dev='clang clang-format clang-tidy cppcheck llvm valgrind python3-clang shellche
 mmdebstrap swtpm swtpm-tools tpm2-tools'
 vm='qemu-system-x86 qemu-system-data seabios ovmf mtools dosfstools cpio xz-utils kmod binutils bc flex bison libelf-dev
 libglib2.0-dev libpixman-1-dev libfdt-dev libslirp-dev libgnutls28-dev zlib1g-dev ninja-build python3-venv
-swtpm swtpm-tools mmdebstrap iproute2'
+swtpm swtpm-tools mmdebstrap iproute2 libfaketime'
 fresh='debootstrap'
 
 mode=install

@@ -66,6 +66,11 @@ else
 fi
 cp -r deploy/image/. "$work/recipe"
 cp deploy/systemd/*.service "$work/recipe/root/usr/lib/systemd/system/"
+# Another date, to see that it makes no difference: QUORATE_CLOCK=+400d (test/vm/vm_reproducible.sh).
+if [ -n "${QUORATE_CLOCK:-}" ]; then
+    cp "$(ls /usr/lib/*/faketime/libfaketime.so.1)" "$work/clock.so"
+    export QUORATE_CLOCK
+fi
 # A mount namespace of its own, so that two builds do not meet and nothing stays mounted.
 unshare -m sh -euc '
     root=$1 work=$2
@@ -77,7 +82,8 @@ unshare -m sh -euc '
     mount --bind "$work" "$work/root/build"
     mount -t proc proc "$work/root/proc"
     chroot "$work/root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C TZ=UTC \
-        SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" JOBS="${JOBS:-2}" \
+        SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" JOBS="${JOBS:-2}" ${QUORATE_CLOCK:+LD_PRELOAD=/build/clock.so} \
+        ${QUORATE_CLOCK:+FAKETIME="$QUORATE_CLOCK"} ${QUORATE_CLOCK:+NO_FAKE_STAT=1} \
         sh /build/recipe/inside.sh "$3"
 ' sh "$root" "$work" "$variant"
 mv "$work/out/"* "$out/"
