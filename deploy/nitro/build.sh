@@ -2,9 +2,11 @@
 # Builds the enclave's image from this tree: kernel, boot ramdisk (quorate-init), application ramdisk
 # (quorated, quorate-pump and the shared objects they load), in one `.eif`.
 #
-# usage: deploy/nitro/build.sh [--arch x86_64|arm64] [--key FILE --cert FILE] OUTPUT-FOLDER
+# usage: deploy/nitro/build.sh [--arch x86_64|arm64] [--fixed FILE] [--key FILE --cert FILE] OUTPUT-FOLDER
 #   OUTPUT-FOLDER  gets quorate.eif, measurements.json (the PCRs to publish), packages (what of Debian
 #                  is inside, with versions), boot.list and app.list (every file inside)
+#   --fixed        lines "[section] key = value" of the operator's that the image fixes, and PCR0 and PCR2
+#                  measure, beside fixed.conf: the KMS key above all
 #   --key, --cert  sign it: a P-384 key and its certificate; PCR8 is over the certificate
 # environment: JOBS=2; for tests: NITRO_PARTY=TARGET takes that make target for quorated, and
 #   NITRO_AT=/path, NITRO_DATE=date build in another folder and on another day.
@@ -17,12 +19,12 @@ set -eu
 cd "$(dirname "$0")/../.."
 . deploy/artefact.sh
 
-arch=x86_64 key='' cert='' out=
+arch=x86_64 key='' cert='' fixed='' out=
 while [ $# != 0 ]; do
     case $1 in
-        --arch | --key | --cert)
+        --arch | --key | --cert | --fixed)
             [ $# -ge 2 ] || { echo "build: $1 needs a value" >&2 && exit 2; }
-            case $1 in --arch) arch=$2 ;; --key) key=$2 ;; --cert) cert=$2 ;; esac
+            case $1 in --arch) arch=$2 ;; --key) key=$2 ;; --cert) cert=$2 ;; --fixed) fixed=$2 ;; esac
             shift
             ;;
         -*) out= && break ;;
@@ -32,7 +34,7 @@ while [ $# != 0 ]; do
 done
 case $arch in x86_64 | arm64) ;; *) out= ;; esac
 [ -n "$out" ] || {
-    sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 [ ! -e "$out/quorate.eif" ] || {
@@ -65,6 +67,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/src" "$work/out"
 # Sources as they lie here, without what is not tracked.
 git ls-files -z | tar -cf - --null -T - --ignore-failed-read 2>/dev/null | tar -xf - -C "$work/src"
+cat deploy/nitro/fixed.conf ${fixed:+"$fixed"} >"$work/src/deploy/nitro/fixed.conf"
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 git diff --quiet HEAD 2>/dev/null || commit=$commit+
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)

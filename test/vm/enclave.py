@@ -195,7 +195,7 @@ def boot(make, ready, what):
             e.close()
             if attempt == 2:
                 raise
-            print(f"RETRY: {what}: the first boot failed: {f}", flush=True)
+            print(f"retry: {what}: {f}", flush=True)
         except BaseException:
             e.close()
             raise
