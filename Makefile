@@ -248,7 +248,7 @@ FUZZ_WRAP_party := qr_net_new qr_net_free qr_net_step qr_net_fd qr_net_deadline 
 FUZZ_WRAP_ctl_http := qr_stream_open connect
 FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
 FUZZ_WRAP_case := qr_ctl_fail
-FUZZ_WRAP_storewire := qr_mono_ns
+FUZZ_WRAP_storewire := qr_mono_ns poll
 FUZZ_LIB := $(BUILD)/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%.c=$(BUILD)/%.o)
 	$(archive)
@@ -310,7 +310,7 @@ $(BUILD)/test/%: $(BUILD)/test/%.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
 # The suite over back ends has the gateway read what they need.
-$(BUILD)/test/shim/test_conform $(patsubst %.c,$(BUILD)/%,$(wildcard test/swtpm/test_conform*.c)): $(BUILD)/daemon/gw_need.o
+$(BUILD)/test/shim/test_conform $(BUILD)/test/shim/test_conform_nitro $(patsubst %.c,$(BUILD)/%,$(wildcard test/swtpm/test_conform*.c)): $(BUILD)/daemon/gw_need.o
 
 # The parent's side of vsock for guests, and the smallest enclave's only program.
 VSOCKD := $(BUILD)/test/vm/vsockd
@@ -369,7 +369,7 @@ $(BUILD)/test/daemon/test_platforms: LDFLAGS += -Wl,--wrap=qr_hello_binder
 $(BUILD)/test/shim/test_tee_rng: LDFLAGS += -Wl,--wrap=qr_cpurand
 
 # An RSA key takes a tenth of a second to make.
-$(BUILD)/test/shim/test_nitro_tee: LDFLAGS += -Wl,--wrap=EVP_PKEY_Q_keygen
+$(BUILD)/test/shim/test_nitro_tee $(BUILD)/test/shim/test_conform_nitro: LDFLAGS += -Wl,--wrap=EVP_PKEY_Q_keygen
 
 # A verifier that forgets a check.
 $(BUILD)/test/verify/test_verify: LDFLAGS += -Wl,--wrap=qr_verify_nitro
