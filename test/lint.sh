@@ -14,7 +14,7 @@ export LC_ALL=C
 OUT=$BUILD/lint
 FLAGS="-std=c11 -D_GNU_SOURCE -I. -I$BUILD/gen"
 mkdir -p "$OUT"
-product=$(ls protocol/base/*.c proto/*.c protocol/*.c transport/*.c enclave-shim/verify/*.c enclave-shim/*.c daemon/*.c)
+product=$(ls protocol/base/*.c proto/*.c protocol/*.c transport/*.c enclave-shim/*/*.c enclave-shim/*.c daemon/*.c)
 # Fuzz targets are clang's own kind of program; what they share with the rest is in test/common.
 tests=$(printf '%s\n' test/*/*.c bench/*.c | grep -v '^test/fuzz/')
 

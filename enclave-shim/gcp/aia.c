@@ -42,7 +42,7 @@ parse(const char *p, size_t len, struct qr_gcp_aia *ret)
     p = literal(p, end, MIDDLE);
     p = p ? word(p, end, HEX, QR_GCP_AIA_OBJECT, a.object) : NULL;
     p = literal(p, end, TAIL);
-    if (p != end) {
+    if (!p || p != end) { /* an empty address is NULL at both ends */
         return 0;
     }
     *ret = a;
