@@ -296,6 +296,13 @@ sys.exit("connected")"""
         with self.assertRaises(OSError):  # nor is its listener there for anybody outside
             socket.create_connection(("127.0.0.1", 7000), timeout=2).close()
 
+    def test_1_filters(self):
+        """Both processes inside have given up most system calls, debuggers and new privileges."""
+        for d in (E, E.inside):
+            with open(f"/proc/{d.process.pid}/status", encoding="ascii") as f:
+                status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+            self.assertEqual((status["Seccomp"], status["NoNewPrivs"]), ("2", "1"), d.config)
+
     def test_2_store_at_the_gateway(self):
         """The party's folder has no store; a killed party is who it was, with its key."""
         self.assertFalse(os.path.exists(E.store))
