@@ -85,7 +85,7 @@ qr_err
 qr_tpm_counter_open(struct qr_tpm *t, struct qr_tpm_counter *ret)
 {
     struct qr_tpm_counter c = {.nv = ESYS_TR_NONE};
-    TPMS_NV_PUBLIC pub;
+    TPMS_NV_PUBLIC pub = {0};
 
     qr_err e = qr_tpm_nv_at(t, QR_TPM_COUNTER, &c.nv, &pub);
     if (e == QR_ERR_NOT_FOUND) {

@@ -71,7 +71,7 @@ read_chunks(struct qr_tpm *t, ESYS_TR nv, const TPMS_NV_PUBLIC *pub, struct qr_d
 qr_err
 qr_tpm_nv_read(struct qr_tpm *t, uint32_t index, size_t min, struct qr_dbuf *out)
 {
-    TPMS_NV_PUBLIC pub;
+    TPMS_NV_PUBLIC pub = {0};
     ESYS_TR nv = ESYS_TR_NONE;
     qr_err e;
 
@@ -143,7 +143,7 @@ write_chunks(struct qr_tpm *t, ESYS_TR nv, const TPMS_NV_PUBLIC *pub, qr_view v)
 qr_err
 qr_tpm_nv_write(struct qr_tpm *t, uint32_t index, qr_view v)
 {
-    TPMS_NV_PUBLIC pub;
+    TPMS_NV_PUBLIC pub = {0};
     ESYS_TR nv = ESYS_TR_NONE;
 
     if (v.len == 0 || v.len > QR_TPM_NV_MAX) {

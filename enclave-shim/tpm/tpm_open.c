@@ -61,22 +61,25 @@ qr_tpm_policy_session(struct qr_tpm *t, ESYS_TR *ret)
 
 /* ---- what it is ---- */
 
-static qr_err
-property(struct qr_tpm *t, TPM2_CAP cap, uint32_t which, TPMS_CAPABILITY_DATA **ret)
+/* NULL: *ret_e says why. */
+static TPMS_CAPABILITY_DATA *
+property(struct qr_tpm *t, TPM2_CAP cap, uint32_t which, qr_err *ret_e)
 {
+    TPMS_CAPABILITY_DATA *d = NULL;
     TPMI_YES_NO more;
     TSS2_RC rc = Esys_GetCapability(t->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, cap, which,
-                                    cap == TPM2_CAP_PCRS ? 1 : 16, &more, ret);
+                                    cap == TPM2_CAP_PCRS ? 1 : 16, &more, &d);
     if (rc != TSS2_RC_SUCCESS) {
-        return qr_tpm_rc(t, "TPM2_GetCapability", rc);
+        *ret_e = qr_tpm_rc(t, "TPM2_GetCapability", rc);
+        return NULL;
     }
-    if ((*ret)->capability != cap) {
-        Esys_Free(*ret);
-        *ret = NULL;
-        return qr_tpm_fail(t, QR_ERR_PLATFORM,
-                           "TPM2_GetCapability: the answer is to another question");
+    if (d->capability != cap) {
+        Esys_Free(d);
+        *ret_e = qr_tpm_fail(t, QR_ERR_PLATFORM,
+                             "TPM2_GetCapability: the answer is to another question");
+        return NULL;
     }
-    return QR_OK;
+    return d;
 }
 
 static uint32_t
@@ -94,8 +97,11 @@ find(const TPMS_CAPABILITY_DATA *d, TPM2_PT which, uint32_t absent)
 static qr_err
 check_version(struct qr_tpm *t)
 {
-    TPMS_CAPABILITY_DATA *d = NULL;
-    QR_TRY(property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR, &d));
+    qr_err e = QR_OK;
+    TPMS_CAPABILITY_DATA *d = property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR, &e);
+    if (!d) {
+        return e;
+    }
     uint32_t family = find(d, TPM2_PT_FAMILY_INDICATOR, 0);
     Esys_Free(d);
     if (family != 0x322e3000u) { /* "2.0" */
@@ -108,12 +114,17 @@ check_version(struct qr_tpm *t)
 static qr_err
 learn_nv(struct qr_tpm *t)
 {
-    TPMS_CAPABILITY_DATA *d = NULL;
-    QR_TRY(property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_INDEX_MAX, &d));
+    qr_err e = QR_OK;
+    TPMS_CAPABILITY_DATA *d = property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_INDEX_MAX, &e);
+    if (!d) {
+        return e;
+    }
     t->nv_max = find(d, TPM2_PT_NV_INDEX_MAX, 2048);
     Esys_Free(d);
-    d = NULL;
-    QR_TRY(property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_BUFFER_MAX, &d));
+    d = property(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_NV_BUFFER_MAX, &e);
+    if (!d) {
+        return e;
+    }
     uint32_t chunk = find(d, TPM2_PT_NV_BUFFER_MAX, 512);
     Esys_Free(d);
     if (chunk == 0) {
@@ -127,10 +138,13 @@ learn_nv(struct qr_tpm *t)
 static qr_err
 check_bank(struct qr_tpm *t)
 {
-    TPMS_CAPABILITY_DATA *d = NULL;
+    qr_err e = QR_OK;
     unsigned bits = 0;
 
-    QR_TRY(property(t, TPM2_CAP_PCRS, 0, &d));
+    TPMS_CAPABILITY_DATA *d = property(t, TPM2_CAP_PCRS, 0, &e);
+    if (!d) {
+        return e;
+    }
     const TPML_PCR_SELECTION *p = &d->data.assignedPCR;
     for (uint32_t i = 0; i < p->count && i < TPM2_NUM_PCR_BANKS; i++) {
         const TPMS_PCR_SELECTION *s = &p->pcrSelections[i];
