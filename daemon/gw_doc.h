@@ -28,10 +28,10 @@ enum qr_doc_kind {
     QR_DOC_PCK_CRL,     /* DER */
     QR_DOC_ROOT_CRL,    /* DER */
     QR_DOC_THIM,        /* JSON with PEM inside */
+    QR_DOC_JWKS,        /* JSON */
     QR_DOC_TDQUOTE,     /* JSON with a quote in base64url inside */
     QR_DOC_GOOGLE_CA,   /* DER or PEM: the CA above a vTPM's key */
     QR_DOC_GOOGLE_ROOT, /* the same of the root above it */
-    QR_DOC_JWKS,        /* JSON */
     QR_DOC_KINDS
 };
 

@@ -120,7 +120,7 @@ fake_open(void *ctx, const char *path, int flags)
             return FD_BASE + i;
         }
     }
-    QR_ASSERT(!"too many open files");
+    QR_ASSERT(0); /* too many open files */
     return -EMFILE;
 }
 

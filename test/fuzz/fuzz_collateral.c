@@ -47,6 +47,7 @@ needs(qr_view in)
         .intel_pcs = "https://b.example",
         .intel_crl = "https://c.example",
         .azure_thim = "http://d.example",
+        .google_ca = "https://f.example",
         .jwks = "https://e.example",
     };
     static struct qr_needs n;

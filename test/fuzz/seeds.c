@@ -22,7 +22,9 @@
 #include "test/common/vendor.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/kit_dcap_seeds.h"
+#include "test/fuzz/kit_eif_seeds.h"
 #include "test/fuzz/kit_nsm_seeds.h"
+#include "test/fuzz/kit_platform_seeds.h"
 #include "test/fuzz/kit_seeds.h"
 #include "test/fuzz/kit_tpm_seeds.h"
 #include "test/fuzz/kit_verify_seeds.h"
@@ -499,6 +501,38 @@ texts(void)
     text("config", "gateway", 1,
          "; a comment\n[gateway]\nlisten = 127.0.0.1:8440\nparty_socket = /run/q.sock\n"
          "header_max = 8KiB\nidle_timeout = 5s\n");
+    bytes("pump", "frames",
+          "00 01 00 01010002 5152504d 00 02020001 00000000 00 03000001 00000005 01 0201 01 0101"
+          "00 04000001 00000001 00 05000001 00000000 01 0301 00 06000001 00000000 01 0401"
+          "01 0000 00 07000000 00000000 00 02020001 00000000 00 06010001 00000000 01 0401");
+    bytes("pump", "again", "00 00 00 01010001 5152504d 00 02000000 00000000 00 02000000 00000000");
+    bytes("pump", "half",
+          "01 02020001 00000000 03000001 00000005 68656c6c6f 05000001 00000000 07000000 00000000"
+          "02030003 00000000 02090005 00000000 06010001 00000000");
+    bytes("pump", "flood", "01 02020001 00000000 04000001 00000001");
+    text("pump", "outside", 2,
+         "\x02[pump]\nlisten = vsock:any:7000\ntrunks = 2\n# c\n[route 2]\n"
+         "dial = tcp:party-2.example.net:9440\ntrunk = 1\nstreams = 3\n[route 32]\n"
+         "listen = tcp:[::]:9440\n[document]\nlisten = hybrid:/run/vm:9001\nfile = /etc/d\n");
+    text("pump", "inside", 2,
+         "\x03[pump]\ndial = vsock:3:7000\n[route 1]\nlisten = tcp:127.0.0.1:7101\n[route 33]\n"
+         "dial = unix:/run/quorate/party/gateway.sock\n");
+    seed("pump", "init", 3,
+         qr_view_of("[tee] kms_key = arn:x\n# c\n[pool] low = 4\n\0#cloud-config\nquorate:\n"
+                    "  party:\n    cloud: aws\n    operator: me\n",
+                    95));
+    bytes("storewire", "gateway",
+          "00 00000001 02 00000006 03 0002 0161 00000004 04 01 0000"
+          "00000042 05 0000000000000000000000000000000000000000000000000000000000000000 02"
+          "01 0002 0161 0000000000000001 00000003 616263 03 00000003 686561"
+          "00000006 03 0002 0161 00000006 04 00 0002 0161"
+          "00000028 05 0000000000000000000000000000000000000000000000000000000000000000 01 02 0002 0161"
+          "00000009 07 026b31 00000001 7800000004 06 026b31");
+    bytes("storewire", "party",
+          "01 01 02 0001 01 06 00 00000001 68 01 11 00 0002 0161 0000000000000001 00000001 78"
+          "01 01 01 01 0e 00 0000000000000001 00000001 79 01 02 0001 01 01 00");
+    bytes("storewire", "fresh", "01 01 02 0001 01 01 01 01 01 01 01 01 02 0001 01 01 00");
+    bytes("storewire", "says", "01 01 06 02 6e6f0a1b00");
     text("ctl_file", "arguments", 0, "--text=a\0");
     seed("ctl_file", "arguments", 0,
          qr_view_of("--text\0a\0--many=b\0--flag\0--number=7\0x\0--\0-y", 43));
@@ -675,6 +709,23 @@ scripts(void)
 
 /* ---- collateral ------------------------------------------------------------------------------ */
 
+/* What Azure's and Google's platforms ask for. */
+static const char *
+needs_vtpm(void)
+{
+    static char text[2048];
+    char report[1367];
+
+    memset(report, 'A', sizeof report - 1);
+    report[sizeof report - 1] = 0;
+    (void)snprintf(text, sizeof text,
+                   "{\"v\":1,\"needs\":[{\"source\":\"azure-tdquote\",\"report\":\"%s\"},{\"source\":"
+                   "\"google-ca\",\"bucket\":\"65cf2318-0000-2408-a9b3-14c14ef06180\",\"object\":"
+                   "\"64bf42df2a9c15f8c82f\"}]}",
+                   report);
+    return text;
+}
+
 static void
 collateral(void)
 {
@@ -693,6 +744,10 @@ collateral(void)
     seed("collateral", "root_crl", QR_DOC_ROOT_CRL, vendor_crl(0));
     seed("collateral", "thim", QR_DOC_THIM, vendor_thim());
     seed("collateral", "jwks", QR_DOC_JWKS, vendor_jwks());
+    text("collateral", "tdquote", QR_DOC_TDQUOTE, "{\"quote\":\"BAACAIEAAAAAAAAA\"}");
+    seed("collateral", "google_ca", QR_DOC_GOOGLE_CA, vendor_vek());
+    seed("collateral", "google_root", QR_DOC_GOOGLE_ROOT, vendor_vek());
+    text("collateral", "needs_vtpm", QR_DOC_KINDS, needs_vtpm());
     text("collateral", "needs", QR_DOC_KINDS, vendor_needs_all);
     text("collateral", "needs_turin", QR_DOC_KINDS,
          "{\"v\":1,\"needs\":[{\"source\":\"amd-kds\",\"product\":\"Turin\",\"chip\":"
@@ -715,7 +770,9 @@ main(int argc, char **argv)
     documents();
     texts();
     collateral();
+    fuzz_seeds_platform(seed);
     fuzz_seeds_snp(seed);
+    fuzz_seeds_eif(seed);
     fuzz_seeds_peers(seed);
     fuzz_seeds_dcap(seed);
     fuzz_seeds_nitro(seed);
