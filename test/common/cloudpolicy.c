@@ -16,7 +16,7 @@ static char peers[12288];
 /* ---- the published policy ---------------------------------------------------------------- */
 
 #define PUBLISHED "deploy/policies/three-clouds.json"
-#define N_VALUES 12u
+#define N_VALUES 18u
 
 static char was[sizeof peers];
 static struct {
@@ -104,9 +104,15 @@ cloudpolicy_published(void)
         {"\"quorate-1.0-nitro\"", "\"pcrs.1\"", QR_PLATFORM_NITRO, 1},
         {"\"quorate-1.0-nitro\"", "\"pcrs.2\"", QR_PLATFORM_NITRO, 2},
         {"\"quorate-1.0-azure\"", "\"quote.pcrs.4\"", QR_PLATFORM_AZURE_SNP, 4},
+        {"\"quorate-1.0-azure\"", "\"quote.pcrs.7\"", QR_PLATFORM_AZURE_SNP, 7},
+        {"\"quorate-1.0-azure\"", "\"quote.pcrs.9\"", QR_PLATFORM_AZURE_SNP, 9},
         {"\"quorate-1.0-azure\"", "\"quote.pcrs.11\"", QR_PLATFORM_AZURE_SNP, 11},
+        {"\"quorate-1.0-azure\"", "\"quote.pcrs.12\"", QR_PLATFORM_AZURE_SNP, 12},
         {"\"quorate-1.0-gcp\"", "\"quote.pcrs.4\"", QR_PLATFORM_GCP_TDX, 4},
+        {"\"quorate-1.0-gcp\"", "\"quote.pcrs.7\"", QR_PLATFORM_GCP_TDX, 7},
+        {"\"quorate-1.0-gcp\"", "\"quote.pcrs.9\"", QR_PLATFORM_GCP_TDX, 9},
         {"\"quorate-1.0-gcp\"", "\"quote.pcrs.11\"", QR_PLATFORM_GCP_TDX, 11},
+        {"\"quorate-1.0-gcp\"", "\"quote.pcrs.12\"", QR_PLATFORM_GCP_TDX, 12},
     };
     static const char *const sets[] = {"\"quorate-1.0-nitro\"", "\"quorate-1.0-azure\"",
                                        "\"quorate-1.0-gcp\""};

@@ -123,6 +123,19 @@ def changed_byte(image):
     return text_file("changed.efi", data[:at] + b"y" + data[at + 1:])
 
 
+def sections(path):
+    """{name: bytes as loaded} of a PE file."""
+    with open(path, "rb") as f:
+        data = f.read()
+
+    def le(at, n):
+        return int.from_bytes(data[at:at + n], "little")
+    pe = le(0x3c, 4)
+    table = pe + 24 + le(pe + 20, 2)
+    return {data[s:s + 8].rstrip(b"\0").decode(): data[le(s + 20, 4):le(s + 20, 4) + min(le(s + 8, 4), le(s + 16, 4))]
+            for s in range(table, table + 40 * le(pe + 6, 2), 40)}
+
+
 def control(image, root):
     """The image made again by systemd's own tool, with another /init that says CANARY."""
     where = os.path.join(WORK, "control")
@@ -130,12 +143,14 @@ def control(image, root):
     subprocess.run(["gcc", "-static", "-O2", "-o", os.path.join(where, "init"), "-x", "c", "-"], check=True, text=True,
                    input="#include <stdio.h>\n#include <unistd.h>\n"
                          "int main(void) { for (;;) { puts(\"CANARY\"); fflush(stdout); sleep(1); } }\n")
-    shutil.copy(os.path.join(image, "quorate.efi"), os.path.join(where, "uki"))
+    for name, data in sections(os.path.join(image, "quorate.efi")).items():
+        if name in (".linux", ".initrd", ".cmdline", ".osrel"):
+            with open(os.path.join(where, name[1:]), "wb") as f:
+                f.write(data)
     subprocess.run(["unshare", "-m", "sh", "-euc", """
         mount --bind "$1" "$2/mnt"
         exec chroot "$2" sh -euc '
             cd /mnt
-            for s in linux initrd cmdline osrel; do objcopy -O binary --dump-section .$s=$s uki; done
             echo init | cpio --quiet -o -H newc -R 0:0 >more && cat more >>initrd
             ukify build --linux=linux --initrd=initrd --cmdline=@cmdline --os-release=@osrel --uname="$(uname -r)" \
                 --stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub --output=control.efi'
@@ -211,9 +226,9 @@ def play(row, number, image, published, meta, hits):
         guest.start()
         try:
             if row.executes:
-                guest.wait_for("CANARY", 90, "the canary")
+                guest.wait_for("CANARY", 300, "the canary")
             else:
-                guest.wait_for(r'"ev":"started"', 90, "the party's start")
+                guest.wait_for(r'"ev":"started"', 300, "the party's start")
             pcrs = {n: guest.tpm.pcr(n) for n in PINNED + (13,)}
             break
         except rig.Failed as e:
