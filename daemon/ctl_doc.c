@@ -419,7 +419,8 @@ put_rule(const struct qr_ctl *c, struct qr_jsonw *w, const char *text, int first
 
 static int
 put_policy(const struct qr_ctl *c, struct qr_dbuf *d, const struct qr_roster *r, uint64_t serial,
-           int sim, const struct qr_ctl_list *clients, const struct qr_ctl_list *rules)
+           int sim, uint64_t secret, const struct qr_ctl_list *clients,
+           const struct qr_ctl_list *rules)
 {
     struct qr_jsonw w = qr_jsonw_to(d);
     char name[QR_NAME_MAX];
@@ -430,7 +431,14 @@ put_policy(const struct qr_ctl *c, struct qr_dbuf *d, const struct qr_roster *r,
     qr_jsonw_hex(&w, r->cluster, sizeof r->cluster);
     qr_jsonw_raw(&w, ",\"serial\":");
     qr_jsonw_u64(&w, serial);
-    qr_jsonw_raw(&w, sim ? ",\n \"peers\":{\"insecure_sim\":true}" : ",\n \"peers\":{}");
+    qr_jsonw_raw(&w, sim ? ",\n \"peers\":{\"insecure_sim\":true" : ",\n \"peers\":{");
+    if (secret > 0) {
+        qr_jsonw_raw(&w,
+                     sim ? ",\"peer_secret\":{\"threshold\":" : "\"peer_secret\":{\"threshold\":");
+        qr_jsonw_u64(&w, secret);
+        qr_jsonw_raw(&w, "}");
+    }
+    qr_jsonw_raw(&w, "}");
     qr_jsonw_raw(&w, ",\n \"requests\":{\"clients\":[");
     for (size_t i = 0; i < clients->n && code == QR_EXIT_OK; i++) {
         code = qr_ctl_named_key(c, clients->v[i], name, &key);
@@ -456,7 +464,7 @@ static int
 policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
 {
     const char *roster = NULL, *out = NULL;
-    unsigned long serial = 0;
+    unsigned long serial = 0, secret = 0;
     int sim = 0;
     char err[QR_ERR_TEXT_MAX] = "";
     struct qr_ctl_list rest, clients = {.n = 0}, rules = {.n = 0};
@@ -473,6 +481,9 @@ policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
          INT32_MAX},
         {"insecure-sim", QR_CTL_FLAG, &sim, NULL, "accept the software TEE; never in production", 0,
          0},
+        {"peer-secret", QR_CTL_NUMBER, &secret, "T",
+         "shares open with t - 1 peers only, T the highest threshold of your keys", 0,
+         QR_MAX_PARTIES},
         {"out", QR_CTL_TEXT, &out, "FILE", "write it there instead of stdout", 0, 0},
         {.kind = QR_CTL_END},
     };
@@ -484,7 +495,7 @@ policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
     qr_dbuf_init(&d, DOC_TEXT_MAX);
     code = roster_of(c, &rd, &r);
     if (code == QR_EXIT_OK) {
-        code = put_policy(c, &d, r, serial ? serial : 1, sim, &clients, &rules);
+        code = put_policy(c, &d, r, serial ? serial : 1, sim, secret, &clients, &rules);
     }
     if (code == QR_EXIT_OK &&
         qr_policy_parse(qr_view_of(d.p, d.len), &check, err, sizeof err) != QR_OK) {

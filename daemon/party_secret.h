@@ -26,7 +26,8 @@
  * to every owner that connects, so that an owner that is open replaces a piece that was lost.
  *
  * What this does not stop: any threshold - 1 TEEs that are broken give their pieces to whoever broke
- * them; with the platform's secret of one more party, whose account they own, its share opens.
+ * them, and so do their accounts, for pieces at rest are sealed by the holder's platform alone; with
+ * the platform's secret of one more party its share opens.
  */
 #ifndef QR_PARTY_SECRET_H
 #define QR_PARTY_SECRET_H

@@ -2,7 +2,8 @@
 # A real quorum on this machine: n parties in software TEEs, a gateway each, one administrator, one
 # client. Sourced by test/demo.sh, bench/run.sh and the shell tests; needs BIN (the programs' folder).
 #
-#   quorum_start DIR N [POOL_LOW POOL_HIGH STANDBY]   processes, roster, policy
+#   quorum_start DIR N [POOL_LOW POOL_HIGH STANDBY]   processes, roster, policy; QUORUM_SECRET: the
+#                                                      highest threshold of keys to come (2)
 #   quorum_keygen DIR T                                prints the key; also in DIR/key
 #   quorum_party DIR I start|stop|kill                 one party
 #   quorum_stop DIR                                    everything
@@ -109,6 +110,7 @@ quorum_start() { # DIR N [LOW HIGH STANDBY]
         $_descriptors >"$_dir/roster.json" || return 1
     "$BIN/quorate" stamp --key "$_dir/admin.pem" "$_dir/roster.json" || return 1
     "$BIN/quorate" policy new --roster "$_dir/roster.json" --insecure-sim \
+        --peer-secret "${QUORUM_SECRET:-2}" \
         --client "client:$(cat "$_dir/client.hex")" >"$_dir/policy.json" || return 1
     "$BIN/quorate" stamp --key "$_dir/admin.pem" "$_dir/policy.json" || return 1
     # shellcheck disable=SC2086
@@ -121,9 +123,10 @@ quorum_start() { # DIR N [LOW HIGH STANDBY]
     quorum_wait 20 "all parties to attest each other" quorum_linked "$_dir"
 }
 
-quorum_linked() { # DIR: every party sees every other
+quorum_linked() { # DIR: every party sees every other, and its secret lies with them
     for _j in $(seq 1 "$(cat "$1/n")"); do
-        "$BIN/quorate" status --socket "$1/p$_j/admin.sock" --json | grep -q '"up":false' && return 1
+        "$BIN/quorate" status --socket "$1/p$_j/admin.sock" --json |
+            grep -q -e '"up":false' -e '"peer_secret":{"state":"\(making\|locked\|broken\)"' && return 1
     done
     return 0
 }

@@ -311,12 +311,17 @@ test_policy(void **state)
     assert_int_equal(ctl_run("policy check", "--roster @/roster @/policy"), 0);
     assert_int_equal(
         ctl_run("policy new",
-                "--roster @/roster --serial 7 --insecure-sim --client ops:%s "
+                "--roster @/roster --serial 7 --insecure-sim --peer-secret 2 --client ops:%s "
                 "--rule hot:allow:ops:*:sha256,digest --rule no:deny:*:*:eip191 --out @/p2",
                 client),
         0);
     ctl_read(ctl_path("p2"), text, sizeof text);
     assert_non_null(strstr(text, "\"serial\":7"));
+    assert_non_null(strstr(text, "{\"insecure_sim\":true,\"peer_secret\":{\"threshold\":2}}"));
+    assert_int_equal(ctl_run("policy new", "--roster @/roster --peer-secret 1 --out @/p3"),
+                     QR_EXIT_USAGE);
+    ctl_says("peer_secret.threshold: 1 is not between 2 and 16");
+    assert_int_equal(ctl_run("policy new", "--roster @/roster --peer-secret 3 --out @/p3"), 0);
     assert_non_null(strstr(text, "\"kinds\":[\"sha256\",\"digest\"]"));
     assert_int_equal(ctl_run("policy check", "@/p2"), 0);
     ctl_says("software TEE");
