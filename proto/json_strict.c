@@ -183,7 +183,10 @@ scan_text(struct qr_json *j, qr_view text, size_t max_values, int any_number)
 
 /*
  * jansson does not look at every allocation of its own: where a buffer cannot grow, the character that
- * needed the room is dropped, and 1000000 is read as 100000 without an error. So we look.
+ * needed the room is dropped. 1000000 is then read as 100000 without an error, and a string whose closing
+ * quote was dropped is read and written behind its end. So it never gets NULL: what the gate refuses is
+ * given all the same, for as long as the text is read, and the text is then refused. What stands behind
+ * the gate has nothing left only when the process is lost anyway.
  */
 static _Thread_local int no_memory;
 
@@ -195,7 +198,11 @@ static void *
 take(size_t n)
 {
     void *p = host_malloc == malloc ? qr_lib_alloc(n) : host_malloc(n);
-    no_memory |= !p;
+    if (!p) {
+        no_memory = 1;
+        p = host_malloc(n);
+        QR_ASSERT(p != NULL);
+    }
     return p;
 }
 

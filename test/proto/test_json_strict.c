@@ -393,6 +393,36 @@ test_no_memory_changes_no_text(void **state)
     assert_true(refused >= 8);
 }
 
+/*
+ * The nth allocation fails, for strings of every length. jansson alone would drop the quote that ends a
+ * string whose buffer is full, and read and write on behind it.
+ */
+static void
+test_no_memory_at_the_end_of_a_string(void **state)
+{
+    static char text[1300] = "{\"name\":\"";
+    const size_t head = strlen(text);
+    (void)state;
+
+    for (size_t len = 1; len < 1200; len++) {
+        memset(text + head, 'x', len);
+        memcpy(text + head + len, "\"}", 3);
+        int met = 1;
+        for (gate_at = 1; met; gate_at++) {
+            struct qr_json j;
+            gate_count = 0;
+            qr_alloc_gate(gate);
+            qr_err e = qr_json_parse(&j, qr_view_str(text), 100, why, sizeof why);
+            qr_alloc_gate(NULL);
+            met = gate_count >= gate_at;
+            assert_int_equal(e, met ? QR_ERR_NO_MEMORY : QR_OK);
+            if (e == QR_OK) {
+                qr_json_clear(&j);
+            }
+        }
+    }
+}
+
 /* The lines of every value of a document, asked for in order and against it. */
 static void
 test_lines(void **state)
@@ -497,10 +527,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_form),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_fields),  cmocka_unit_test(test_places),
-        cmocka_unit_test(test_lines),   cmocka_unit_test(test_head),
-        cmocka_unit_test(test_foreign), cmocka_unit_test(test_no_memory_changes_no_text),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_no_memory_changes_no_text),
+        cmocka_unit_test(test_no_memory_at_the_end_of_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
