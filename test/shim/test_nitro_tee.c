@@ -16,34 +16,11 @@
 #include "protocol/base/hash.h"
 #include "test/common/fakensm.h"
 #include "test/common/kmsbox.h"
+#include "test/common/rsawrap.h"
 #include "test/common/tmpdir.h"
 
 #include <errno.h>
-
-/*
- * Making an RSA key takes a tenth of a second: linked with --wrap, which gives the same throwaway key
- * each time but once, so that the real way is gone as well.
- */
-EVP_PKEY *__real_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *ctx, const char *propq, const char *type, ...);
-EVP_PKEY *__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *ctx, const char *propq, const char *type, ...);
-static unsigned keys_made;
-
-EVP_PKEY *
-__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *ctx, const char *propq, const char *type, ...)
-{
-    va_list ap;
-    va_start(ap, type);
-    size_t bits = va_arg(ap, size_t);
-    va_end(ap);
-    assert_string_equal(type, "RSA");
-    assert_int_equal(bits, 2048);
-    if (keys_made++ == 0) {
-        return __real_EVP_PKEY_Q_keygen(ctx, propq, type, bits);
-    }
-    EVP_PKEY *k = evgen_key(EVGEN_RSA2048, 0);
-    assert_int_equal(EVP_PKEY_up_ref(k), 1);
-    return k;
-}
+#include <pthread.h>
 
 /* A keep in memory: one value, and what goes wrong with it. */
 struct memkeep {
@@ -426,6 +403,48 @@ test_module_faults(void **state)
     assert_non_null(strstr(why, "no Nitro enclave"));
 }
 
+static pthread_t starved;
+static int fail_at;
+
+/* The box's own allocations do not count. */
+static int
+may_allocate(size_t n)
+{
+    (void)n;
+    return !pthread_equal(pthread_self(), starved) || fail_at-- != 0;
+}
+
+/* Memory that runs out at any point of a first start and of a later one: an error, and the device closed. */
+static void
+test_starvation(void **state)
+{
+    (void)state;
+    starved = pthread_self();
+    for (int later = 0; later < 2; later++) {
+        int n = 0;
+        for (;; n++) {
+            int before = closed;
+            assert_true(n < 200);
+            fail_at = n;
+            qr_alloc_gate(may_allocate);
+            qr_err e = start();
+            int failed = fail_at < 0;
+            qr_alloc_gate(NULL);
+            if (e == QR_OK) {
+                qr_tee_close(&tee);
+            } else {
+                assert_true(failed);
+                assert_true(strlen(why) > 0);
+            }
+            assert_int_equal(closed, before + 1);
+            if (e == QR_OK && !failed) {
+                break;
+            }
+        }
+        assert_true(n > 3);
+    }
+}
+
 static int
 once(void **state)
 {
@@ -446,6 +465,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_keep_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_kms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_module_faults, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_starvation, setup, teardown),
     };
     return cmocka_run_group_tests(tests, once, NULL);
 }
