@@ -227,12 +227,16 @@ write_conf(const struct options *o, const struct qr_userdata *u, enum qr_userdat
 static int
 write_all(const struct options *o, const struct qr_userdata *u)
 {
+    /* What quorate-devices.service made for the party's user; the software TEE has no devices. */
+    int hardware = strcmp(o->tee, "sim") != 0;
     const struct qr_userdata_fixed party[] = {
         {"party", "state_dir", "/var/lib/quorate/party"},
         {"party", "gateway_socket", "/run/quorate/party/gateway.sock"},
         {"party", "admin_socket", "/run/quorate/party/admin.sock"},
-        {"tee", "platform", o->tee},
         {"log", "format", "json"},
+        {"tee", "platform", o->tee},
+        {hardware ? "tee" : NULL, "tcg_log", "/run/quorate-devices/tcg_log"},
+        {strcmp(o->tee, "gcp-vtpm") == 0 ? "tee" : NULL, "tsm_entry", "quorate"},
         {NULL, NULL, NULL},
     };
     const struct qr_userdata_fixed gateway[] = {
