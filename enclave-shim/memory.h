@@ -24,7 +24,8 @@
 int qr_memory_first_swap(const char *text, char *name, size_t cap);
 
 /*
- * swaps: QR_MEMORY_SWAPS. A kernel without swap has no such file, which is as good. locked: bytes that
+ * swaps: QR_MEMORY_SWAPS. Where there is no such file (a kernel without swap, a /proc that shows
+ * processes only), the kernel's total counts. locked: bytes that
  * must be lockable. PLATFORM with err_text: what, how much, what to do.
  */
 qr_err QR_MUST qr_memory_check(const char *swaps, size_t locked, char *err_text, size_t err_cap);
