@@ -72,6 +72,7 @@ if [ -n "${QUORATE_CLOCK:-}" ]; then
     export QUORATE_CLOCK
 fi
 # A mount namespace of its own, so that two builds do not meet and nothing stays mounted.
+# shellcheck disable=SC2016 # the inner shell's
 unshare -m sh -euc '
     root=$1 work=$2
     mkdir "$work/up" "$work/ovl" "$work/root"
