@@ -312,7 +312,7 @@ def run(folder, parties):
     quorate("policy", "load", *sockets(parties), policy_of(folder, parties))
     begun = time.monotonic()
     wait(100, "the parties to attest each other", lambda: linked(parties))
-    print(f"linked {time.monotonic() - begun:.2f} s after the policy", flush=True)
+    print(f"figure: attested_after_policy {time.monotonic() - begun:.2f} s", flush=True)
     for p in parties:
         platform = status(p).get("platform") or json.dumps(status(p))
         check(f"{p.platform} says where it runs", p.platform == "sim" or "vtpm" in platform, platform)
@@ -360,8 +360,10 @@ def run(folder, parties):
     wait(60, "the refusal", lambda: "measurement" in parties[2].log())
     check("another measurement is refused", not linked(parties))
 
-    print("start-up: " + ", ".join(f"{n} first {first[n]:.2f} s, again {again[n]:.2f} s" for n in first),
-          flush=True)
+    for name in first:
+        word = name.split("-")[0]
+        print(f"figure: start_{word}_first {first[name]:.2f} s")
+        print(f"figure: start_{word}_again {again[name]:.2f} s", flush=True)
 
 
 def wait_sign(folder, parties, key, p):
