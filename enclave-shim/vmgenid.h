@@ -2,7 +2,7 @@
  * qr_vmgenid: a hint that this machine was restored from a snapshot.
  *
  * What: listens for the kernel's event that the hypervisor changed the virtual machine's generation id
- *       (VMGENID; Linux 6.9 and later announce it by a uevent of the driver). A party that hears it ends
+ *       (VMGENID; kernels as Debian 13's announce it by a uevent of the driver). A party that hears it ends
  *       itself: its next process has another boot nonce, and none of the presignatures of this one.
  * Why a hint only: the id is the host's. Its silence proves nothing, a host that copies machines need
  *       not change it, and a change costs no more than a restart, which a host can always have. What makes
