@@ -24,6 +24,8 @@
 #define FETCH_MAX (QR_USERDATA_MAX * 4u / 3u + 64u) /* in base64 */
 #define DOCUMENT_MAX 262144u
 #define TRY_MS 5000u
+#define DOCUMENT_TRIES 5u
+#define RELEASE_KEY "/usr/lib/quorate/release_key.der" /* in images that were built with one */
 #define TRIES 60u /* a second apart: a network that is slow to come, not one that is absent */
 
 struct options {
@@ -125,11 +127,12 @@ read_file(const char *path, uint8_t *buf, size_t cap, size_t *ret_len)
 
 /* Tries until it works, an error says that trying is of no use, or patience ends. */
 static int
-fetch(const char *url, const char *header, uint8_t *buf, size_t cap, size_t *ret_len)
+fetch(const char *url, const char *header, unsigned tries, uint8_t *buf, size_t cap,
+      size_t *ret_len)
 {
     char text[QR_UD_ERR_MAX];
     qr_err e = QR_OK;
-    for (unsigned i = 0; i < TRIES; i++) {
+    for (unsigned i = 0; i < tries; i++) {
         e = qr_ud_get(url, header, TRY_MS, buf, cap, ret_len, text);
         if (e == QR_OK) {
             return QR_EXIT_OK;
@@ -178,7 +181,7 @@ get_document(const struct options *o, uint8_t *buf, size_t cap, size_t *ret_len)
         return usage(stderr, QR_EXIT_USAGE);
     }
     const struct qr_ud_source *s = qr_ud_source(provider);
-    int r = fetch(s->url, s->header, buf, cap, ret_len);
+    int r = fetch(s->url, s->header, TRIES, buf, cap, ret_len);
     return r == QR_EXIT_OK && s->base64 ? from_base64(buf, ret_len) : r;
 }
 
@@ -229,16 +232,31 @@ write_all(const struct options *o, const struct qr_userdata *u)
 {
     /* What quorate-devices.service made for the party's user; the software TEE has no devices. */
     int hardware = strcmp(o->tee, "sim") != 0;
-    const struct qr_userdata_fixed party[] = {
+    char release[QR_CONFIG_TEXT_MAX];
+    struct qr_userdata_fixed party[] = {
         {"party", "state_dir", "/var/lib/quorate/party"},
         {"party", "gateway_socket", "/run/quorate/party/gateway.sock"},
         {"party", "admin_socket", "/run/quorate/party/admin.sock"},
         {"log", "format", "json"},
         {"tee", "platform", o->tee},
-        {hardware ? "tee" : NULL, "tcg_log", "/run/quorate-devices/tcg_log"},
-        {strcmp(o->tee, "gcp-vtpm") == 0 ? "tee" : NULL, "tsm_entry", "quorate"},
+        {NULL, NULL, NULL},
+        {NULL, NULL, NULL},
+        {NULL, NULL, NULL},
+        {NULL, NULL, NULL},
         {NULL, NULL, NULL},
     };
+    size_t n = sizeof party / sizeof party[0] - 5;
+    if (strcmp(o->tee, "gcp-vtpm") == 0) {
+        party[n++] = (struct qr_userdata_fixed){"tee", "tsm_entry", "quorate"};
+    }
+    if (hardware) {
+        party[n++] = (struct qr_userdata_fixed){"tee", "tcg_log", "/run/quorate-devices/tcg_log"};
+    }
+    if (hardware && access(RELEASE_KEY, R_OK) == 0) {
+        (void)snprintf(release, sizeof release, "%s/release.stmt", o->out);
+        party[n++] = (struct qr_userdata_fixed){"tee", "release_key", RELEASE_KEY};
+        party[n++] = (struct qr_userdata_fixed){"tee", "release", release};
+    }
     const struct qr_userdata_fixed gateway[] = {
         {"gateway", "party_socket", "/run/quorate/party/gateway.sock"},
         {"log", "format", "json"},
@@ -251,6 +269,40 @@ write_all(const struct options *o, const struct qr_userdata *u)
     if (r == QR_EXIT_OK) {
         r = write_conf(o, u, QR_USERDATA_GATEWAY, "quorate-gateway.conf", gateway);
     }
+    return r;
+}
+
+/*
+ * Documents that the map names, with their stamps beside them. Untrusted: the party, or the TPM, judges
+ * them. One that cannot be had is told and left out: a party that started before has its own.
+ */
+static int
+get_documents(const struct options *o, const struct qr_userdata *u)
+{
+    static const struct {
+        const char *key, *file;
+        int stamps;
+    } documents[] = {
+        {"roster", "roster.json", 1}, {"policy", "policy.json", 1}, {"release", "release.stmt", 0}};
+    char url[QR_USERDATA_VALUE_MAX + 16], name[32];
+    int r = QR_EXIT_OK;
+    size_t len = 0;
+    uint8_t *buf = qr_alloc(DOCUMENT_MAX);
+    if (!buf) {
+        return fail("memory", "none left", QR_EXIT_TEMPORARY);
+    }
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0] && r == QR_EXIT_OK; i++) {
+        const char *value = qr_userdata_get(u, "documents", documents[i].key);
+        for (int k = 0; k <= documents[i].stamps && value[0] && r == QR_EXIT_OK; k++) {
+            (void)snprintf(url, sizeof url, "%s%s", value, k ? ".stamps" : "");
+            (void)snprintf(name, sizeof name, "%s%s", documents[i].file, k ? ".stamps" : "");
+            if (fetch(url, NULL, DOCUMENT_TRIES, buf, DOCUMENT_MAX, &len) != QR_EXIT_OK) {
+                break;
+            }
+            r = write_file(o->out, name, buf, len);
+        }
+    }
+    buf = qr_free(buf);
     return r;
 }
 
@@ -276,6 +328,9 @@ main(int argc, char **argv)
     }
     if (r == QR_EXIT_OK) {
         r = write_all(&o, &u);
+    }
+    if (r == QR_EXIT_OK) {
+        r = get_documents(&o, &u);
     }
     buf = qr_free(buf);
     return r;

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Builds one confidential VM image: a UKI that holds everything, on a disk with an ESP.
 #
-# usage: deploy/image/build.sh [--locked] [--out DIR] [--source DIR] [--root DIR] gcp|azure|sim
+# usage: deploy/image/build.sh [--locked] [--out DIR] [--source DIR] [--root DIR]
+#                              [--release-key FILE] gcp|azure|sim
 #   --locked      fails if the build root's packages are not those of deploy/image/packages.lock
 #   --out DIR     where to (build/image/VARIANT)
 #   --source DIR  a tree to build from instead of this one's last commit
+#   --release-key FILE   who signs releases (public key, DER), for sealing by the TPM
 #   --root DIR    a build root that was made before, instead of the one of deploy/image/chroot.sh
 #
 # Written: quorate.efi (the UKI), disk.raw (GPT, one ESP with the UKI as \EFI\BOOT\BOOTX64.EFI),
@@ -21,13 +23,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 cd "$top"
 
-locked=0 out='' source='' root=''
+locked=0 out='' source='' root='' release_key=''
 while [ $# -gt 1 ]; do
     case $1 in
     --locked) locked=1 ;;
     --out) out=$2 && shift ;;
     --source) source=$2 && shift ;;
     --root) root=$2 && shift ;;
+    --release-key) release_key=$2 && shift ;;
     *) break ;;
     esac
     shift
@@ -36,7 +39,7 @@ variant=${1-}
 case $variant in
 gcp | azure | sim) ;;
 *)
-    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,11s/^# \{0,1\}//p' "$0" >&2
     exit 64
     ;;
 esac
@@ -65,6 +68,7 @@ else
     git archive "${QUORATE_COMMIT:-HEAD}" | tar -xf - -C "$work/src"
 fi
 cp -r deploy/image/. "$work/recipe"
+[ -z "$release_key" ] || cp "$release_key" "$work/recipe/release_key.der"
 cp deploy/systemd/*.service "$work/recipe/root/usr/lib/systemd/system/"
 # Another date, to see that it makes no difference: QUORATE_CLOCK=+400d (test/vm/vm_reproducible.sh).
 if [ -n "${QUORATE_CLOCK:-}" ]; then

@@ -10,11 +10,13 @@ umask 022
 mkdir -p /build/out $stage
 
 # ---- programs
-make -s -C /build/src -j"${JOBS:-2}" build/bin/quorated build/bin/quorate-gateway build/bin/quorate-userdata
+make -s -C /build/src -j"${JOBS:-2}" build/bin/quorated build/bin/quorate-gateway build/bin/quorate-userdata \
+    build/bin/quorate
 mkdir -p $stage/usr/bin $stage/usr/lib/quorate
-for p in quorated quorate-gateway quorate-userdata; do
+for p in quorated quorate-gateway quorate-userdata quorate; do
     strip -o $stage/usr/bin/$p /build/src/build/bin/$p
 done
+[ ! -e $recipe/release_key.der ] || cp $recipe/release_key.der $stage/usr/lib/quorate/release_key.der
 cp "$recipe/variants/$variant.conf" $stage/usr/lib/quorate/image.conf
 
 # ---- files of packages, and the libraries they are linked with

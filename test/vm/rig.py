@@ -73,6 +73,7 @@ class Metadata:
 
     def __init__(self):
         self.user_data = b""
+        self.documents = {}  # path: bytes
         self.asked = []
         rig = self
 
@@ -98,6 +99,8 @@ class Metadata:
         if path.startswith("/metadata/instance/compute/userData?"):
             return (200, base64.b64encode(self.user_data)) if headers.get("Metadata") == "true" \
                 else (400, b"")
+        if path in self.documents:
+            return 200, self.documents[path]
         return 404, b""
 
 
@@ -424,12 +427,19 @@ class Quorum:
         self.run("roster", "new", "--name", "test", "--admin", "admin:" + self.hex("admin"), "--need", "1",
                  "--out", roster, *descriptors)
         self.run("stamp", "--key", self.path("admin.pem"), roster)
-        self.run("policy", "new", "--roster", roster, "--client", "client:" + self.hex("client"),
-                 "--out", policy, *policy_args)
-        self.run("stamp", "--key", self.path("admin.pem"), policy)
+        self.new_policy(1, policy_args)
         sockets = [a for s in self.sockets for a in ("--socket", s)]
         self.run("roster", "load", *sockets, roster)
         self.run("policy", "load", *sockets, policy)
+
+    def new_policy(self, serial, policy_args=("--insecure-sim",)):
+        policy = self.path("policy.json")
+        for f in policy, policy + ".stamps":
+            if os.path.exists(f):
+                os.unlink(f)
+        self.run("policy", "new", "--serial", str(serial), "--roster", self.path("roster.json"), "--client",
+                 "client:" + self.hex("client"), "--out", policy, *policy_args)
+        self.run("stamp", "--key", self.path("admin.pem"), policy)
 
     def keygen(self, t):
         out = self.run("keygen", "--socket", self.sockets[0], "--key", self.path("admin.pem"), "--t", str(t),

@@ -89,6 +89,12 @@ def main():
         guest.kill()
         if q.sign("http://127.0.0.1:8501", "alone"):
             raise rig.Failed("one party alone made a signature of a 2-of-3 key")
+        # A new policy waits for it, at an address that user data names.
+        q.new_policy(2)
+        for name in "policy.json", "policy.json.stamps":
+            with open(q.path(name), "rb") as f:
+                meta.documents["/" + name] = f.read()
+        meta.user_data = USER_DATA + b"  documents:\n    policy: http://169.254.169.254/policy.json\n"
         start = time.monotonic()
         t = boot(guest, lambda: q.ready(relay.path), "a killed guest, to READY")
         print(f"figure: vm_ready {t:.1f} s")
@@ -100,10 +106,12 @@ def main():
         print(f"figure: vm_rejoin_and_sign {t:.1f} s")
         if t > 120:
             raise rig.Failed(f"a killed guest signed after {t:.1f} s; the bar is 120 s")
+        guest.wait_for('policy serial 2 is in force', 300, "the policy that user data named")
+        print("ok: the policy that user data named is in force")
     finally:
         guest.kill()
         q.stop()
-    print("5 passed, 0 failed")
+    print("6 passed, 0 failed")
 
 
 if __name__ == "__main__":

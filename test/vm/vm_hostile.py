@@ -166,7 +166,7 @@ def rows(image, root):
     uki = os.path.join(image, "quorate.efi")
     boot = os.path.join(root, "usr/lib/systemd/boot/efi/systemd-bootx64.efi")
     allow = addon(root, "allow.addon.efi", "systemd.import_credentials=yes")
-    shell = addon(root, "shell.addon.efi", "init=/bin/sh rdinit=/bin/sh systemd.debug_shell=1 systemd.wants=canary.service "
+    shell = addon(root, "shell.addon.efi", "init=/bin/sh systemd.debug_shell=1 systemd.wants=canary.service "
                   "systemd.run=/bin/sh systemd.mask=quorate-userdata.service rd.break")
 
     def disk(name, files, uki=None):
