@@ -18,6 +18,7 @@
 #define TRIES_MAX 10u
 #define TIMEOUT_MS 10000u
 #define TIMEOUT_MAX_MS 60000u
+#define PAUSE_MAX_MS 10000u
 #define ANSWER_MAX (QR_KMS_HEAD_MAX + 2u * QR_KMS_BODY_MAX) /* chunks have heads of their own */
 #define DOCUMENT_MAX 20480u
 #define BODY_MAX 49152u /* document and blob in base64, and what is around them */
@@ -309,11 +310,12 @@ try_once(struct qr_kms *k, const struct call *c, int *ret_again)
     return qr_kms_answer(k, c->name, c->r, &a, m->scratch, c->ret_key, c->blob_out, ret_again);
 }
 
-/* Between tries: a fiftieth of a try's time, doubled each time. */
+/* Between tries: a fiftieth of a try's time, doubled each time, at most PAUSE_MAX_MS. */
 static void
 pause_before(const struct qr_kms *k, unsigned try)
 {
     uint64_t ms = (uint64_t)timeout_of(k) / 50 << (try - 1);
+    ms = ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
     const struct timespec t = {.tv_sec = (time_t)(ms / 1000),
                                .tv_nsec = (long)(ms % 1000) * 1000000};
     (void)nanosleep(&t, NULL);
