@@ -123,19 +123,6 @@ def changed_byte(image):
     return text_file("changed.efi", data[:at] + b"y" + data[at + 1:])
 
 
-def sections(path):
-    """{name: bytes as loaded} of a PE file."""
-    with open(path, "rb") as f:
-        data = f.read()
-
-    def le(at, n):
-        return int.from_bytes(data[at:at + n], "little")
-    pe = le(0x3c, 4)
-    table = pe + 24 + le(pe + 20, 2)
-    return {data[s:s + 8].rstrip(b"\0").decode(): data[le(s + 20, 4):le(s + 20, 4) + min(le(s + 8, 4), le(s + 16, 4))]
-            for s in range(table, table + 40 * le(pe + 6, 2), 40)}
-
-
 def control(image, root):
     """The image made again by systemd's own tool, with another /init that says CANARY."""
     where = os.path.join(WORK, "control")
@@ -143,7 +130,7 @@ def control(image, root):
     subprocess.run(["gcc", "-static", "-O2", "-o", os.path.join(where, "init"), "-x", "c", "-"], check=True, text=True,
                    input="#include <stdio.h>\n#include <unistd.h>\n"
                          "int main(void) { for (;;) { puts(\"CANARY\"); fflush(stdout); sleep(1); } }\n")
-    for name, data in sections(os.path.join(image, "quorate.efi")).items():
+    for name, data in rig.sections(os.path.join(image, "quorate.efi")).items():
         if name in (".linux", ".initrd", ".cmdline", ".osrel"):
             with open(os.path.join(where, name[1:]), "wb") as f:
                 f.write(data)
@@ -181,9 +168,9 @@ def rows(image, root):
             for a in ("-fw_cfg", f"name=opt/io.systemd.credentials/{k},file=" + text_file(k, v.encode()))]),
         Row("SMBIOS: more kernel command line for the stub", False, [9, 12], extra=[
             "-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=systemd.wants=canary.service"]),
-        Row("ESP: an add-on with a command line", False, [9, 12],
+        Row("ESP: an add-on with a command line", False, [4, 9, 12],
             disk=disk("addon", {extra + "shell.addon.efi": shell})),
-        Row("ESP: an add-on that allows credentials, and credentials", False, [9, 12], extra=SMBIOS,
+        Row("ESP: an add-on that allows credentials, and credentials", False, [4, 9, 12], extra=SMBIOS,
             disk=disk("allow", {extra + "allow.addon.efi": allow})),
         Row("ESP: credential files beside the image and for all images", False, [9, 12],
             disk=disk("cred", {extra + "systemd.extra-unit.canary.service.cred": text_file("u", UNIT.encode()),
