@@ -127,7 +127,8 @@ node(const char *path, mode_t mode, unsigned major_no, unsigned minor_no)
 static void
 open_console(void)
 {
-    int in = open("/dev/null", O_RDWR), out = open("/dev/console", O_WRONLY | O_NOCTTY);
+    int in = open("/dev/null", O_RDWR | O_CLOEXEC),
+        out = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 
     /* From here on 0, 1 and 2 are ours; the kernel had no console if it had no node for one. */
     if (in >= 0) {
@@ -142,6 +143,9 @@ open_console(void)
     }
     if (out > STDERR_FILENO) {
         (void)close(out);
+    }
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        (void)fcntl(fd, F_SETFD, 0); /* one of them may be what open gave */
     }
 }
 

@@ -161,37 +161,53 @@ on_document(struct parse *p, const char *key, const char *value)
 }
 
 static qr_err
+on_pump(struct parse *p, const char *key, const char *value)
+{
+    struct qr_pump_conf *c = p->c;
+
+    if (strcmp(key, "listen") == 0) {
+        return on_place(p, QR_PUMP_LISTEN, key, value, &c->way, &c->at);
+    }
+    if (strcmp(key, "dial") == 0) {
+        return on_place(p, QR_PUMP_DIAL, key, value, &c->way, &c->at);
+    }
+    if (strcmp(key, "trunks") == 0) {
+        return on_number(p, key, value, 1, QR_PUMP_TRUNKS, p->seen_trunks++, &c->trunks);
+    }
+    return fail(p, "%s is unknown; allowed here are listen, dial and trunks", key);
+}
+
+static qr_err
+on_route(struct parse *p, unsigned n, const char *key, const char *value)
+{
+    struct qr_pump_route *r = &p->c->route[n];
+
+    if (strcmp(key, "listen") == 0) {
+        return on_place(p, QR_PUMP_LISTEN, key, value, &r->way, &r->at);
+    }
+    if (strcmp(key, "dial") == 0) {
+        return on_place(p, QR_PUMP_DIAL, key, value, &r->way, &r->at);
+    }
+    if (strcmp(key, "trunk") == 0) {
+        return on_number(p, key, value, 0, QR_PUMP_TRUNKS - 1, p->seen_trunk[n]++, &r->trunk);
+    }
+    if (strcmp(key, "streams") == 0) {
+        return on_number(p, key, value, 1, QR_PUMP_STREAMS / 2, p->seen_streams[n]++, &r->streams);
+    }
+    return fail(p, "%s is unknown; allowed here are listen, dial, trunk and streams", key);
+}
+
+static qr_err
 on_key(struct parse *p, const char *key, const char *value)
 {
-    struct qr_pump_route *r = p->section > 0 ? &p->c->route[p->section - 1] : NULL;
-    enum qr_pump_way *way = r ? &r->way : &p->c->way;
-    struct qr_endpoint *at = r ? &r->at : &p->c->at;
-
+    if (p->section == NO_SECTION) {
+        return fail(p, "%s stands before any section", key);
+    }
     if (p->section == DOCUMENT) {
         return on_document(p, key, value);
     }
-    if (p->section < 0) {
-        return fail(p, "%s stands before any section", key);
-    }
-    if (strcmp(key, "listen") == 0) {
-        return on_place(p, QR_PUMP_LISTEN, key, value, way, at);
-    }
-    if (strcmp(key, "dial") == 0) {
-        return on_place(p, QR_PUMP_DIAL, key, value, way, at);
-    }
-    if (!r && strcmp(key, "trunks") == 0) {
-        return on_number(p, key, value, 1, QR_PUMP_TRUNKS, p->seen_trunks++, &p->c->trunks);
-    }
-    if (r && strcmp(key, "trunk") == 0) {
-        return on_number(p, key, value, 0, QR_PUMP_TRUNKS - 1, p->seen_trunk[p->section - 1]++,
-                         &r->trunk);
-    }
-    if (r && strcmp(key, "streams") == 0) {
-        return on_number(p, key, value, 1, QR_PUMP_STREAMS / 2, p->seen_streams[p->section - 1]++,
-                         &r->streams);
-    }
-    return fail(p, "%s is unknown; allowed here are listen, dial and %s", key,
-                r ? "trunk, streams" : "trunks");
+    return p->section == 0 ? on_pump(p, key, value)
+                           : on_route(p, (unsigned)p->section - 1, key, value);
 }
 
 /* Printable, so that messages are: an editor's "\r" goes, a tab is a space, nothing else is let through. */

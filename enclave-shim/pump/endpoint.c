@@ -315,7 +315,7 @@ qr_endpoint_listen(const struct qr_endpoint *e)
 int
 qr_endpoint_accept(const struct qr_endpoint *e, int listener)
 {
-    union sock s;
+    union sock s = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof s;
     int fd = accept4(listener, &s.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
