@@ -22,7 +22,7 @@ case $arch in
 esac
 # build.sh made this folder with every package that the build needs: nothing is installed from here on.
 printf '#!/bin/sh\nexit 0\n' >"$src/deploy/deps.sh"
-QR_COMMIT=$commit make -s -C "$src" -j"$jobs" CC=$cc "$party" build/bin/quorate-pump \
+QR_COMMIT=$commit make -s -C "$src" -j"$jobs" CC="$cc" "$party" build/bin/quorate-pump \
     build/bin/quorate-init
 
 # ---- stripped programs
