@@ -59,8 +59,6 @@ TSS2_RC qr_tpm_rc_base(TSS2_RC rc);
 
 /* ---- tpm_open.c ---- */
 
-/* A policy session as t->session is: salted, encrypting. The caller flushes it. */
-qr_err QR_MUST qr_tpm_policy_session(struct qr_tpm *t, ESYS_TR *ret);
 /* Flushes if there is something, keeping the error text; *tr becomes ESYS_TR_NONE. */
 void qr_tpm_flush(struct qr_tpm *t, ESYS_TR *tr);
 void qr_tpm_selection(uint32_t mask, TPML_PCR_SELECTION *ret);

@@ -34,29 +34,17 @@ qr_tpm_flush(struct qr_tpm *t, ESYS_TR *tr)
 }
 
 static qr_err
-start(struct qr_tpm *t, TPM2_SE type, ESYS_TR *ret)
+start_session(struct qr_tpm *t)
 {
-    ESYS_TR s = ESYS_TR_NONE;
-    TSS2_RC rc =
-        Esys_StartAuthSession(t->esys, t->storage, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                              ESYS_TR_NONE, NULL, type, &aes_cfb, TPM2_ALG_SHA256, &s);
+    TSS2_RC rc = Esys_StartAuthSession(t->esys, t->storage, ESYS_TR_NONE, ESYS_TR_NONE,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_HMAC, &aes_cfb,
+                                       TPM2_ALG_SHA256, &t->session);
     if (rc == TSS2_RC_SUCCESS) {
         TPMA_SESSION on =
             TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT;
-        rc = Esys_TRSess_SetAttributes(t->esys, s, on, 0xff);
+        rc = Esys_TRSess_SetAttributes(t->esys, t->session, on, 0xff);
     }
-    if (rc != TSS2_RC_SUCCESS) {
-        qr_tpm_flush(t, &s);
-        return qr_tpm_rc(t, "TPM2_StartAuthSession", rc);
-    }
-    *ret = s;
-    return QR_OK;
-}
-
-qr_err
-qr_tpm_policy_session(struct qr_tpm *t, ESYS_TR *ret)
-{
-    return start(t, TPM2_SE_POLICY, ret);
+    return rc == TSS2_RC_SUCCESS ? QR_OK : qr_tpm_rc(t, "TPM2_StartAuthSession", rc);
 }
 
 /* ---- what it is ---- */
@@ -252,7 +240,7 @@ set_up(struct qr_tpm *t)
     QR_TRY(check_bank(t));
     QR_TRY(learn_nv(t));
     QR_TRY(make_storage(t));
-    return start(t, TPM2_SE_HMAC, &t->session);
+    return start_session(t);
 }
 
 qr_err

@@ -3,6 +3,7 @@
 
 #include "enclave-shim/verify/sig.h"
 #include "protocol/base/check.h"
+#include "protocol/base/hash.h"
 
 #include <openssl/ecdsa.h>
 #include <openssl/x509.h>
@@ -32,10 +33,8 @@
 static void
 sha256(const struct qr_buf *b, uint8_t out[static 32])
 {
-    qr_view v = qr_buf_view(b);
     QR_ASSERT(b->err == QR_OK);
-    QR_ASSERT(
-        qr_hash_of(QR_SHA256, &v, 1, out)); /* of a few hundred bytes: no memory to speak of */
+    qr_sha256(qr_buf_view(b), out);
 }
 
 /* ---- policies ---- */

@@ -11,6 +11,7 @@
  *      another image.
  * Invariants: everything here is public and variable time. The release key signs nothing else: the
  *      signature is over 52 bytes, a policy digest and a reference that begins with "quorate/seal".
+ * Thread rules: after qr_hash_init(), any thread.
  * Source: TPM 2.0 part 3, 23.7 (PolicyPCR), 23.9 (PolicyNV), 23.6 (PolicyOR), 23.16 (PolicyAuthorize);
  *      part 1, 16 (names).
  */

@@ -148,11 +148,12 @@ create(struct qr_tpm *t, struct work *w)
     return e;
 }
 
+/* Its parts are no secret to the bus, and its name is in what TPM2_HMAC is authorised over. */
 static qr_err
 load(struct qr_tpm *t, const struct work *w, ESYS_TR *ret)
 {
-    TSS2_RC rc = Esys_Load(t->esys, t->storage, t->session, ESYS_TR_NONE, ESYS_TR_NONE, &w->priv,
-                           &w->pub, ret);
+    TSS2_RC rc = Esys_Load(t->esys, t->storage, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                           &w->priv, &w->pub, ret);
     TSS2_RC base = qr_tpm_rc_base(rc);
     if (rc == TSS2_RC_SUCCESS) {
         return QR_OK;
@@ -163,7 +164,10 @@ load(struct qr_tpm *t, const struct work *w, ESYS_TR *ret)
     return e == QR_ERR_PLATFORM && changed ? QR_ERR_SEAL : e;
 }
 
-/* HMAC(sealing key, label || SHA-256(head)): what the secret is encrypted under. */
+/*
+ * HMAC(sealing key, label || SHA-256(head)): what the secret is encrypted under. `policy` authorises it,
+ * t->session encrypts it and has it under its HMAC.
+ */
 static qr_err
 hmac(struct qr_tpm *t, ESYS_TR key, ESYS_TR policy, const uint8_t head[static 32], TSS2_RC *ret_rc,
      struct qr_sec32 *ret)
@@ -174,7 +178,7 @@ hmac(struct qr_tpm *t, ESYS_TR key, ESYS_TR policy, const uint8_t head[static 32
     memcpy(in.buffer, LABEL, sizeof LABEL - 1);
     memcpy(in.buffer + sizeof LABEL - 1, head, 32);
     TSS2_RC rc =
-        Esys_HMAC(t->esys, key, policy, ESYS_TR_NONE, ESYS_TR_NONE, &in, TPM2_ALG_SHA256, &d);
+        Esys_HMAC(t->esys, key, policy, t->session, ESYS_TR_NONE, &in, TPM2_ALG_SHA256, &d);
     *ret_rc = qr_tpm_rc_base(rc);
     if (rc != TSS2_RC_SUCCESS) {
         qr_err e = qr_tpm_rc(t, "TPM2_HMAC (sealing key)", rc);

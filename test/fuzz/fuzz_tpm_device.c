@@ -9,6 +9,7 @@
 #include "enclave-shim/tpm/tpm_blob.h"
 #include "enclave-shim/tpm/tpm_int.h"
 #include "enclave-shim/tpm/tpm_seal.h"
+#include "protocol/base/hash.h"
 #include "test/common/tpmrel.h"
 #include "test/fuzz/kit.h"
 #include "test/fuzz/kit_tpm_seeds.h"
@@ -101,6 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct tpmrel rel;
 
     if (!rel.key) {
+        FUZZ_MUST(qr_hash_init() == QR_OK);
         fuzz_tpm_release(&rel);
     }
     unsigned mode = fuzz_choice(&data, &size, 4);
