@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * quorate_tsm_test: a provider of reports for configfs-tsm whose processor is a program.
  *
