@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -409,6 +411,31 @@ kmsbox_stop(struct kmsbox *b)
     (void)close(b->kms_fd);
     (void)close(b->creds_fd);
     (void)pthread_mutex_destroy(&b->lock);
+}
+
+void
+kmsbox_fork(struct kmsbox *b)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)kmsbox_roots(); /* the parent's as well: made before there are two */
+    MUST(pthread_mutex_init(&b->lock, NULL) == 0);
+    b->kms_fd = listen_on(0, b->route);
+    b->creds_fd = listen_on(0, b->creds_route);
+    b->pid = fork();
+    MUST(b->pid >= 0);
+    if (b->pid == 0) {
+        MUST(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+        loop(b);
+        _exit(0);
+    }
+    (void)close(b->kms_fd);
+    (void)close(b->creds_fd);
+}
+
+void
+kmsbox_kill(struct kmsbox *b)
+{
+    MUST(kill(b->pid, SIGKILL) == 0 && waitpid(b->pid, NULL, 0) == b->pid);
 }
 
 void

@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define KMSBOX_KEY "arn:aws:kms:eu-test-1:111122223333:key/0b7c1c3e-0000-4000-8000-00000000aaaa"
 #define KMSBOX_OTHER_KEY                                                                           \
@@ -89,12 +90,16 @@ struct kmsbox {
     int kms_fd, creds_fd;
     volatile int stop;
     pthread_t thread;
+    pid_t pid;
     pthread_mutex_t lock;
 };
 
 /* Listens on two loopback ports and answers in a thread. Aborts when it cannot. */
 void kmsbox_start(struct kmsbox *b);
 void kmsbox_stop(struct kmsbox *b);
+/* The same in a process of its own, which shares nothing with the test; no faults can be set later. */
+void kmsbox_fork(struct kmsbox *b);
+void kmsbox_kill(struct kmsbox *b);
 /* Listens on the given ports (0: any) and answers until b->stop. */
 void kmsbox_serve(struct kmsbox *b, uint16_t kms_port, uint16_t creds_port);
 /* From here on this fault, n times (0: for ever). */

@@ -1,6 +1,6 @@
 /*
  * The suite of test/common/teeconform.h over the Nitro back end: a module in memory, a key service in a
- * thread. Machine 1 is another party under the same KMS key.
+ * process of its own. Machine 1 is another party under the same KMS key.
  */
 #include "test/common/teeconform.h"
 
@@ -86,7 +86,7 @@ test_nitro(void **state)
 {
     (void)state;
     fakensm_init(&fake);
-    kmsbox_start(&box);
+    kmsbox_fork(&box);
     for (int i = 0; i < 2; i++) {
         kept[i] = (struct memkeep){0};
         memkeep_table(&kept[i], &keep[i]);
@@ -107,7 +107,7 @@ test_nitro(void **state)
                                  .no_starvation =
                                      1}; /* test_nitro_tee.c: the box has a heap, too */
     teeconform_run(&c);
-    kmsbox_stop(&box);
+    kmsbox_kill(&box);
 }
 
 int
