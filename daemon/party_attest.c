@@ -358,6 +358,32 @@ qr_attest_may_sign(const struct qr_party *p, uint16_t mask)
     return mask & p->attest.stopped ? QR_ERR_STALE : QR_OK;
 }
 
+#define SHOW_BURST 16u
+#define SHOW_EVERY (SECOND / 2)
+
+qr_err
+qr_attest_may_show(struct qr_party *p)
+{
+    struct qr_attest *a = &p->attest;
+    uint64_t back = (p->now - a->shown_at) / SHOW_EVERY;
+
+    if (p->env.tee->insecure) {
+        return QR_OK;
+    }
+    if (back >= a->shown) {
+        a->shown = 0;
+        a->shown_at = p->now;
+    } else {
+        a->shown -= (unsigned)back;
+        a->shown_at += back * SHOW_EVERY;
+    }
+    if (a->shown >= SHOW_BURST) {
+        return QR_ERR_RATE_LIMITED;
+    }
+    a->shown++;
+    return QR_OK;
+}
+
 /* ---- beginnings -------------------------------------------------------------------------- */
 
 qr_err

@@ -62,6 +62,7 @@ struct qr_peerslot {
     struct qr_msg_in *early; /* PAIR1 of an attempt we have not begun */
     uint32_t attempt, failures;
     uint64_t pair_started;
+    uint64_t begin_at; /* the pair's set-up begins then; 0: it has */
     uint64_t ctr_seen; /* highest batch counter of this initiator and boot */
     uint16_t retired;  /* bit j-1: the pair (this, j) is retired */
     /* What this peer last proved of its store; refused below it. */
@@ -154,6 +155,8 @@ struct qr_attest_peer {
 
 struct qr_attest {
     struct qr_attest_peer peer[QR_PEERS];
+    uint64_t shown_at; /* evidence for clients is counted from here; see qr_attest_may_show */
+    unsigned shown;
     struct qr_fresh fresh;
     struct qr_qtime time;
     struct qr_qtime_now clock;
@@ -283,6 +286,8 @@ int qr_state_sign(void *party, const uint8_t msg[32], uint8_t sig[64]);
 
 /* party_pairs.c */
 void qr_pairs_up(struct qr_party *p, uint16_t peer);    /* new process at one side */
+void qr_pairs_begin(struct qr_party *p);                /* what is due */
+uint64_t qr_pairs_deadline(const struct qr_party *p);
 void qr_pairs_drop(struct qr_party *p, uint16_t peer);  /* wipes the OT state with it */
 void qr_pairs_close(struct qr_party *p, uint16_t peer); /* and what waits for it */
 void qr_pairs_on_message(struct qr_party *p, struct qr_msg_in *m);
@@ -340,6 +345,11 @@ qr_err qr_attest_verify(void *party, uint16_t peer, enum qr_platform platform,
                         const uint8_t boot_nonce[32], qr_view evidence, const uint8_t binder[32],
                         struct qr_claims *ret, char *why, size_t cap);
 void qr_attest_up(struct qr_party *p, const struct qr_peer_info *info);
+/*
+ * Evidence for a client may be made now: devices answer a few requests a second, some hosts throttle them,
+ * and the party waits for each. 16 at once, then two a second. RATE_LIMITED. The software TEE: always.
+ */
+qr_err QR_MUST qr_attest_may_show(struct qr_party *p);
 void qr_attest_tick(struct qr_party *p);
 /* Our own, as the peers see it; before our evidence was judged, as the platform tells it. */
 const uint8_t *qr_attest_measurement(const struct qr_party *p);

@@ -541,7 +541,8 @@ qr_query_ask(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
         e = put_key(&d, p, ask->body);
         break;
     case QR_QUERY_ATTESTATION:
-        e = put_attestation(&d, p, ask->body);
+        e = qr_attest_may_show(p);
+        e = e == QR_OK ? put_attestation(&d, p, ask->body) : e;
         break;
     case QR_QUERY_METRICS:
         put_metrics(&d, p);

@@ -164,6 +164,43 @@ channel_binder_as_nonce(void **state)
     cluster_stop(&c);
 }
 
+/* Whoever may ask a gateway may not keep a device busy: 16 at once, two a second. */
+static void
+clients_take_turns(void **state)
+{
+    struct qr_ask ask = {.what = QR_ASK_QUERY, .query = QR_QUERY_ATTESTATION};
+    static const uint8_t nonce[32] = {1};
+    size_t before, given = 0;
+    (void)state;
+
+    begin(2);
+    ask.body = qr_view_of(nonce, sizeof nonce);
+    for (int insecure = 1; insecure >= 0; insecure--) {
+        c.p[2].tee.insecure = insecure;
+        before = n_asked;
+        given = 0;
+        for (int i = 0; i < 40; i++) {
+            const struct qr_answer *a = cluster_wait(&c, cluster_ask(&c, 2, 0, &ask), 10);
+            assert_true(a && (a->error == QR_OK || a->error == QR_ERR_RATE_LIMITED));
+            given += a->error == QR_OK;
+        }
+        assert_int_equal(n_asked - before, given); /* a refusal costs the device nothing */
+        if (insecure) {
+            assert_int_equal(given, 40);
+        } else {
+            assert_in_range(given, 16, 17);
+        }
+    }
+    cluster_jump(&c, UINT64_C(3000000000), 3);
+    given = 0;
+    for (int i = 0; i < 40; i++) {
+        given += cluster_wait(&c, cluster_ask(&c, 2, 0, &ask), 10)->error == QR_OK;
+    }
+    assert_in_range(given, 6, 8);
+    c.p[2].tee.insecure = 1;
+    cluster_stop(&c);
+}
+
 static void
 mute(int yes)
 {
@@ -462,10 +499,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(channel_binder_as_nonce), cmocka_unit_test(stages_in_order),
-        cmocka_unit_test(one_stale_peer),          cmocka_unit_test(clocks_apart),
-        cmocka_unit_test(one_lying_clock),         cmocka_unit_test(own_evidence),
+        cmocka_unit_test(channel_binder_as_nonce),
+        cmocka_unit_test(clients_take_turns),
+        cmocka_unit_test(stages_in_order),
+        cmocka_unit_test(one_stale_peer),
+        cmocka_unit_test(clocks_apart),
+        cmocka_unit_test(one_lying_clock),
+        cmocka_unit_test(own_evidence),
         cmocka_unit_test(floor_is_kept),
+
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
