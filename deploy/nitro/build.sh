@@ -2,11 +2,13 @@
 # Builds the enclave's image from this tree: kernel, boot ramdisk (quorate-init), application ramdisk
 # (quorated, quorate-pump and the shared objects they load), in one `.eif`.
 #
-# usage: deploy/nitro/build.sh [--arch x86_64|arm64] [--fixed FILE] [--key FILE --cert FILE] OUTPUT-FOLDER
+# usage: deploy/nitro/build.sh [--arch x86_64|arm64] [--fixed FILE] [--kernel FILE]
+#        [--key FILE --cert FILE] OUTPUT-FOLDER
 #   OUTPUT-FOLDER  gets quorate.eif, measurements.json (the PCRs to publish), packages (what of Debian
 #                  is inside, with versions), boot.list and app.list (every file inside)
 #   --fixed        lines "[section] key = value" of the operator's that the image fixes, and PCR0 and PCR2
 #                  measure, beside fixed.conf: the KMS key above all
+#   --kernel       another kernel than ours: bzImage or Image, with what README.md says built in
 #   --key, --cert  sign it: a P-384 key and its certificate; PCR8 is over the certificate
 # environment: JOBS=2; for tests: NITRO_PARTY=TARGET takes that make target for quorated, and
 #   NITRO_AT=/path, NITRO_DATE=date build in another folder and on another day.
@@ -19,12 +21,12 @@ set -eu
 cd "$(dirname "$0")/../.."
 . deploy/artefact.sh
 
-arch=x86_64 key='' cert='' fixed='' out=
+arch=x86_64 key='' cert='' fixed='' kernel='' out=
 while [ $# != 0 ]; do
     case $1 in
-        --arch | --key | --cert | --fixed)
+        --arch | --key | --cert | --fixed | --kernel)
             [ $# -ge 2 ] || { echo "build: $1 needs a value" >&2 && exit 2; }
-            case $1 in --arch) arch=$2 ;; --key) key=$2 ;; --cert) cert=$2 ;; --fixed) fixed=$2 ;; esac
+            case $1 in --arch) arch=$2 ;; --key) key=$2 ;; --cert) cert=$2 ;; --fixed) fixed=$2 ;; --kernel) kernel=$2 ;; esac
             shift
             ;;
         -*) out= && break ;;
@@ -34,7 +36,7 @@ while [ $# != 0 ]; do
 done
 case $arch in x86_64 | arm64) ;; *) out= ;; esac
 [ -n "$out" ] || {
-    sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,21s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 [ ! -e "$out/quorate.eif" ] || {
@@ -57,8 +59,12 @@ root=$(
     fi
     artefact_chroot "trixie-nitro-$arch" trixie $tools $libs
 )
-kernel=$(deploy/nitro/kernel/build.sh "$arch")
-case $arch in x86_64) kernel=$kernel/bzImage ;; arm64) kernel=$kernel/Image ;; esac
+release='another kernel'
+if [ -z "$kernel" ]; then
+    kernel=$(deploy/nitro/kernel/build.sh "$arch")
+    release=$(sed -n 's/^# Linux\/[^ ]* \([^ ]*\) .*/\1/p' "$kernel/config")
+    case $arch in x86_64) kernel=$kernel/bzImage ;; arm64) kernel=$kernel/Image ;; esac
+fi
 
 mkdir -p "$out"
 mkdir -p "$ARTEFACTS"
@@ -83,8 +89,7 @@ artefact_run "$root" -b "$work:$at" -- ${NITRO_DATE:+faketime "$NITRO_DATE"} \
 
 printf '%s' "{\"ImageName\":\"quorate\",\"ImageVersion\":\"$commit\",\"BuildMetadata\":{\"BuildTime\":\"$(
     date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%S+00:00)\",\"BuildTool\":\"quorate\",\"BuildToolVersion\":\
-\"$commit\",\"OperatingSystem\":\"Debian 13\",\"KernelVersion\":\"$(sed -n 's/^# Linux\/[^ ]* \([^ ]*\) .*/\1/p' \
-    "$(dirname "$kernel")/config")\"},\"DockerInfo\":null,\"CustomMetadata\":null}" >"$work/metadata.json"
+\"$commit\",\"OperatingSystem\":\"Debian 13\",\"KernelVersion\":\"$release\"},\"DockerInfo\":null,\"CustomMetadata\":null}" >"$work/metadata.json"
 "$quorate" image eif build --json --arch "$arch" --kernel "$kernel" \
     --cmdline "$(cat deploy/nitro/cmdline-"$arch")" --metadata "$work/metadata.json" \
     --ramdisk "$work/out/boot.cpio.gz" --ramdisk "$work/out/app.cpio.gz" --output "$out/quorate.eif" \
