@@ -507,7 +507,6 @@ main(void)
         cmocka_unit_test(one_lying_clock),
         cmocka_unit_test(own_evidence),
         cmocka_unit_test(floor_is_kept),
-
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
