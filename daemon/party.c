@@ -410,6 +410,7 @@ qr_party_step(struct qr_party *p, uint64_t now_ns, uint64_t wall_ms)
         return 0;
     }
     qr_net_step(p->net, now_ns);
+    qr_pairs_begin(p);
     if (now_ns >= p->next_tick) {
         p->next_tick = now_ns + TICK;
         qr_pairs_tick(p);
@@ -443,6 +444,8 @@ qr_party_deadline(const struct qr_party *p)
     }
     uint64_t d = qr_net_deadline(p->net);
     d = p->next_tick < d ? p->next_tick : d;
+    uint64_t pairs = qr_pairs_deadline(p);
+    d = pairs < d ? pairs : d;
     return qr_sign_running(p) && p->sign_sweep < d ? p->sign_sweep : d;
 }
 

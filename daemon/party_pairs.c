@@ -6,6 +6,8 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#define SECRETS_FIRST (100 * MS)
+
 int
 qr_pairs_active(const struct qr_party *p, uint16_t peer)
 {
@@ -135,12 +137,22 @@ failed(struct qr_party *p, uint16_t peer, qr_err why)
     }
 }
 
+static void
+begin(struct qr_party *p, uint16_t peer)
+{
+    qr_err e = attempt(p, peer, 1);
+    if (e != QR_OK) {
+        failed(p, peer, e);
+    }
+}
+
 void
 qr_pairs_up(struct qr_party *p, uint16_t peer)
 {
     struct qr_peerslot *s = &p->peer[peer];
     qr_pairs_drop(p, peer);
     drop_early(p, peer);
+    s->begin_at = 0;
     s->attempt = 0;
     s->failures = 0;
     s->ctr_seen = 0;
@@ -149,10 +161,39 @@ qr_pairs_up(struct qr_party *p, uint16_t peer)
                      "the pair with this party is retired; administrators can re-admit it");
         return;
     }
-    qr_err e = attempt(p, peer, 1);
-    if (e != QR_OK) {
-        failed(p, peer, e);
+    /* Pieces of secrets go first: one of the two may be locked, and a set-up takes tens of ms. */
+    if (qr_peers_secret(qr_policy_peers(p->policy)) != 0) {
+        s->begin_at = p->now + SECRETS_FIRST;
+    } else {
+        begin(p, peer);
     }
+}
+
+void
+qr_pairs_begin(struct qr_party *p)
+{
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        struct qr_peerslot *s = &p->peer[i];
+        if (s->begin_at == 0 || p->now < s->begin_at || !qr_net_is_up(p->net, i)) {
+            continue;
+        }
+        s->begin_at = 0;
+        if (!s->pair && s->attempt == 0 && !qr_pairs_retired(p, p->self, i)) {
+            begin(p, i); /* unless the peer began */
+        }
+    }
+}
+
+uint64_t
+qr_pairs_deadline(const struct qr_party *p)
+{
+    uint64_t d = UINT64_MAX;
+
+    for (uint16_t i = 1; i <= p->roster->n; i++) {
+        uint64_t at = p->peer[i].begin_at;
+        d = at != 0 && at < d && qr_net_is_up(p->net, i) ? at : d;
+    }
+    return d;
 }
 
 void
