@@ -287,8 +287,7 @@ ask_back(struct qr_party *p, uint16_t peer)
     uint8_t mem[QR_CTL_EPOCH_LEN], sid[32] = {0};
     struct qr_buf b = qr_buf_over(mem, sizeof mem);
 
-    if (place_of(p, &s->now, peer) < 0 || !qr_net_is_up(p->net, peer) ||
-        (s->got & bit(peer))) {
+    if (place_of(p, &s->now, peer) < 0 || !qr_net_is_up(p->net, peer) || (s->got & bit(peer))) {
         return;
     }
     x->wait = x->wait == 0 ? TRY_FIRST : 2 * x->wait < TRY_MAX ? 2 * x->wait : TRY_MAX;
@@ -379,9 +378,10 @@ qr_secret_on_piece(struct qr_party *p, const struct qr_msg_in *m)
     if (e != QR_OK) {
         s->peer[m->from].try_at = p->now + TRY_LIAR;
         if (!(s->lied & bit(m->from))) {
-            qr_party_log(QR_LOG_ERROR, "piece_wrong", m->from,
-                         "the piece it gave back is not the one it was given: it lies, or its store "
-                         "was changed; it is asked again every minute");
+            qr_party_log(
+                QR_LOG_ERROR, "piece_wrong", m->from,
+                "the piece it gave back is not the one it was given: it lies, or its store "
+                "was changed; it is asked again every minute");
         }
         s->lied |= bit(m->from);
         return;
