@@ -198,6 +198,11 @@ class Quorum:
         enclave.quorate("stamp", "--key", self.path("admin.pem"), path)
         enclave.quorate("policy", "load", *(sockets or self.sockets()), path)
 
+    def make_key(self, m):
+        out = enclave.quorate("keygen", "--socket", m.path("admin.sock"), "--key", self.path("admin.pem"), "--t",
+                              "2", "--json").stdout
+        self.key = json.loads(out.splitlines()[0])["key"]
+
     def sign(self, m):
         """Through m's gateway; openssl verifies it. None, or why not."""
         with open(self.path("body"), "wb") as f:
@@ -269,9 +274,7 @@ def run(q, eif):
         q.policy({k: q.pcrs[k] for k in ("pcrs.0", "pcrs.1", "pcrs.2")})
         wait(100, "the parties to attest each other", q.linked, 0.2)
         check("the three have attested each other", True)
-        out = enclave.quorate("keygen", "--socket", two.path("admin.sock"), "--key", q.path("admin.pem"), "--t",
-                              "2", "--json").stdout
-        q.key = json.loads(out.splitlines()[0])["key"]
+        q.make_key(two)
         for m in (one, two):
             why = q.signs(m)
             check(f"a signature through party {m.index}'s gateway", why is None, why)
