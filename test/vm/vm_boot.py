@@ -95,6 +95,7 @@ def main():
             raise rig.Failed("one party alone made a signature of a 2-of-3 key")
         # A new policy waits for it, at an address that user data names.
         q.new_policy(2)
+        q.run("policy", "load", "--socket", q.sockets[0], q.path("policy.json"))
         for name in "policy.json", "policy.json.stamps":
             with open(q.path(name), "rb") as f:
                 meta.documents["/" + name] = f.read()

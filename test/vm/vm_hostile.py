@@ -149,7 +149,8 @@ def rows(image, root):
     extra = "/EFI/BOOT/BOOTX64.EFI.extra.d/"
     junk = text_file("junk", b"CANARY" * 100)
     entry = text_file("entry.conf", b"title canary\nefi /quorate.efi\n"
-                      b"options systemd.import_credentials=yes systemd.wants=canary.service\n")
+                      b"options console=ttyS0 systemd.import_credentials=yes systemd.unit=quorate.target "
+                      b"systemd.log_target=console systemd.wants=canary.service\n")
     uki = os.path.join(image, "quorate.efi")
     boot = os.path.join(root, "usr/lib/systemd/boot/efi/systemd-bootx64.efi")
     allow = addon(root, "allow.addon.efi", "systemd.import_credentials=yes")
