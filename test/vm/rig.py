@@ -473,13 +473,13 @@ class Quorum:
 
 
 def image(variant):
-    """The folder of an image of this tree's sources; deploy/image/artefact.sh makes it.
+    """The folder of an image of this tree's sources; deploy/image/cached.sh makes it.
 
     QUORATE_IMAGES=DIR takes DIR/VARIANT instead: an image that was built elsewhere, such as a release's.
     """
     if os.environ.get("QUORATE_IMAGES"):
         return need(os.path.join(os.path.abspath(os.environ["QUORATE_IMAGES"]), variant), "see QUORATE_IMAGES")
-    r = subprocess.run([os.path.join(TOP, "deploy/image/artefact.sh"), "--path", variant],
+    r = subprocess.run([os.path.join(TOP, "deploy/image/cached.sh"), "--path", variant],
                        capture_output=True, text=True, check=False)
     if r.returncode != 0:
         raise Failed(r.stderr.strip())

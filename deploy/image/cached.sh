@@ -1,7 +1,7 @@
 #!/bin/sh
 # An image of this tree's sources as they lie here, made once for their content: for the tests.
 #
-# usage: deploy/image/artefact.sh [--path | --again DIR] gcp|azure|sim
+# usage: deploy/image/cached.sh [--path | --again DIR] gcp|azure|sim
 #   prints build/artefacts/image-VARIANT-HASH, made if it is not there (root);
 #   --path fails instead of making it, and says how to; --again DIR makes it once more, there
 set -eu
