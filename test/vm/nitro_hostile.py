@@ -58,9 +58,9 @@ def run(q, eif):
         alive(e, "delay")
         e.close()
 
-        e = start(eif, parent, ["--reset-after", "300000"], lambda: q.ready(one), 2 * BOOT_LIMIT)
+        e = start(eif, parent, ["--reset-after", "1500000"], lambda: q.ready(one), 2 * BOOT_LIMIT)
         why = q.signs(one, 90)
-        nq.check("reset after 300 kB: it signs", why is None, why)
+        nq.check("reset after 1.5 MB: it signs", why is None, why)
         nq.check("and there were resets", one.log("pump").count("trunk_down") > 0, one.log("pump")[-800:])
         alive(e, "reset")
         e.close()
