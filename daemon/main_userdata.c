@@ -130,7 +130,7 @@ static int
 fetch(const char *url, const char *header, unsigned tries, uint8_t *buf, size_t cap,
       size_t *ret_len)
 {
-    char text[QR_UD_ERR_MAX];
+    char text[QR_UD_ERR_MAX] = "";
     qr_err e = QR_OK;
     for (unsigned i = 0; i < tries; i++) {
         e = qr_ud_get(url, header, TRY_MS, buf, cap, ret_len, text);
@@ -203,7 +203,7 @@ static int
 write_conf(const struct options *o, const struct qr_userdata *u, enum qr_userdata_role role,
            const char *name, const struct qr_userdata_fixed *fixed)
 {
-    char text[QR_USERDATA_CONF_MAX], err[512];
+    char text[QR_USERDATA_CONF_MAX], err[512] = "";
     union {
         struct qr_config_party party;
         struct qr_config_gateway gateway;

@@ -1,5 +1,6 @@
 #include "daemon/uki.h"
 
+#include "protocol/base/check.h"
 #include "protocol/base/mem.h"
 
 #include <openssl/evp.h>
@@ -102,14 +103,14 @@ digest_sections(EVP_MD_CTX *c, const struct pe *p, size_t *ret_end)
     uint8_t done[SECTIONS_MAX] = {0};
     size_t end = p->headers;
     for (size_t k = 0; k < p->n; k++) {
-        size_t best = SECTIONS_MAX;
+        size_t best = p->n;
         for (size_t i = 0; i < p->n; i++) {
-            if (!done[i] &&
-                (best == SECTIONS_MAX || le(p->file.p + p->table + i * 40 + 20, 4) <
-                                             le(p->file.p + p->table + best * 40 + 20, 4))) {
+            if (!done[i] && (best == p->n || le(p->file.p + p->table + i * 40 + 20, 4) <
+                                                 le(p->file.p + p->table + best * 40 + 20, 4))) {
                 best = i;
             }
         }
+        QR_ASSERT(best < p->n); /* k sections are done, and k < n */
         const uint8_t *s = p->file.p + p->table + best * 40;
         done[best] = 1;
         QR_TRY(digest(c, p->file.p + le(s + 20, 4), le(s + 16, 4)));

@@ -35,7 +35,7 @@ static int
 parse(const char *p, size_t len, struct qr_gcp_aia *ret)
 {
     const char *end = p + len;
-    struct qr_gcp_aia a;
+    struct qr_gcp_aia a = {0};
 
     p = literal(p, end, HEAD);
     p = p ? word(p, end, HEX "-", QR_GCP_AIA_BUCKET, a.bucket) : NULL;

@@ -128,12 +128,12 @@ static long
 fake_read(void *ctx, int fd, void *out, size_t cap)
 {
     struct faketsm *f = ctx;
-    int i = fd - FD_BASE;
+    size_t i = (size_t)(fd - FD_BASE);
     long r;
     const uint8_t *src;
     size_t len;
 
-    QR_ASSERT(i >= 0 && i < 8 && f->fd[i].used);
+    QR_ASSERT(i < 8 && f->fd[i].used);
     const char *file = f->fd[i].file;
     if (faulty(f, FAKETSM_READ, file, &r)) {
         return r;
@@ -168,10 +168,10 @@ static long
 fake_write(void *ctx, int fd, const void *p, size_t n)
 {
     struct faketsm *f = ctx;
-    int i = fd - FD_BASE;
+    size_t i = (size_t)(fd - FD_BASE);
     long r;
 
-    QR_ASSERT(i >= 0 && i < 8 && f->fd[i].used);
+    QR_ASSERT(i < 8 && f->fd[i].used);
     if (faulty(f, FAKETSM_WRITE, f->fd[i].file, &r)) {
         return r;
     }
@@ -210,12 +210,12 @@ static int
 fake_close(void *ctx, int fd)
 {
     struct faketsm *f = ctx;
-    int i = fd - FD_BASE;
+    size_t i = (size_t)(fd - FD_BASE);
     long r = 0;
 
-    QR_ASSERT(i >= 0 && i < 8 && f->fd[i].used);
+    QR_ASSERT(i < 8 && f->fd[i].used);
     if (f->fd[i].wrote) {
-        commit(f, i);
+        commit(f, (int)i);
     }
     f->fd[i].used = 0;
     f->open_files--;
@@ -234,10 +234,10 @@ fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
     struct faketsm *f = ctx;
     struct qr_snp_guest_request *g = arg;
-    int i = fd - FD_BASE;
+    size_t i = (size_t)(fd - FD_BASE);
     long r;
 
-    QR_ASSERT(i >= 0 && i < 8 && f->fd[i].used && strcmp(f->fd[i].file, FAKETSM_SEV) == 0);
+    QR_ASSERT(i < 8 && f->fd[i].used && strcmp(f->fd[i].file, FAKETSM_SEV) == 0);
     QR_ASSERT(g->msg_version == 1);
     f->ioctls++;
     g->exitinfo2 = f->exitinfo2;
