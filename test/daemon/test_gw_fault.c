@@ -282,7 +282,7 @@ may_allocate(size_t n)
         return 1;
     }
     lcg = lcg * 1664525u + 1013904223u;
-    return lcg >> 28 != 0; /* one in sixteen */
+    return lcg >> 26 != 0; /* one in 64 */
 }
 
 static void

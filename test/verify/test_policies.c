@@ -74,6 +74,17 @@ nitro(void)
     peerkit_set(&v, "module_id", "ti-0a00000000000000a-enc0123456789abcdef");
 }
 
+/* What a measured image is pinned by. */
+static void
+registers(const char *release)
+{
+    static const char *const path[] = {"quote.pcrs.4", "quote.pcrs.7", "quote.pcrs.9",
+                                       "quote.pcrs.11", "quote.pcrs.12"};
+    for (size_t i = 0; i < sizeof path / sizeof path[0]; i++) {
+        from_text(release, path[i], path[i]);
+    }
+}
+
 static void
 azure(void)
 {
@@ -84,8 +95,7 @@ azure(void)
     peerkit_verdict(QR_EV_AZURE_SNP, &v);
     qr_pass(&v, QR_CHECK_KEY_KIND);
     qr_pass(&v, QR_CHECK_CHIP_ID);
-    from_text("quorate-1.0-azure", "quote.pcrs.4", "quote.pcrs.4");
-    from_text("quorate-1.0-azure", "quote.pcrs.11", "quote.pcrs.11");
+    registers("quorate-1.0-azure");
     from_text("platforms", "id_key_digests", "id_key_digest");
     peerkit_set(&v, "product", "tGenoa");
     for (int i = 0; i < 6; i++) {
@@ -100,8 +110,7 @@ gcp(void)
 {
     peerkit_verdict(QR_EV_GCP_TDX, &v);
     qr_pass(&v, QR_CHECK_TDX_MODULE);
-    from_text("quorate-1.0-gcp", "quote.pcrs.4", "quote.pcrs.4");
-    from_text("quorate-1.0-gcp", "quote.pcrs.11", "quote.pcrs.11");
+    registers("quorate-1.0-gcp");
 }
 
 static const struct {
