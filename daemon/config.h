@@ -47,7 +47,7 @@ struct qr_config_party {
     char operator_name[QR_NAME_MAX];
     char gateway_socket[QR_CONFIG_TEXT_MAX];
     char admin_socket[QR_CONFIG_TEXT_MAX];
-    uint32_t admin_uid; /* one more user of the admin socket; 0: none */
+    uint32_t admin_uid;             /* one more user of the admin socket; 0: none */
     uint32_t link;                  /* enum qr_config_link */
     uint32_t zstd;                  /* level, 0: off */
     char via[QR_CONFIG_TEXT_MAX];   /* 127.0.0.1:PORT: party i is dialled at PORT + i; or empty */

@@ -285,8 +285,8 @@ qr_err qr_state_check_store(void *ctx, uint16_t peer, uint64_t boot_counter, uin
 int qr_state_sign(void *party, const uint8_t msg[32], uint8_t sig[64]);
 
 /* party_pairs.c */
-void qr_pairs_up(struct qr_party *p, uint16_t peer);    /* new process at one side */
-void qr_pairs_begin(struct qr_party *p);                /* what is due */
+void qr_pairs_up(struct qr_party *p, uint16_t peer); /* new process at one side */
+void qr_pairs_begin(struct qr_party *p);             /* what is due */
 uint64_t qr_pairs_deadline(const struct qr_party *p);
 void qr_pairs_drop(struct qr_party *p, uint16_t peer);  /* wipes the OT state with it */
 void qr_pairs_close(struct qr_party *p, uint16_t peer); /* and what waits for it */

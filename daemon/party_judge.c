@@ -32,8 +32,9 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
     }
     QR_TRY(qr_window_check(&v->req.window, p->wall_ms, p->started_ms, v->detail, sizeof v->detail));
     if (!qr_secret_keys_open(p)) {
-        (void)snprintf(v->detail, sizeof v->detail,
-                       "this party waits for pieces of its secret after a restart; try another one");
+        (void)snprintf(
+            v->detail, sizeof v->detail,
+            "this party waits for pieces of its secret after a restart; try another one");
         return QR_ERR_NOT_READY;
     }
     struct qr_key *k = qr_state_find_key(p, v->req.key, &v->key);

@@ -193,7 +193,8 @@ test_policy_check(void **state)
     /* with a manifest that the policy believes, and with one that it does not */
     snprintf(
         peers, sizeof peers,
-        "{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
+        "{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,"
+        "\"clock_spread_s\":1,\"stages\":{"
         "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\"require\":[\"binder\"],"
         "\"manifests\":[{\"need\":1,\"signers\":[{\"name\":\"ann\",\"scheme\":\"ed25519\","
         "\"key\":\"%s\"}]}],\"platforms\":{\"aws-nitro\":{}}}",

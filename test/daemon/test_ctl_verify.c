@@ -421,7 +421,8 @@ test_policy(void **state)
 {
     (void)state;
     static const char format[] =
-        "{\"peer_secret\": {\"threshold\": 2}, \"freshness\": {\"max_age_s\": 300, \"reattest_s\": 600, \"clock_spread_s\": 60,"
+        "{\"peer_secret\": {\"threshold\": 2}, \"freshness\": {\"max_age_s\": 300, \"reattest_s\": "
+        "600, \"clock_spread_s\": 60,"
         "  \"stages\": {\"warn_s\": 3600, \"no_peers_s\": 7200, \"no_keys_s\": 14400,"
         "  \"stop_s\": 86400}}, \"require\": [\"binder\"],"
         " \"measurements\": [{\"name\": \"release\", \"platform\": \"tpm2\","

@@ -23,7 +23,8 @@ static struct qr_peers_domain domain;
 /* ---- policies ---- */
 
 #define HEAD                                                                                       \
-    "{\"peer_secret\": {\"threshold\": 2}, \"freshness\": {\"max_age_s\": 300, \"reattest_s\": 600, \"clock_spread_s\": 60,"            \
+    "{\"peer_secret\": {\"threshold\": 2}, \"freshness\": {\"max_age_s\": 300, \"reattest_s\": "   \
+    "600, \"clock_spread_s\": 60,"                                                                 \
     "  \"stages\": {\"warn_s\": 3600, \"no_peers_s\": 7200, \"no_keys_s\": 14400,"                 \
     "  \"stop_s\": 86400}},"                                                                       \
     " \"require\": [\"binder\", \"validity\"],"                                                    \

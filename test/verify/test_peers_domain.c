@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 
-
 static void
 test_sim(void **state)
 {

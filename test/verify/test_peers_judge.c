@@ -409,14 +409,14 @@ test_signers(void **state)
     }
     qr_peers_free(p);
     /* signers alone, without a set */
-    p = pj_policy(
-        "{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
-        "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
-        "\"require\":[\"binder\"],\n"
-        "\"platforms\":{\"intel-sgx\":{\"statuses\":[{\"status\":\"UpToDate\","
-        "\"advisories\":[]}],\n"
-        "\"signers\":[{\"mrsigner\":\"" X32("42") "\",\"isv_prod_id\":7,"
-                                                  "\"min_isv_svn\":3}]}}}");
+    p = pj_policy("{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_"
+                  "s\":1,\"clock_spread_s\":1,\"stages\":{"
+                  "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
+                  "\"require\":[\"binder\"],\n"
+                  "\"platforms\":{\"intel-sgx\":{\"statuses\":[{\"status\":\"UpToDate\","
+                  "\"advisories\":[]}],\n"
+                  "\"signers\":[{\"mrsigner\":\"" X32("42") "\",\"isv_prod_id\":7,"
+                                                            "\"min_isv_svn\":3}]}}}");
     peerkit_verdict(QR_EV_SGX, &pj.v);
     pj_accepted(p, QR_EV_SGX, PEERKIT_NOW);
     peerkit_verdict(QR_EV_SGX, &pj.v);

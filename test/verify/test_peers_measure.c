@@ -218,12 +218,12 @@ test_manifests(void **state)
                         "signers");
     qr_peers_free(p);
     /* sets come from manifests alone, and none was loaded */
-    p = pj_policy(
-        "{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_s\":1,\"clock_spread_s\":1,\"stages\":{"
-        "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
-        "\"require\":[\"binder\"],\"manifests\":[{\"sha256\":[\"" X32(
-            "11") "\"]}],"
-                  "\"platforms\":{\"aws-nitro\":{}}}");
+    p = pj_policy("{\"peer_secret\":{\"threshold\":2},\"freshness\":{\"max_age_s\":1,\"reattest_"
+                  "s\":1,\"clock_spread_s\":1,\"stages\":{"
+                  "\"warn_s\":2,\"no_peers_s\":3,\"no_keys_s\":4,\"stop_s\":5}},\n"
+                  "\"require\":[\"binder\"],\"manifests\":[{\"sha256\":[\"" X32(
+                      "11") "\"]}],"
+                            "\"platforms\":{\"aws-nitro\":{}}}");
     peerkit_verdict(QR_EV_NITRO, &pj.v);
     pj_refused(
         p, QR_EV_NITRO, PEERKIT_NOW, QR_CHECK_MEASUREMENT, QR_REASON_MEASUREMENT,

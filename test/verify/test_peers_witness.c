@@ -21,7 +21,6 @@
 #define GOOGLE "https://confidentialcomputing.googleapis.com"
 #define KEY(x) X24(x) X4(x) X4(x)
 
-
 /* The platform's verdict with what a witness of this issuer and key leaves in it. */
 static void
 with_witness(enum qr_evidence_kind k, const char *iss, const char *key, int pinned)
