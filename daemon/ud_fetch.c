@@ -91,7 +91,7 @@ judge(const char *url, CURLcode r, long status, const struct sink *s, const char
         return QR_ERR_TOO_LARGE;
     }
     if (r != CURLE_OK) {
-        (void)snprintf(err, QR_UD_ERR_MAX, "%.128s: %s", url,
+        (void)snprintf(err, QR_UD_ERR_MAX, "%.128s: %.128s", url,
                        curl_text[0] ? curl_text : curl_easy_strerror(r));
         return r == CURLE_OPERATION_TIMEDOUT     ? QR_ERR_TIMEOUT
                : r == CURLE_OUT_OF_MEMORY        ? QR_ERR_NO_MEMORY
