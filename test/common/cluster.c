@@ -116,6 +116,21 @@ cluster_kill(struct cluster *c, size_t i)
         x->store = qr_store_close(x->store);
         x->tee.free(x->tee.ctx);
         x->alive = 0;
+        c->paired[i] = 0;
+        for (size_t j = 1; j <= c->n; j++) {
+            c->paired[j] &= (uint16_t) ~(1u << (i - 1));
+        }
+    }
+}
+
+/* A pair that is marked as retired, in memory alone, is not set up when its line comes up. */
+static void
+keep_apart(struct cluster *c, size_t i)
+{
+    for (size_t j = 1; c->how && c->how->no_pairs && j <= c->n; j++) {
+        if (j != i && !(c->paired[i] >> (j - 1) & 1)) {
+            c->p[i].party->peer[i].retired |= (uint16_t)(1u << (j - 1));
+        }
     }
 }
 
@@ -126,6 +141,7 @@ step_all(struct cluster *c)
         if (c->p[i].alive && !c->p[i].frozen) {
             int more = 1;
             c->running = i;
+            keep_apart(c, i);
             for (int k = 0; k < 64 && more; k++) {
                 more = qr_party_step(c->p[i].party, c->now, wall_of(c, i));
             }
@@ -173,13 +189,50 @@ cluster_linked(struct cluster *c, void *unused)
     (void)unused;
     for (size_t i = 1; i <= c->n; i++) {
         for (uint16_t j = 1; c->p[i].alive && j <= c->n; j++) {
-            if (j != i && c->p[j].alive && !qr_pairs_active(c->p[i].party, j) &&
-                !qr_pairs_retired(c->p[i].party, (uint16_t)i, j)) {
+            if (j == i || !c->p[j].alive) {
+                continue;
+            }
+            if (c->how && c->how->no_pairs) {
+                if (!qr_net_is_up(c->p[i].party->net, j)) {
+                    return 0;
+                }
+            } else if (!qr_pairs_active(c->p[i].party, j) &&
+                       !qr_pairs_retired(c->p[i].party, (uint16_t)i, j)) {
                 return 0;
             }
         }
     }
     return 1;
+}
+
+static int
+paired(struct cluster *c, void *ctx)
+{
+    uint16_t mask = *(uint16_t *)ctx;
+    for (size_t i = 1; i <= c->n; i++) {
+        for (uint16_t j = 1; (mask >> (i - 1) & 1) && j <= c->n; j++) {
+            if (j != i && (mask >> (j - 1) & 1) && !qr_pairs_active(c->p[i].party, j)) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+void
+cluster_pairs(struct cluster *c, uint16_t mask)
+{
+    for (size_t i = 1; i <= c->n; i++) {
+        for (size_t j = 1; (mask >> (i - 1) & 1) && j <= c->n; j++) {
+            if (j == i || !(mask >> (j - 1) & 1) || (c->paired[i] >> (j - 1) & 1)) {
+                continue;
+            }
+            c->paired[i] |= (uint16_t)(1u << (j - 1));
+            c->p[i].party->peer[i].retired &= (uint16_t) ~(1u << (j - 1));
+            c->p[i].party->peer[j].begin_at = c->now;
+        }
+    }
+    assert_true(cluster_until(c, 5000, paired, &mask));
 }
 
 uint64_t
@@ -360,6 +413,14 @@ cluster_start(struct cluster *c, size_t n, const char *policy_rules)
 {
     static struct cluster_how how;
     how = (struct cluster_how){.rules = policy_rules};
+    cluster_start_as(c, n, &how);
+}
+
+void
+cluster_start_apart(struct cluster *c, size_t n, const char *policy_rules)
+{
+    static struct cluster_how how;
+    how = (struct cluster_how){.rules = policy_rules, .no_pairs = 1};
     cluster_start_as(c, n, &how);
 }
 

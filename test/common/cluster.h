@@ -39,6 +39,7 @@ struct cluster_how {
     int (*until)(struct cluster *c, void *ctx); /* in place of cluster_linked */
     struct qr_link_mem_net *mem;                /* links in memory; NULL: local sockets */
     int no_pool;                                /* presignatures are made when one is asked for */
+    int no_pairs; /* a pair is set up when cluster_pairs asks for it: for tests of links and evidence */
 };
 
 struct cluster {
@@ -54,6 +55,7 @@ struct cluster {
     uint8_t cluster[32];
     char roster[8192], policy[16384];
     unsigned policy_serial, roster_serial;
+    uint16_t paired[QR_MAX_PARTIES + 1]; /* no_pairs: with whom each may have a pair, as a mask */
     /* the last answer to each ask id */
     struct qr_answer *answer[64];
     uint64_t next_ask;
@@ -61,6 +63,8 @@ struct cluster {
 
 /* Makes everything, loads roster and policy, waits until all pairs are active. */
 void cluster_start(struct cluster *c, size_t n, const char *policy_rules);
+/* The same with no_pairs. */
+void cluster_start_apart(struct cluster *c, size_t n, const char *policy_rules);
 void cluster_start_as(struct cluster *c, size_t n, const struct cluster_how *how);
 void cluster_stop(struct cluster *c);
 void cluster_boot(struct cluster *c, size_t i);
@@ -82,7 +86,10 @@ void cluster_jump(struct cluster *c, uint64_t ns, size_t rounds);
 /* Turns until cond(ctx) or `turns` have passed; 1 if it held. */
 int cluster_until(struct cluster *c, size_t turns, int (*cond)(struct cluster *c, void *ctx),
                   void *ctx);
+/* All who are alive are connected, and their pairs active (no_pairs: connected). */
 int cluster_linked(struct cluster *c, void *unused);
+/* With no_pairs: sets up those among these parties, until one of the two ends. */
+void cluster_pairs(struct cluster *c, uint16_t mask);
 
 /* Asks party i; returns the ask's id. */
 uint64_t cluster_ask(struct cluster *c, size_t i, int admin, const struct qr_ask *ask);

@@ -12,6 +12,13 @@
 
 static struct cluster_how how;
 static struct qr_link_mem_net *net;
+static int with_pairs;
+
+void
+secretkit_with_pairs(void)
+{
+    with_pairs = 1;
+}
 
 const char *
 secretkit_peers(unsigned t)
@@ -30,7 +37,7 @@ secretkit_start_as(struct cluster *c, size_t n, const char *peers)
 {
     net = net ? net : qr_link_mem_net_new();
     assert_non_null(net);
-    how = (struct cluster_how){.peers = peers, .mem = net, .no_pool = 1};
+    how = (struct cluster_how){.peers = peers, .mem = net, .no_pool = 1, .no_pairs = !with_pairs};
     qr_log_init(QR_LOG_INFO, QR_LOG_JSON); /* the limiter of lines begins anew */
     cluster_start_as(c, n, &how);
 }
@@ -48,6 +55,7 @@ secretkit_stop(struct cluster *c)
     cluster_stop(c);
     qr_link_mem_net_free(net);
     net = NULL;
+    with_pairs = 0;
 }
 
 int
@@ -62,11 +70,43 @@ secretkit_open(struct cluster *c, void *unused)
     return 1;
 }
 
+static const struct qr_key *
+key_at(const struct cluster *c, size_t i, const uint8_t pk[33])
+{
+    const struct qr_party *p = c->p[i].party;
+    for (size_t k = 0; c->p[i].alive && k < p->n_keys; k++) {
+        if (memcmp(p->key[k].key->pub.pk, pk, 33) == 0) {
+            return p->key[k].key;
+        }
+    }
+    return NULL;
+}
+
+/* A set-up costs a twentieth of a second, so there are only those of one set that can sign. */
+static void
+pair_signers(struct cluster *c, size_t i, const uint8_t pk[33])
+{
+    const struct qr_key *key = key_at(c, i, pk);
+    assert_non_null(key);
+    uint16_t mask = (uint16_t)(1u << (i - 1));
+    for (size_t j = 1, have = 1; j <= c->n && have < key->pub.t; j++) {
+        if (j != i && key_at(c, j, pk)) {
+            mask |= (uint16_t)(1u << (j - 1));
+            have++;
+        }
+    }
+    cluster_pairs(c, mask);
+}
+
 void
 secretkit_sign(struct cluster *c, size_t i, const uint8_t pk[33])
 {
     static unsigned number;
     char body[2048], id[32];
+
+    if (how.no_pairs) {
+        pair_signers(c, i, pk);
+    }
 
     (void)snprintf(id, sizeof id, "secretkit-request-%05u", number++);
     cluster_body(c, pk, id, "", 1, "sha256", body, sizeof body);

@@ -18,6 +18,9 @@ void secretkit_start_as(struct cluster *c, size_t n, const char *peers);
 /* `peers` of such a policy; static. t 0: without peer_secret. */
 const char *secretkit_peers(unsigned t);
 
+/* The next cluster's pairs are set up by the parties themselves, not when secretkit_sign wants them. */
+void secretkit_with_pairs(void);
+
 /* cluster_stop, and the links' switchboard. */
 void secretkit_stop(struct cluster *c);
 

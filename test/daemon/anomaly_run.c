@@ -108,7 +108,8 @@ void
 anomaly_run(const struct anomaly_cases *c)
 {
     const char *name = getenv("ANOMALY_NAME");
-    uint64_t quick = getenv("QR_TEST_QUICK") ? (c->quick + 1) / 2 : c->quick;
+    const char *set = getenv("QR_TEST_QUICK");
+    uint64_t quick = set && set[0] == '1' ? (c->quick + 3) / 4 : c->quick;
     uint64_t most = getenv("QR_TEST_LONG") ? c->full : quick, only = number_of("ANOMALY_ONLY");
     most = number_of("ANOMALY_CASES") ? number_of("ANOMALY_CASES") : most;
     uint64_t step = c->count > most ? (c->count + most - 1) / most : 1;

@@ -2,7 +2,7 @@
  * anomaly_run: one life after another, each with the next fault of a list.
  *
  * What: plays a life per case, says which case is on when one fails, and adds up what it took to get
- *       through. QR_TEST_LONG=1 asks for `full` of them, else `quick` (half with
+ *       through. QR_TEST_LONG=1 asks for `full` of them, else `quick` (a quarter with
  *       QR_TEST_QUICK=1), spread evenly, moved by QR_TEST_SEED.
  *       ANOMALY_FORK=1 gives each life a process of its own, so that all failing cases are listed and
  *       not only the first; ANOMALY_NAME=heap ANOMALY_ONLY=N plays one case alone, ANOMALY_CASES=N about so

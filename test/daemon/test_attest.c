@@ -71,8 +71,9 @@ static const char stages[] =
 static struct cluster_how how = {.peers = stages, .box = wrap};
 
 static void
-begin(size_t n)
+begin(size_t n, int no_pairs)
 {
+    how.no_pairs = no_pairs;
     memset(box, 0, sizeof box);
     n_asked = n_kept = 0;
     qr_log_init(QR_LOG_INFO, QR_LOG_JSON); /* the limiter of lines begins anew */
@@ -126,7 +127,7 @@ channel_binder_as_nonce(void **state)
     struct qr_claims claims;
     (void)state;
 
-    begin(2);
+    begin(2, 1);
     assert_true(n_asked >= 2); /* its own check, and a channel's */
     size_t channels = n_asked;
     for (size_t i = 0; i < channels; i++) {
@@ -173,7 +174,7 @@ clients_take_turns(void **state)
     size_t before, given = 0;
     (void)state;
 
-    begin(2);
+    begin(2, 1);
     ask.body = qr_view_of(nonce, sizeof nonce);
     for (int insecure = 1; insecure >= 0; insecure--) {
         c.p[2].tee.insecure = insecure;
@@ -290,7 +291,7 @@ stages_in_order(void **state)
     char why[512];
     (void)state;
 
-    begin(3);
+    begin(3, 0);
     cluster_keygen(&c, 2, pk);
     mute(1);
     assert_int_equal(stage_of(1), QR_FRESH_OK);
@@ -352,7 +353,7 @@ one_stale_peer(void **state)
     uint8_t pk[33];
     (void)state;
 
-    begin(3);
+    begin(3, 0);
     cluster_keygen(&c, 2, pk);
     box[3].fault = TEEBOX_MUTE;
     turns(17500);
@@ -380,7 +381,7 @@ clocks_apart(void **state)
     char why[512];
     (void)state;
 
-    begin(2);
+    begin(2, 0);
     cluster_keygen(&c, 2, pk);
     turns(200);
     assert_int_equal(c.p[1].party->attest.clock.agree, 1);
@@ -419,7 +420,7 @@ one_lying_clock(void **state)
     char why[512];
     (void)state;
 
-    begin(3);
+    begin(3, 1);
     cluster_keygen(&c, 2, pk);
     c.skew_ms[3] = INT64_C(365) * 86400000;
     turns(400);
@@ -449,7 +450,7 @@ static void
 own_evidence(void **state)
 {
     (void)state;
-    begin(2);
+    begin(2, 1);
     box[1].fault = TEEBOX_MUTE;
     cluster_kill(&c, 1);
     cluster_boot(&c, 1);
@@ -468,7 +469,7 @@ static void
 floor_is_kept(void **state)
 {
     (void)state;
-    begin(2);
+    begin(2, 1);
     turns(300);
     int64_t first = c.p[1].party->attest.time.floor_ms;
     assert_true(first > 0);

@@ -66,6 +66,7 @@ test_all_restart_at_once(void **state)
     uint8_t pk[33];
 
     (void)state;
+    secretkit_with_pairs();
     secretkit_start(&c, 3, 2);
     for (size_t i = 1; i <= 3; i++) {
         assert_int_equal(qr_secret_state(c.p[i].party), QR_SECRET_OPEN);
@@ -261,6 +262,7 @@ test_refused_in_doubt(void **state)
     c.p[2].party->attest.self_failed = c.p[3].party->attest.self_failed = 1;
     cluster_boot(&c, 1);
     assert_true(cluster_until(&c, 5000, cluster_linked, NULL));
+    turns(200);
     assert_int_equal(qr_secret_state(c.p[1].party), QR_SECRET_LOCKED);
     assert_int_equal(qr_secret_waits(c.p[1].party), 2 | 4);
     assert_true(secretkit_logged(2, "piece_refused", "our own evidence does not pass the policy"));

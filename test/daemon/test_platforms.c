@@ -317,7 +317,8 @@ wrong_parties(void **state)
     (void)state;
 
     clean();
-    const struct cluster_how how = three_clouds(cloudpolicy_published());
+    struct cluster_how how = three_clouds(cloudpolicy_published());
+    how.no_pairs = 1;
     cluster_start_as(&c, 3, &how);
     for (size_t i = 0; i < sizeof bad_parties / sizeof bad_parties[0]; i++) {
         refused(who, &bad_parties[i]);
@@ -427,7 +428,8 @@ renewals(void **state)
 {
     (void)state;
     clean();
-    const struct cluster_how how = three_clouds(cloudpolicy_published());
+    struct cluster_how how = three_clouds(cloudpolicy_published());
+    how.no_pairs = 1;
     cluster_start_as(&c, 3, &how);
     const struct qr_tpmlife *seen = &c.p[1].party->attest.peer[2].tpm;
     assert_true(seen->known);
@@ -469,7 +471,8 @@ another_platform(void **state)
     (void)state;
 
     clean();
-    const struct cluster_how how = bare_machines(cloudpolicy_machines(2));
+    struct cluster_how how = bare_machines(cloudpolicy_machines(2));
+    how.no_pairs = 1;
     cluster_start_as(&c, 4, &how);
     refused(4, &machine);
     cluster_kill(&c, 4);
@@ -567,7 +570,8 @@ collateral_ends(void **state)
     (void)state;
 
     clean();
-    const struct cluster_how how = bare_machines(cloudpolicy_machines(1));
+    struct cluster_how how = bare_machines(cloudpolicy_machines(1));
+    how.no_pairs = 1;
     (void)snprintf(box[3].issued, sizeof box[3].issued, "2025-12-20T00:00:00Z");
     (void)snprintf(box[3].next, sizeof box[3].next, "2026-01-10T00:00:00Z");
     cluster_start_as(&c, 3, &how);
