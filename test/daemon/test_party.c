@@ -15,6 +15,13 @@
 
 static char body[65536];
 
+static int
+quick(void)
+{
+    const char *set = getenv("QR_TEST_QUICK");
+    return set && set[0] == '1';
+}
+
 static void
 verify(const struct qr_answer *a, const uint8_t pk[33], const uint32_t *path, size_t depth,
        const uint8_t *cc)
@@ -110,7 +117,7 @@ test_late_shares_of_the_same_request(void **state)
     cluster_keygen(&c, 2, pk);
     cluster_body(&c, pk, "warm-the-pools-up-1", "", 1, "sha256", body, sizeof body);
     verify(cluster_wait(&c, cluster_sign(&c, 1, body), 5000), pk, NULL, 0, NULL);
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < (quick() ? 2 : 4); round++) {
         char id[32];
         (void)snprintf(id, sizeof id, "asked-once-more-%d", round);
         cluster_body(&c, pk, id, "", 1, "sha256", body, sizeof body);
@@ -135,7 +142,7 @@ test_one_party_killed(void **state)
     (void)state;
     cluster_start(&c, 3, NULL);
     cluster_keygen(&c, 2, pk);
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < (quick() ? 2 : 3); round++) {
         char id[32];
         size_t victim = round == 1 ? 3 : 2;
         cluster_kill(&c, victim);
@@ -203,7 +210,8 @@ test_shapes(void **state)
     verify(cluster_wait(&c, cluster_sign(&c, 2, body), 8000), pk, NULL, 0, NULL);
     cluster_stop(&c);
 
-    cluster_start(&c, 5, NULL);
+    cluster_start_apart(&c, 5, NULL);
+    cluster_pairs(&c, 1 | 4 | 16);
     cluster_keygen(&c, 3, pk);
     cluster_kill(&c, 2);
     cluster_kill(&c, 4);
@@ -220,9 +228,10 @@ test_refusals(void **state)
     struct cluster c;
     uint8_t pk[33], other[33];
     (void)state;
-    cluster_start(&c, 3,
-                  "{\"id\":\"one\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"*\"],"
-                  "\"kinds\":[\"sha256\"]}");
+    cluster_start_apart(
+        &c, 3,
+        "{\"id\":\"one\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"*\"],"
+        "\"kinds\":[\"sha256\"]}");
     cluster_keygen(&c, 2, pk);
     cluster_body(&c, pk, "kind-not-allowed-1", "", 1, "digest", body, sizeof body);
     const struct qr_answer *a = cluster_wait(&c, cluster_sign(&c, 1, body), 10);

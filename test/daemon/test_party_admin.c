@@ -209,7 +209,7 @@ attack_23_rolled_back_store(void **state)
     struct cluster c;
     uint8_t pk[33];
     (void)state;
-    cluster_start(&c, 3, NULL);
+    cluster_start_apart(&c, 3, NULL);
     cluster_kill(&c, 3);
     copy_store(&c, 3, 0);
     cluster_boot(&c, 3);
@@ -226,6 +226,7 @@ attack_23_rolled_back_store(void **state)
     assert_true(c.p[1].party->c.attest_refused > before);
     assert_false(qr_net_is_up(c.p[1].party->net, 3));
     assert_false(qr_net_is_up(c.p[2].party->net, 3));
+    cluster_pairs(&c, 1 | 2);
     assert_true(signs(&c, 1, pk, "without-the-old-disk", "sha256"));
     /* the peers' memory of it is on their disks, too */
     cluster_kill(&c, 1);
@@ -286,7 +287,7 @@ test_crash_in_keygen(void **state)
 {
     struct cluster c;
     (void)state;
-    cluster_start(&c, 3, NULL);
+    cluster_start_apart(&c, 3, NULL);
     size_t victim = first_to_confirm(&c, "keygen-with-a-crash1");
     assert_int_equal(c.p[victim].party->key[0].key->state, QR_KEY_PENDING);
     cluster_kill(&c, victim);
@@ -298,6 +299,7 @@ test_crash_in_keygen(void **state)
     uint8_t pk[33];
     memcpy(pk, c.p[victim].party->key[0].key->pub.pk, 33);
     assert_true(cluster_until(&c, 20000, cluster_linked, NULL));
+    cluster_pairs(&c, (uint16_t)(victim == 1 ? 1 | 2 : 1 | 1u << (victim - 1)));
     assert_true(signs(&c, victim, pk, "by-the-one-that-died", "sha256"));
     cluster_stop(&c);
 }
@@ -312,7 +314,7 @@ test_peer_lost_in_keygen(void **state)
     struct cluster c;
     uint8_t pk[33];
     (void)state;
-    cluster_start(&c, 3, NULL);
+    cluster_start_apart(&c, 3, NULL);
     size_t victim = first_to_confirm(&c, "keygen-and-a-loss-01");
     struct qr_party *p = c.p[victim].party;
     c.p[victim].frozen = 1;
@@ -323,6 +325,7 @@ test_peer_lost_in_keygen(void **state)
     assert_true(cluster_until(&c, 5000, victim_active, &victim));
     memcpy(pk, p->key[0].key->pub.pk, 33);
     assert_true(cluster_until(&c, 20000, cluster_linked, NULL));
+    cluster_pairs(&c, (uint16_t)(victim == 1 ? 1 | 2 : 1 | 1u << (victim - 1)));
     assert_true(signs(&c, victim, pk, "by-the-one-that-lost", "sha256"));
     cluster_stop(&c);
 }
@@ -359,7 +362,7 @@ test_store_fails_under_a_new_roster(void **state)
     struct cluster c;
     char line[160], doc[sizeof c.roster];
     (void)state;
-    cluster_start(&c, 2, NULL);
+    cluster_start_apart(&c, 2, NULL);
     struct qr_party *p = c.p[1].party;
     uint8_t nonce[32];
     memcpy(nonce, p->boot_nonce, 32);
@@ -418,7 +421,8 @@ test_software_key_under_a_strict_policy(void **state)
     uint8_t pk[33];
     char doc[4096];
     (void)state;
-    cluster_start(&c, 3, NULL);
+    cluster_start_apart(&c, 3, NULL);
+    cluster_pairs(&c, 1 | 2);
     cluster_keygen(&c, 2, pk);
     assert_true(signs(&c, 1, pk, "in-software-still-1", "sha256"));
     policy(&c, 2, "\"sha256\"", 0, doc, sizeof doc);
