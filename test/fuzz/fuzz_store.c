@@ -217,7 +217,7 @@ head(qr_view plain)
     qr_buf_put(&b, "quorate/store/1", 15);
     qr_buf_put16(&b, 0);
     qr_buf_put64(&b, 0);
-    if (seal(NULL, qr_buf_view(&b), plain, &out) != QR_OK) {
+    if (seal(NULL, 0, qr_buf_view(&b), plain, &out) != QR_OK) {
         return;
     }
     FUZZ_MUST(sqlite3_open(path, &h) == SQLITE_OK);
