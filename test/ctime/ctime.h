@@ -31,6 +31,8 @@ void drive_quorum(void);
 void drive_keeping(void);
 /* Whole daemons over real links: key generation, signing, a restart. */
 void drive_daemon(void);
+/* Back ends over hardware whose devices are played: a sealing secret without a TPM, Nitro's root. */
+void drive_platform(void);
 /* The libraries themselves, past the boundary, with poison inside. */
 void drive_libraries(void);
 

@@ -1,7 +1,7 @@
 /*
  * The constant-time test: every driver, or the one named, under the tool that watches.
  *
- * usage: ctime [--unwatched] [rows|primitives|libraries|multiplication|quorum|keeping|daemon]...
+ * usage: ctime [--unwatched] [rows|primitives|libraries|multiplication|quorum|keeping|platform|daemon]...
  *        ctime plant NAME
  * --unwatched: without a tool, for the list of functions that a run executes.
  */
@@ -68,7 +68,7 @@ static const struct {
     {"rows", drive_rows},           {"primitives", drive_primitives},
     {"libraries", drive_libraries}, {"multiplication", drive_multiplication},
     {"keeping", drive_keeping},     {"quorum", drive_quorum},
-    {"daemon", drive_daemon},
+    {"platform", drive_platform},   {"daemon", drive_daemon},
 };
 
 static void

@@ -79,6 +79,32 @@ rotation(struct cluster *c)
     qr_secret_on_have(p, &m);
 }
 
+/* A piece that its holder has: put once more, and another one in its place. */
+static void
+put_again(struct cluster *c)
+{
+    uint8_t mem[QR_CTL_SECRET_PUT_LEN];
+    struct qr_ctl_secret_put put = {.epoch = 7};
+    struct qr_piece piece;
+
+    must(secretkit_piece(c, 2, 1, 7, &piece), "a piece that is held");
+    for (size_t i = 0; i < 2; i++) {
+        struct qr_buf b = qr_buf_over(mem, sizeof mem);
+        piece.blind.b[0] ^= (uint8_t)i;
+        put.need = piece.name.need;
+        put.piece = piece.y;
+        put.blind = piece.blind;
+        qr_piece_commitment(&piece, put.commitment);
+        qr_ctl_put_secret_put(&b, &put);
+        secretkit_say(c, 1, 2, QR_MSG_SECRET_PUT, qr_buf_view(&b));
+    }
+    piece.blind.b[0] ^= 1;
+    struct qr_piece held;
+    must(secretkit_piece(c, 2, 1, 7, &held) &&
+             qr_sec_eq(held.blind.b, piece.blind.b, sizeof held.blind.b),
+         "the piece that came first");
+}
+
 void
 drive_daemon(void)
 {
@@ -107,5 +133,6 @@ drive_daemon(void)
     must(c.p[2].party->key[0].key->state == QR_KEY_ACTIVE, "a key that the peer completed");
     refusal(&c, pk);
     rotation(&c);
+    put_again(&c);
     cluster_stop(&c);
 }

@@ -91,7 +91,7 @@ for b in "$@"; do
     fi
     built="${built-} $b"
 done
-parts='quorum daemon rows,primitives,libraries,multiplication,keeping plant,branch plant,index plant,compare
+parts='quorum daemon rows,primitives,libraries,multiplication,keeping platform plant,branch plant,index plant,compare
     plant,variable-time plant,lane'
 # MSan calls no library: what one writes is unknown to it.
 msan_parts='rows plant,branch plant,index plant,compare plant,lane'

@@ -59,6 +59,20 @@ WRAPPED(int, EVP_EncryptUpdate,
     return ok;
 }
 
+/* ---- RSA ---------------------------------------------------------------------------------- */
+
+/*
+ * The key is inside OpenSSL, which made it. What comes out goes to OpenSSL's AES at once; what that
+ * gives becomes secret at the end of qr_cms_decrypt (wrap_own.c).
+ */
+WRAPPED(int, EVP_PKEY_decrypt,
+        (EVP_PKEY_CTX * ctx, unsigned char *out, size_t *outlen, const unsigned char *in,
+         size_t inlen))
+{
+    CROSS("EVP_PKEY_decrypt");
+    return __real_EVP_PKEY_decrypt(ctx, out, outlen, in, inlen);
+}
+
 /* ---- digests ------------------------------------------------------------------------------ */
 
 WRAPPED(int, EVP_DigestInit_ex2, (EVP_MD_CTX * ctx, const EVP_MD *type, const OSSL_PARAM params[]))
