@@ -329,7 +329,9 @@ VM_BIN += $(BUILD)/test/vm/standin
 
 # A party that believes throwaway roots (test/vm/testparty.c), and the key service it talks to.
 TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_report_open qr_roots_builtin qr_kms_roots_builtin)
-$(BUILD)/test/vm/testparty: $(BUILD)/daemon/main_party.o $(BUILD)/test/vm/testparty.o $(TEST_LIB) $(LIB)
+$(BUILD)/test/vm/testparty: NNG := -l:libnng.a
+$(BUILD)/test/vm/testparty: $(BUILD)/daemon/main_party.o $(BUILD)/transport/nng_no_tls.o \
+    $(BUILD)/test/vm/testparty.o $(TEST_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(TESTPARTY_WRAP) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 $(BUILD)/test/vm/kmsbox $(BUILD)/test/vm/sealer: $(BUILD)/test/vm/%: $(BUILD)/test/vm/%.o $(TEST_LIB) $(LIB)
@@ -341,7 +343,7 @@ $(BUILD)/test/vm/vtpmbox: $(BUILD)/test/vm/vtpmbox.o $(TEST_LIB) $(LIB)
 $(BUILD)/test/vm/tsmguest: $(BUILD)/test/vm/tsmguest.o $(TEST_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
-VM_BIN += $(addprefix $(BUILD)/test/vm/,testparty kmsbox sealer tsmguest)
+VM_BIN += $(addprefix $(BUILD)/test/vm/,testparty vtpmbox kmsbox sealer tsmguest)
 SWTPM_BIN += $(BUILD)/test/vm/testparty $(BUILD)/test/vm/vtpmbox
 
 # The constant-time test: the linker puts a wrapper before each function in these two tables.

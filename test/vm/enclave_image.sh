@@ -12,7 +12,7 @@ make=1
 [ "${1-}" != --path ] || make=0
 sources() {
     git ls-files -co --exclude-standard -- Makefile daemon enclave-shim proto protocol transport \
-        deploy/nitro deploy/probe.sh deploy/deps.sh deploy/artefact.sh test/common test/vm/testparty.c \
+        deploy/nitro deploy/probe.sh deploy/deps.sh deploy/artefact.sh test/common test/vm/testparty.c test/vm/testparty_roots.h \
         test/vm/enclave_fixed.conf test/vm/enclave_image.sh |
         grep -v '\.md$' | LC_ALL=C sort | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
 }

@@ -10,7 +10,8 @@
  * Why: the emulator's documents cannot be verified by anyone. Everything between the device and the
  *      verifier is the product's: requests, evidence, sealing, policy, channels.
  * QUORATE_TEST_ROOTS: lines "WORD SHA256", WORD one of the table below, SHA256 a root certificate's
- *      fingerprint. This program is never part of an image that is released.
+ *      fingerprint. Without it, the lines of testparty_roots.h. This program is never part of an image
+ *      that is released.
  */
 #include "enclave-shim/nitro/nitro.h"
 #include "enclave-shim/tsm/door.h"
@@ -19,6 +20,7 @@
 #include "test/common/fakehw.h"
 #include "test/common/fakensm.h"
 #include "test/common/kmsbox.h"
+#include "test/vm/testparty_roots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +96,9 @@ add(struct qr_roots *r, enum qr_vendor_root v, const uint8_t sha256[32])
     memcpy(r->of[v].sha256[r->of[v].n++], sha256, 32);
 }
 
+/* One line without its end. */
 static void
-add_listed(struct qr_roots *r, const char *path)
+add_line(struct qr_roots *r, char *line)
 {
     static const struct {
         const char *word;
@@ -107,24 +110,29 @@ add_listed(struct qr_roots *r, const char *path)
                  {"intel", QR_ROOT_INTEL},
                  {"google-vtpm", QR_ROOT_GOOGLE_VTPM},
                  {"microsoft-vtpm", QR_ROOT_MICROSOFT_VTPM}};
-    char line[160];
-    FILE *f = fopen(path, "re");
+    uint8_t sha[32];
+    char *space = strchr(line, ' ');
+    size_t i = 0;
 
-    must(f != NULL, "QUORATE_TEST_ROOTS: cannot be read");
+    must(space != NULL, "roots: a line without a space");
+    *space = 0;
+    while (i < sizeof words / sizeof words[0] && strcmp(words[i].word, line) != 0) {
+        i++;
+    }
+    must(i < sizeof words / sizeof words[0] &&
+             qr_hex_decode(space + 1, strlen(space + 1), sha, sizeof sha) == QR_OK,
+         "roots: a line that is none");
+    add(r, words[i].v, sha);
+}
+
+static void
+add_listed(struct qr_roots *r, FILE *f)
+{
+    char line[160];
+
     while (fgets(line, sizeof line, f)) {
-        uint8_t sha[32];
-        char *space = strchr(line, ' ');
-        size_t i = 0;
         line[strcspn(line, "\n")] = 0;
-        must(space != NULL, "QUORATE_TEST_ROOTS: a line without a space");
-        *space = 0;
-        while (i < sizeof words / sizeof words[0] && strcmp(words[i].word, line) != 0) {
-            i++;
-        }
-        must(i < sizeof words / sizeof words[0] &&
-                 qr_hex_decode(space + 1, strlen(space + 1), sha, sizeof sha) == QR_OK,
-             "QUORATE_TEST_ROOTS: a line that is none");
-        add(r, words[i].v, sha);
+        add_line(r, line);
     }
     (void)fclose(f);
 }
@@ -133,6 +141,7 @@ const struct qr_roots *
 __wrap_qr_roots_builtin(void)
 {
     static struct qr_roots roots;
+    static char built[] = TESTPARTY_ROOTS;
     static int made;
 
     if (!made) {
@@ -140,7 +149,13 @@ __wrap_qr_roots_builtin(void)
         roots = *__real_qr_roots_builtin();
         add(&roots, QR_ROOT_AWS_NITRO, fakensm_roots()->of[QR_ROOT_AWS_NITRO].sha256[0]);
         if (path) {
-            add_listed(&roots, path);
+            FILE *f = fopen(path, "re");
+            must(f != NULL, "QUORATE_TEST_ROOTS: cannot be read");
+            add_listed(&roots, f);
+        } else if (built[0]) {
+            FILE *f = fmemopen(built, sizeof built - 1, "r");
+            must(f != NULL, "testparty_roots.h: cannot be read");
+            add_listed(&roots, f);
         }
         made = 1;
     }
