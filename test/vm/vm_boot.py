@@ -31,13 +31,13 @@ PHASES = (("firmware", r"EFI stub"), ("kernel", r"systemd 257"),
           ("network", r"DHCPv4 address 10\.0\.2\.15"), ("party", r'"ev":"started"'))
 
 
-def boot(guest, is_ready, what):
+def boot(guest, is_ready, what, phases=PHASES, limit=rig.BOOT_LIMIT):
     """Starts it, with one retry that is told, until is_ready; prints the phases."""
     for attempt in 1, 2:
         guest.start()
         try:
-            times = [(n, guest.wait_for(p, rig.BOOT_LIMIT, n)) for n, p in PHASES]
-            rig.wait(max(1.0, rig.BOOT_LIMIT - (time.monotonic() - guest.started)), "READY", is_ready, 0.2)
+            times = [(n, guest.wait_for(p, limit, n)) for n, p in phases]
+            rig.wait(max(1.0, limit - (time.monotonic() - guest.started)), "READY", is_ready, 0.2)
             break
         except rig.Failed as e:
             guest.kill()
