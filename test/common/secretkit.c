@@ -219,3 +219,13 @@ secretkit_log_stop(void)
 {
     qr_log_sink(NULL, NULL);
 }
+
+int
+secretkit_same_piece(const struct qr_piece *a, const struct qr_piece *b)
+{
+    uint8_t x[QR_PIECE_RECORD_LEN], y[QR_PIECE_RECORD_LEN];
+
+    qr_piece_encode(a, x);
+    qr_piece_encode(b, y);
+    return memcmp(x, y, sizeof x) == 0;
+}

@@ -37,6 +37,9 @@ void secretkit_say(struct cluster *c, size_t from, size_t to, enum qr_msg type, 
 int secretkit_piece(struct cluster *c, size_t holder, size_t owner, uint32_t epoch,
                     struct qr_piece *ret);
 
+/* 1 if every field is the same: a struct has bytes that belong to none. */
+int secretkit_same_piece(const struct qr_piece *a, const struct qr_piece *b);
+
 /* Lines that the parties log are kept; 1 if one of this party (0: any) has both words. */
 void secretkit_log_start(struct cluster *c);
 int secretkit_logged(size_t party, const char *word, const char *other);

@@ -9,6 +9,7 @@
 
 #include "daemon/sharing.h"
 #include "protocol/base/hash.h"
+#include "test/common/secretkit.h"
 #include "test/common/testrng.h"
 #include "test/common/vectors.h"
 
@@ -179,7 +180,7 @@ test_records(void **state)
     assert_int_equal(qr_sharing_piece(&s, p, id, 3, &piece), QR_OK);
     qr_piece_encode(&piece, hold);
     assert_int_equal(qr_piece_decode(qr_view_of(hold, sizeof hold), &again), QR_OK);
-    assert_memory_equal(&again, &piece, sizeof piece);
+    assert_true(secretkit_same_piece(&again, &piece));
     for (size_t i = 0; i < sizeof hold; i++) { /* there is no byte that does not count */
         hold[i] ^= 0x40;
         assert_int_not_equal(qr_piece_decode(qr_view_of(hold, sizeof hold), &again), QR_OK);
