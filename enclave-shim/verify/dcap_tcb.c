@@ -420,8 +420,8 @@ static qr_err
 no_level(struct qr_verify_run *r, const struct platform *p, const struct qr_dcap_tcb_info *info)
 {
     const struct qr_dcap_level *l = &info->level[info->n - 1];
-    const char *const form = "no TCB level matches; the last asks for %s: expected at least %u, "
-                             "found %u";
+    static const char form[] = "no TCB level matches; the last asks for %s: expected at least %u, "
+                               "found %u";
     size_t i = too_old(p, 0, l->sgx, 0);
     char what[32];
 
