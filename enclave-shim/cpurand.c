@@ -105,7 +105,7 @@ const char *
 qr_cpurand_name(void)
 {
     const struct qr_cpurand_ops *ops = qr_cpurand_ops();
-    return names[ops->seed ? 2 : ops->rand ? 1 : 0];
+    return names[ops->seed ? 2 : ops->word ? 1 : 0];
 }
 
 static int
@@ -116,8 +116,8 @@ word(const struct qr_cpurand_ops *ops, uint64_t *ret)
             return 1;
         }
     }
-    for (int i = 0; ops->rand && i < RAND_TRIES; i++) {
-        if (ops->rand(ret)) {
+    for (int i = 0; ops->word && i < RAND_TRIES; i++) {
+        if (ops->word(ret)) {
             return 1;
         }
     }
@@ -129,7 +129,7 @@ qr_cpurand(const struct qr_cpurand_ops *ops, uint8_t *out, size_t n)
 {
     uint64_t w = 0, before = 0;
 
-    if (!ops->seed && !ops->rand) {
+    if (!ops->seed && !ops->word) {
         memset(out, 0, n);
         return QR_ERR_NOT_FOUND;
     }

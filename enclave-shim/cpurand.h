@@ -23,7 +23,7 @@
 /* One instruction: 1 and a word, or 0 (nothing ready). NULL: the processor does not have it. */
 struct qr_cpurand_ops {
     int (*seed)(uint64_t *ret);
-    int (*rand)(uint64_t *ret);
+    int (*word)(uint64_t *ret);
 };
 /* Those of this processor. */
 const struct qr_cpurand_ops *qr_cpurand_ops(void);

@@ -33,10 +33,10 @@ $strip -o "$stage/quorate-pump" "$src/build/bin/quorate-pump"
 # ---- what they load: NEEDED, and NEEDED of those, from this folder's Debian
 needed() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 : >"$stage/libs"
-todo=$(needed "$stage/quorated" && needed "$stage/quorate-pump")
-while [ -n "$todo" ]; do
+loads=$(needed "$stage/quorated" && needed "$stage/quorate-pump")
+while [ -n "$loads" ]; do
     next=
-    for so in $todo; do
+    for so in $loads; do
         ! grep -q " $so\$" "$stage/libs" || continue
         file=$(realpath "/usr/lib/$triplet/$so")
         [ -f "$file" ] || {
@@ -46,7 +46,7 @@ while [ -n "$todo" ]; do
         echo "$file $so" >>"$stage/libs"
         next="$next $(needed "$file")"
     done
-    todo=$(echo "$next" | tr ' ' '\n' | sort -u)
+    loads=$(echo "$next" | tr ' ' '\n' | sort -u)
 done
 
 # ---- what is in the two ramdisks

@@ -13,9 +13,9 @@ module signs nothing, and there is no processor behind the TPMs. So vendors are 
 test/vm/testparty alone (test/vm/three_images.sh); the product's own quorated, and `quorate verify`, refuse
 the same evidence, which is shown at the end.
 
-Bars, under TCG, from QEMU's start (the second one, if a boot is tried again, which is printed): READY within
-60 s; a machine that was killed has come back and signed within 120 s, the host's party being dead so that it
-must. Last line: `N passed, N failed`.
+Bars, under TCG: READY within 60 s of QEMU's start (of the second one, if a boot is tried again, which is
+printed); a machine that was killed has come back and signed within 120 s of the kill, whatever was tried again,
+the host's party being dead so that it must. Last line: `N passed, N failed`.
 """
 
 import json
@@ -302,6 +302,7 @@ def run(q, made):
 def killed(q, vms, which):
     """QEMU is killed and starts again; then the enclave and the guest sign, nobody else being there."""
     one, two, _ = q.members
+    begun = time.monotonic()
     if which == "guest":
         vms.guest.kill()
         nq.check("one party alone signs nothing", q.sign(one) is not None)
@@ -312,7 +313,7 @@ def killed(q, vms, which):
     print(f"figure: three_{which}_ready {t:.1f} s")
     nq.check(f"the {which} is READY within 60 s", t <= rig.BOOT_LIMIT, t)
     signature(q, one, f"the {which} has its share again: it and the other machine sign", 60)
-    t = time.monotonic() - (vms.guest if which == "guest" else vms.enclave).started
+    t = time.monotonic() - begun  # from the kill, a boot that was tried again included
     print(f"figure: three_{which}_rejoin_and_sign {t:.1f} s")
     nq.check(f"the {which} has rejoined and signed within 120 s", t <= 120, t)
 

@@ -33,8 +33,8 @@ if [ ! -x "$out/qemu-system-x86_64" ]; then
     echo "qemu_nitro: building; the log is $out.log" >&2
     JOBS=${JOBS:-2}
     # shellcheck disable=SC2016 # expands inside
-    artefact_run "$root" -b "$work:/work" -- sh -euc '
-        cd /work
+    artefact_run "$root" -b "$work:/build" -- sh -euc '
+        cd /build
         apt-get -q update
         apt-get source -q --only-source qemu
         cd qemu-*/
@@ -46,7 +46,7 @@ if [ ! -x "$out/qemu-system-x86_64" ]; then
             --enable-slirp --enable-tpm --disable-docs --disable-werror --disable-download \
             --disable-install-blobs
         nice -n 15 ninja -j "$1" qemu-system-x86_64
-        strip -o /work/qemu-system-x86_64 qemu-system-x86_64
+        strip -o /build/qemu-system-x86_64 qemu-system-x86_64
     ' sh "$JOBS" >"$out.log" 2>&1 </dev/null || {
         tail -n 30 "$out.log" >&2
         echo "qemu_nitro: the build failed; the whole log is $out.log" >&2

@@ -72,9 +72,9 @@ cp $here/fragment "$here/fragment-$arch" "$work/in/"
 [ "$mode" = config ] || cp "$here/config-$arch" "$work/in/"
 echo "kernel: $mode for $arch; the log is $log" >&2
 # shellcheck disable=SC2016 # expands inside
-artefact_run "$root" -b "$work:/work" -- sh -euc '
+artefact_run "$root" -b "$work:/build" -- sh -euc '
     mode=$1 arch=$2 karch=$3 cross=$4 tree=$5 target=$6 jobs=$7
-    cd /work
+    cd /build
     tar -xf "/usr/src/$tree.tar.xz" --strip-components=1 --one-top-level=src
     cd src
     # Nothing of this machine or this moment gets in. The date is the one Debian'"'"'s source carries.
@@ -94,7 +94,7 @@ artefact_run "$root" -b "$work:/work" -- sh -euc '
                     if grep -q "^$o=" .config; then echo "not off: $o" >&2; bad=1; fi ;;
             esac
         done <../in/all
-        cp .config /work/config
+        cp .config /build/config
         exit $bad
     fi
     cp "../in/config-$arch" .config
@@ -104,7 +104,7 @@ artefact_run "$root" -b "$work:/work" -- sh -euc '
         exit 1
     }
     nice -n 15 make -s -j "$jobs" "${target##*/}"
-    cp "$target" .config /work/
+    cp "$target" .config /build/
 ' sh $mode $arch $karch "$cross" "$tree" $image "${JOBS:-2}" >"$log" 2>&1 </dev/null || {
     tail -n 30 "$log" >&2
     echo "kernel: $mode failed; the whole log is $log" >&2
