@@ -136,6 +136,7 @@ struct qr_judgement {
     struct qr_request req; /* some 15 KiB: a party keeps one verdict and reuses it */
     struct qr_stamp_key client;
     size_t key;
+    struct qr_policy_says says;
     char rule[QR_NAME_MAX + 1];
     char detail[256]; /* for the client (coordinator) and the log */
     enum qr_replay_state replay;

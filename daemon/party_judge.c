@@ -12,8 +12,6 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
       struct qr_judgement *v)
 {
     const struct qr_client *client;
-    const char *rule = "";
-    enum qr_kind kind = QR_KIND_DIGEST;
 
     if (n == 0) {
         (void)snprintf(v->detail, sizeof v->detail, "the X-Stamp header is missing");
@@ -47,12 +45,11 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
                        "key: made with the software TEE, which this policy does not accept");
         return QR_ERR_INSECURE_SIM;
     }
-    qr_err e = qr_policy_decide(p->policy, client, v->req.key, v->req.kinds, &rule, &kind);
-    (void)snprintf(v->rule, sizeof v->rule, "%s", rule);
+    const struct qr_policy_ask ask = {.client = client, .req = &v->req, .key = v->req.key};
+    qr_err e = qr_policy_decide(p->policy, &ask, &v->says);
+    (void)snprintf(v->rule, sizeof v->rule, "%s", v->says.rule);
     if (e != QR_OK) {
-        (void)snprintf(v->detail, sizeof v->detail, "client %s may not have %s signed: %s%s",
-                       client->name, qr_kind_name(kind),
-                       rule[0] ? "denied by rule " : "no rule allows it", rule);
+        (void)snprintf(v->detail, sizeof v->detail, "%s", v->says.why);
         return e;
     }
     e = qr_replay_begin(p->replay, &client->key, qr_view_str(v->req.id), v->req.hash, p->wall_ms,

@@ -436,15 +436,16 @@ names_client(const struct rule *r, const struct qr_client *c)
 }
 
 qr_err
-qr_policy_decide(const struct qr_policy *p, const struct qr_client *c, const uint8_t key[static 33],
-                 unsigned kinds, const char **ret_rule, enum qr_kind *ret_kind)
+qr_policy_decide(const struct qr_policy *p, const struct qr_policy_ask *ask,
+                 struct qr_policy_says *ret)
 {
     const struct rule *allowed[QR_KIND_COUNT] = {NULL}, *denied[QR_KIND_COUNT] = {NULL};
-    int first = -1;
 
+    *ret = (struct qr_policy_says){.rule = "", .life_ms = QR_REQUEST_LIFE_MS};
     for (size_t i = 0; i < p->n_rules; i++) {
         const struct rule *r = &p->rule[i];
-        if (!(r->kinds & kinds) || !names_client(r, c) || !names_key(r, key)) {
+        if (!(r->kinds & ask->req->kinds) || !names_client(r, ask->client) ||
+            !names_key(r, ask->key)) {
             continue;
         }
         for (int k = 0; k < QR_KIND_COUNT; k++) {
@@ -454,23 +455,19 @@ qr_policy_decide(const struct qr_policy *p, const struct qr_client *c, const uin
             }
         }
     }
-    for (int k = 0; k < QR_KIND_COUNT; k++) {
-        if (!(kinds & QR_KIND_BIT(k))) {
-            continue;
-        }
+    for (size_t i = 0; i < ask->req->n_items; i++) {
+        enum qr_kind k = ask->req->items[i].kind;
         if (denied[k] || !allowed[k]) {
-            *ret_rule = denied[k] ? denied[k]->id : "";
-            *ret_kind = (enum qr_kind)k;
+            ret->rule = denied[k] ? denied[k]->id : "";
+            ret->kind = k;
+            ret->item = i;
+            (void)snprintf(ret->why, sizeof ret->why, "client %s may not have %s signed: %s%s",
+                           ask->client->name, qr_kind_name(k),
+                           denied[k] ? "denied by rule " : "no rule allows it", ret->rule);
             return QR_ERR_POLICY_DENIED;
         }
-        first = first < 0 ? k : first;
     }
-    if (first < 0) { /* nothing was asked: nothing is allowed */
-        *ret_rule = "";
-        *ret_kind = QR_KIND_DIGEST;
-        return QR_ERR_POLICY_DENIED;
-    }
-    *ret_rule = allowed[first]->id;
-    *ret_kind = (enum qr_kind)first;
+    ret->kind = ask->req->items[0].kind;
+    ret->rule = allowed[ret->kind]->id;
     return QR_OK;
 }

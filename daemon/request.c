@@ -14,8 +14,11 @@
 #define REQUEST_VALUES (16u + QR_PATH_MAX + 3u * QR_ITEMS_MAX)
 
 static const char *const kind_names[QR_KIND_COUNT] = {
-    [QR_KIND_ETH_TX] = "eth_tx",   [QR_KIND_EIP191] = "eip191", [QR_KIND_SHA256] = "sha256",
-    [QR_KIND_SHA256D] = "sha256d", [QR_KIND_DIGEST] = "digest",
+    [QR_KIND_ETH_TX] = "eth_tx",         [QR_KIND_EIP191] = "eip191",
+    [QR_KIND_EIP712] = "eip712",         [QR_KIND_BTC_LEGACY] = "btc_legacy",
+    [QR_KIND_BTC_BIP143] = "btc_bip143", [QR_KIND_KECCAK256] = "keccak256",
+    [QR_KIND_SHA256] = "sha256",         [QR_KIND_SHA256D] = "sha256d",
+    [QR_KIND_DIGEST] = "digest",
 };
 
 const char *
@@ -87,6 +90,9 @@ derive(struct qr_request_item *item, qr_view preimage, const struct qr_json_at *
     case QR_KIND_EIP191:
         qr_eip191_digest(preimage, item->digest);
         return QR_OK;
+    case QR_KIND_KECCAK256:
+        qr_keccak256(preimage, item->digest);
+        return QR_OK;
     case QR_KIND_SHA256:
         qr_sha256(preimage, item->digest);
         return QR_OK;
@@ -94,6 +100,11 @@ derive(struct qr_request_item *item, qr_view preimage, const struct qr_json_at *
         qr_sha256(preimage, item->digest);
         qr_sha256(qr_view_of(item->digest, 32), item->digest);
         return QR_OK;
+    case QR_KIND_EIP712:
+    case QR_KIND_BTC_LEGACY:
+    case QR_KIND_BTC_BIP143:
+        return qr_json_fail(at, QR_ERR_MALFORMED, "kind \"%s\" is not known yet",
+                            qr_kind_name(item->kind));
     case QR_KIND_DIGEST:
     case QR_KIND_COUNT:
         break;
@@ -178,6 +189,9 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
         return qr_json_fail(&root, QR_ERR_MALFORMED,
                             "key must be a compressed point (66 hex digits, 02 or 03 first)");
     }
+    q->form = QR_FORM_NATIVE;
+    q->cluster_len = sizeof q->cluster;
+    q->by_address = 0;
     memcpy(q->id, id.p, id.len);
     q->id[id.len] = 0;
     QR_TRY(qr_window_valid(&q->window, detail, detail_cap));
@@ -214,4 +228,11 @@ qr_request_parse(qr_view body, struct qr_request *ret, char *detail, size_t deta
     }
     qr_free(r.scratch);
     return e;
+}
+
+void
+qr_request_clear(struct qr_request *q)
+{
+    q->mem = qr_free(q->mem);
+    q->mem_cap = 0;
 }

@@ -35,11 +35,14 @@
 /* Client requests (interfaces: POST /v1/sign). */
 #define QR_BODY_MAX (64u * 1024u)
 #define QR_STAMP_MAX 2048u /* one X-Stamp header value */
-#define QR_STAMPS_MAX 8u   /* stamps on one body */
+#define QR_STAMPS_MAX 8u   /* on one body: the client's, then the approvals */
+#define QR_APPROVALS_MAX (QR_STAMPS_MAX - 1u)
 #define QR_ITEMS_MAX 64u
 #define QR_PREIMAGE_MAX (32u * 1024u)
 #define QR_PATH_MAX 8u
 #define QR_REQUEST_LIFE_MS 300000u /* expires_ms - issued_ms */
+#define QR_APPROVAL_LIFE_MS 86400000u /* the same, where the rule that allows it asks for approvals */
+#define QR_BTC_INPUTS_MAX 256u
 #define QR_CLOCK_SKEW_MS 30000u
 #define QR_ID_MIN 16u
 #define QR_ID_MAX 64u
@@ -48,7 +51,11 @@
 #define QR_DOC_MAX (256u * 1024u) /* roster, policy or administrator command */
 #define QR_ADMINS_MAX 16u
 #define QR_CLIENTS_MAX 256u
-#define QR_RULES_MAX 256u
+#define QR_APPROVERS_MAX 64u
+#define QR_ORIGINS_MAX 8u /* of one approver */
+#define QR_RULES_MAX 1024u
+#define QR_RULE_LIMITS_MAX 4u /* of one rule */
+#define QR_LIMITS_MAX 1024u   /* of all rules together */
 #define QR_NAME_MAX 64u
 
 /* Keys and sessions in one party. */
