@@ -53,8 +53,12 @@ void qr_budget_inherit(struct qr_budget *b, const struct qr_budget *old);
 /* A key with a smaller t came: shares shrink. Never grows within a process. */
 void qr_budget_divide(struct qr_budget *b, uint32_t divisor);
 
-/* now_ms: the lower bound of the quorum's time. Windows turn; those that do are open and empty. */
-void qr_budget_time(struct qr_budget *b, int64_t now_ms);
+/*
+ * now_ms: the lower bound of the quorum's time; started_ms: the same for when this process started (it is
+ * known better later, and only rises). Windows turn, which empties them; one that began after started_ms
+ * opens what was shut, because nothing that was lost can be of it.
+ */
+void qr_budget_time(struct qr_budget *b, int64_t now_ms, int64_t started_ms);
 /* Nothing was rolled back: all may be used, less what the record had reserved. */
 void qr_budget_open(struct qr_budget *b);
 int qr_budget_shut(const struct qr_budget *b); /* how many are shut */
