@@ -512,6 +512,15 @@ answer_check(const struct qr_answer *a)
         has_nul(a->rule) || a->rule.len > QR_NAME_MAX) {
         return QR_ERR_MALFORMED;
     }
+    if (a->n_approvers > QR_APPROVERS_MAX || a->need > QR_APPROVERS_MAX) {
+        return QR_ERR_TOO_LARGE;
+    }
+    for (size_t i = 0; i < a->n_approvers; i++) {
+        qr_view name = a->approvers[i];
+        if (name.len == 0 || name.len > QR_NAME_MAX || has_nul(name)) {
+            return QR_ERR_MALFORMED;
+        }
+    }
     if (!a->is_signed) {
         return QR_OK;
     }
@@ -541,6 +550,7 @@ qr_answer_put(struct qr_dbuf *out, const struct qr_answer *a)
     Quorate__Boundary__Signature sigs[QR_ITEMS_MAX], *psigs[QR_ITEMS_MAX];
     uint32_t signers[QR_MAX_PARTIES];
     char detail[QR_ANSWER_DETAIL_MAX + 1], reason[QR_ANSWER_DETAIL_MAX + 1], rule[QR_NAME_MAX + 1];
+    char name[QR_APPROVERS_MAX][QR_NAME_MAX + 1], *names[QR_APPROVERS_MAX];
 
     QR_TRY(answer_check(a));
     quorate__boundary__answer__init(&m);
@@ -552,6 +562,13 @@ qr_answer_put(struct qr_dbuf *out, const struct qr_answer *a)
     m.rule = text_of_view(rule, sizeof rule, a->rule);
     m.json = bytes_of_view(a->json);
     m.text = bytes_of_view(a->text);
+    m.need = a->need;
+    m.retry_s = a->retry_s;
+    m.n_approvers = a->n_approvers;
+    m.approvers = names;
+    for (size_t i = 0; i < a->n_approvers; i++) {
+        names[i] = text_of_view(name[i], sizeof name[i], a->approvers[i]);
+    }
     if (a->is_signed) {
         quorate__boundary__signed__init(&s);
         for (size_t i = 0; i < a->sgn.n_sigs; i++) {
@@ -647,6 +664,15 @@ answer_fill(struct answer_block *blk, const Quorate__Boundary__Answer *m)
     a->rule = qr_view_str(m->rule);
     a->json = view_of_bytes(m->json);
     a->text = view_of_bytes(m->text);
+    a->need = m->need;
+    a->retry_s = m->retry_s;
+    if (m->n_approvers > QR_APPROVERS_MAX) {
+        return QR_ERR_TOO_LARGE;
+    }
+    a->n_approvers = m->n_approvers;
+    for (size_t i = 0; i < m->n_approvers; i++) {
+        a->approvers[i] = qr_view_str(m->approvers[i]);
+    }
     if (m->signed_) {
         a->is_signed = 1;
         QR_TRY(signed_fill(blk, m->signed_));

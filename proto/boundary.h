@@ -148,14 +148,19 @@ struct qr_answer_signed {
 
 /*
  * One answer. error == QR_OK: `is_signed` with sgn for SIGN; json or text for the rest. Otherwise
- * detail, party and rule say more (READY may carry json beside its error).
+ * detail, party and rule say more (READY may carry json beside its error); need and approvers of
+ * APPROVALS, retry_s of LIMIT. All of that is zero and empty where it has nothing to say.
  */
 struct qr_answer {
     uint64_t id;
     qr_err error;
-    uint16_t party; /* 0..QR_MAX_PARTIES */
-    qr_view detail; /* UTF-8, <= QR_ANSWER_DETAIL_MAX, no NUL */
-    qr_view rule;   /* <= QR_NAME_MAX, no NUL */
+    uint16_t party;   /* 0..QR_MAX_PARTIES */
+    qr_view detail;   /* UTF-8, <= QR_ANSWER_DETAIL_MAX, no NUL */
+    qr_view rule;     /* <= QR_NAME_MAX, no NUL */
+    uint32_t need;    /* so many approvals more, of these: */
+    uint64_t retry_s; /* seconds until the limit's window turns; 0: waiting does not help */
+    size_t n_approvers;
+    qr_view approvers[QR_APPROVERS_MAX]; /* names, 1..QR_NAME_MAX bytes, no NUL */
     int is_signed;
     struct qr_answer_signed sgn;
     qr_view json, text;

@@ -331,6 +331,12 @@ answer_equal(const struct qr_answer *a, const struct qr_answer *b)
     assert_true(qr_view_eq(a->rule, b->rule));
     assert_true(qr_view_eq(a->json, b->json));
     assert_true(qr_view_eq(a->text, b->text));
+    assert_int_equal(a->need, b->need);
+    assert_true(a->retry_s == b->retry_s);
+    assert_int_equal(a->n_approvers, b->n_approvers);
+    for (size_t i = 0; i < a->n_approvers; i++) {
+        assert_true(qr_view_eq(a->approvers[i], b->approvers[i]));
+    }
     assert_int_equal(a->is_signed, b->is_signed);
     if (!a->is_signed) {
         return;
@@ -385,6 +391,17 @@ test_answer_round_trip(void **state)
                           .detail = qr_view_str("no rule allows kind \"digest\""),
                           .rule = qr_view_str("deny-raw")};
     round_trip_answer(&e);
+    static char name[QR_NAME_MAX];
+    memset(name, 'n', sizeof name);
+    e.error = QR_ERR_APPROVALS;
+    e.need = 2;
+    e.n_approvers = QR_APPROVERS_MAX;
+    for (size_t i = 0; i < e.n_approvers; i++) {
+        e.approvers[i] = qr_view_of(name, i % QR_NAME_MAX + 1);
+    }
+    round_trip_answer(&e);
+    struct qr_answer l = {.id = 1, .error = QR_ERR_LIMIT, .retry_s = 31536000};
+    round_trip_answer(&l);
     memset(json, ' ', sizeof json);
     struct qr_answer j = {
         .id = 2, .json = qr_view_of(json, sizeof json), .text = qr_view_str("x\n")};
@@ -415,6 +432,25 @@ test_answer_strict(void **state)
     a = signed_answer(sigs, 2);
     a.error = QR_ERR_NOT_READY; /* an error and a signature */
     assert_int_equal(qr_answer_put(&d, &a), QR_ERR_MALFORMED);
+    char name[QR_NAME_MAX + 1] = "alice\0";
+    const struct {
+        qr_view name;
+        size_t n;
+        uint32_t need;
+        qr_err e;
+    } approvers[] = {{qr_view_of(name, 0), 1, 1, QR_ERR_MALFORMED},
+                     {qr_view_of(name, 6), 1, 1, QR_ERR_MALFORMED}, /* its NUL as well */
+                     {qr_view_of(name, QR_NAME_MAX + 1), 1, 1, QR_ERR_MALFORMED},
+                     {qr_view_of(name, 5), QR_APPROVERS_MAX + 1, 1, QR_ERR_TOO_LARGE},
+                     {qr_view_of(name, 5), 1, QR_APPROVERS_MAX + 1, QR_ERR_TOO_LARGE}};
+    for (size_t i = 0; i < sizeof approvers / sizeof approvers[0]; i++) {
+        struct qr_answer b = {.id = 1, .error = QR_ERR_APPROVALS, .need = approvers[i].need};
+        b.n_approvers = approvers[i].n;
+        for (size_t k = 0; k < b.n_approvers && k < QR_APPROVERS_MAX; k++) {
+            b.approvers[k] = approvers[i].name;
+        }
+        assert_int_equal(qr_answer_put(&d, &b), approvers[i].e);
+    }
     assert_int_equal(d.len, 0);
 
     /* Same rules on the way in: id 9, version 1, then an error number that does not exist. */
@@ -422,12 +458,22 @@ test_answer_strict(void **state)
     const uint8_t bad_party[] = {0x08, 9, 0x10, 1, 0x18, 100, 0x28, 17};
     const uint8_t short_sig[] = {0x08, 9, 0x10, 1, 0x3a, 2, 0x0a, 0};
     const uint8_t good_error[] = {0x08, 9, 0x10, 1, 0x18, 100};
+    const uint8_t no_name[] = {0x08, 9, 0x10, 1, 0x18, 100, 0x5a, 0};
+    const uint8_t much_need[] = {0x08, 9, 0x10, 1, 0x18, 100, 0x50, QR_APPROVERS_MAX + 1};
+    uint8_t many[6 + 3 * (QR_APPROVERS_MAX + 1)] = {0x08, 9, 0x10, 1, 0x18, 100};
+    for (size_t i = 6; i < sizeof many; i += 3) {
+        memcpy(many + i, (const uint8_t[]){0x5a, 1, 'a'}, 3);
+    }
     struct qr_answer *got = NULL;
     assert_int_equal(qr_answer_decode(qr_view_of(bad_error, sizeof bad_error), &got),
                      QR_ERR_MALFORMED);
     assert_int_equal(qr_answer_decode(qr_view_of(bad_party, sizeof bad_party), &got),
                      QR_ERR_MALFORMED);
     assert_int_not_equal(qr_answer_decode(qr_view_of(short_sig, sizeof short_sig), &got), QR_OK);
+    assert_int_equal(qr_answer_decode(qr_view_of(no_name, sizeof no_name), &got), QR_ERR_MALFORMED);
+    assert_int_equal(qr_answer_decode(qr_view_of(much_need, sizeof much_need), &got),
+                     QR_ERR_TOO_LARGE);
+    assert_int_equal(qr_answer_decode(qr_view_of(many, sizeof many), &got), QR_ERR_TOO_LARGE);
     assert_int_equal(qr_answer_decode(qr_view_of(good_error, sizeof good_error), &got), QR_OK);
     assert_int_equal(got->error, QR_ERR_MALFORMED);
     qr_answer_free(got);

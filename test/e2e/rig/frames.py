@@ -84,6 +84,8 @@ class Answer:
         self.detail, self.rule = one(4, b"").decode(), one(6, b"").decode()
         self.party, self.signed = one(5, 0), f.get(7)
         self.json, self.text = one(8, b""), one(9, b"")
+        self.need, self.retry_s = one(10, 0), one(12, 0)
+        self.approvers = [name.decode() for name in f.get(11, [])]
 
 
 class Host:
