@@ -72,7 +72,7 @@ read_command(struct qr_json *j, struct qr_command *c, char *err_text, size_t err
         return qr_json_fail(&root, QR_ERR_MALFORMED, "cmd \"%s\" takes \"%s\" and nothing else",
                             qr_cmd_name(c->cmd), wants_t ? "t" : "pair");
     }
-    QR_TRY(qr_window_valid(&c->window, err_text, err_cap));
+    QR_TRY(qr_window_valid(&c->window, QR_REQUEST_LIFE_MS, err_text, err_cap));
     memcpy(c->id, id.p, id.len);
     c->t = (uint16_t)t;
     return has_pair ? read_pair(&pair, c) : QR_OK;

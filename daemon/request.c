@@ -194,7 +194,7 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
     q->by_address = 0;
     memcpy(q->id, id.p, id.len);
     q->id[id.len] = 0;
-    QR_TRY(qr_window_valid(&q->window, detail, detail_cap));
+    QR_TRY(qr_window_valid(&q->window, QR_APPROVAL_LIFE_MS, detail, detail_cap));
     QR_TRY(read_path(&path, q));
     q->kinds = 0;
     q->n_items = qr_json_count(&items);

@@ -5,15 +5,15 @@
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
 qr_err
-qr_window_valid(const struct qr_window *w, char *err_text, size_t err_cap)
+qr_window_valid(const struct qr_window *w, uint32_t life_ms, char *err_text, size_t err_cap)
 {
     if (w->expires_ms <= w->issued_ms) {
         EXPLAIN("expires_ms must be after issued_ms");
         return QR_ERR_MALFORMED;
     }
-    if (w->expires_ms - w->issued_ms > QR_REQUEST_LIFE_MS) {
+    if (w->expires_ms - w->issued_ms > life_ms) {
         EXPLAIN("expires_ms is %llu ms after issued_ms; at most %u are allowed",
-                (unsigned long long)(w->expires_ms - w->issued_ms), QR_REQUEST_LIFE_MS);
+                (unsigned long long)(w->expires_ms - w->issued_ms), life_ms);
         return QR_ERR_MALFORMED;
     }
     return QR_OK;
@@ -30,7 +30,7 @@ qr_err
 qr_window_check(const struct qr_window *w, uint64_t now_ms, uint64_t not_before_ms, char *err_text,
                 size_t err_cap)
 {
-    QR_TRY(qr_window_valid(w, err_text, err_cap));
+    QR_TRY(qr_window_valid(w, QR_APPROVAL_LIFE_MS, err_text, err_cap));
     if (now_ms >= qr_window_forget_ms(w)) {
         EXPLAIN("expired %llu ms ago by this party's clock",
                 (unsigned long long)(now_ms - w->expires_ms));

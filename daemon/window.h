@@ -21,11 +21,15 @@ struct qr_window {
     uint64_t issued_ms, expires_ms;
 };
 
-/* Time alone: MALFORMED if it ends before it begins or lives longer than QR_REQUEST_LIFE_MS. */
-qr_err QR_MUST qr_window_valid(const struct qr_window *w, char *err_text, size_t err_cap);
+/*
+ * Time alone: MALFORMED if it ends before it begins or lives longer than life_ms: QR_REQUEST_LIFE_MS, or
+ * QR_APPROVAL_LIFE_MS for a request, whose rule then decides how long it may wait for approvals.
+ */
+qr_err QR_MUST qr_window_valid(const struct qr_window *w, uint32_t life_ms, char *err_text,
+                               size_t err_cap);
 /*
  * EXPIRED: past its end plus QR_CLOCK_SKEW_MS, or issued before not_before_ms. NOT_YET_VALID: issued
- * more than QR_CLOCK_SKEW_MS from now. Also qr_window_valid's.
+ * more than QR_CLOCK_SKEW_MS from now. MALFORMED as for the longest life.
  */
 qr_err QR_MUST qr_window_check(const struct qr_window *w, uint64_t now_ms, uint64_t not_before_ms,
                                char *err_text, size_t err_cap);

@@ -1,6 +1,6 @@
 /*
  * PROVES: the time window of a request, for all 64-bit times: no arithmetic wraps round; accepted is exactly
- *         what ends after it begins, lives at most QR_REQUEST_LIFE_MS, has not ended by more than the skew,
+ *         what ends after it begins, lives at most QR_APPROVAL_LIFE_MS, has not ended by more than the skew,
  *         begins at most the skew in the future, and was issued no earlier than the party started. And
  *         what is remembered until qr_window_forget_ms is refused from then on.
  * BOUND:  none: all inputs.
@@ -26,7 +26,7 @@ proof(void)
     uint64_t now = nondet_u64(), start = nondet_u64();
     wide i = w.issued_ms, x = w.expires_ms, n = now, skew = QR_CLOCK_SKEW_MS;
 
-    int want = x > i && x - i <= (wide)QR_REQUEST_LIFE_MS && n < x + skew && i <= n + skew &&
+    int want = x > i && x - i <= (wide)QR_APPROVAL_LIFE_MS && n < x + skew && i <= n + skew &&
                w.issued_ms >= start && now != UINT64_MAX;
     int got = qr_window_check(&w, now, start, NULL, 0) == QR_OK;
     PROVE(now == UINT64_MAX || got == want, "exactly these");
