@@ -25,6 +25,8 @@ int qr_u256_is_zero(const struct qr_u256 *a);
 qr_err QR_MUST qr_u256_add(const struct qr_u256 *a, const struct qr_u256 *b, struct qr_u256 *ret);
 /* *ret = a - b, and 0 when b is larger. */
 void qr_u256_sub(const struct qr_u256 *a, const struct qr_u256 *b, struct qr_u256 *ret);
+/* *ret = a * m. TOO_LARGE when that does not fit; *ret is then all ones. ret may be a. */
+qr_err QR_MUST qr_u256_mul(const struct qr_u256 *a, uint64_t m, struct qr_u256 *ret);
 /* *ret = a / d, rounded down. d: 1..2^24. */
 void qr_u256_div(const struct qr_u256 *a, uint32_t d, struct qr_u256 *ret);
 /* Decimal digits without a leading zero, 1..78 of them. MALFORMED, TOO_LARGE. */
