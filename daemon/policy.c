@@ -33,6 +33,9 @@ struct qr_policy {
     struct qr_client client[QR_CLIENTS_MAX]; /* in the document's order */
     uint16_t by_key[QR_CLIENTS_MAX];         /* indices into client, ascending by key */
     struct rule rule[QR_RULES_MAX];
+    size_t n_approvers, n_limits;
+    struct qr_approver *approver;
+    struct qr_limit *limit;
 };
 
 struct qr_policy *
@@ -421,6 +424,47 @@ qr_policy_check_stamp(const struct qr_policy *p, qr_view header, qr_view body,
     }
     *ret = c;
     return QR_OK;
+}
+
+size_t
+qr_policy_n_approvers(const struct qr_policy *p)
+{
+    return p->n_approvers;
+}
+
+const struct qr_approver *
+qr_policy_approver(const struct qr_policy *p, size_t i)
+{
+    QR_ASSERT(i < p->n_approvers);
+    return &p->approver[i];
+}
+
+size_t
+qr_policy_n_limits(const struct qr_policy *p)
+{
+    return p->n_limits;
+}
+
+const struct qr_limit *
+qr_policy_limit(const struct qr_policy *p, size_t i)
+{
+    QR_ASSERT(i < p->n_limits);
+    return &p->limit[i];
+}
+
+void
+qr_policy_explain(const struct qr_policy *p, unsigned n, unsigned t,
+                  void (*line)(void *ctx, const char *text), void *ctx)
+{
+    char text[QR_NAME_MAX + 32];
+
+    (void)n;
+    (void)t;
+    for (size_t i = 0; i < p->n_rules; i++) {
+        (void)snprintf(text, sizeof text, "rule %s: %s", p->rule[i].id,
+                       p->rule[i].deny ? "deny" : "allow");
+        line(ctx, text);
+    }
 }
 
 static int
