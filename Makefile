@@ -99,7 +99,7 @@ LIBS         = $(PKG_LIBS) $(NNG) -lpthread
 
 # ---- sources --------------------------------------------------------------------------------------
 LAYERS    := protocol/base proto protocol transport enclave-shim/verify enclave-shim \
-             $(addprefix enclave-shim/,eif pump tpm tsm sim nitro snp tdx azure gcp) daemon
+             $(addprefix enclave-shim/,eif pump tpm tsm sim nitro snp tdx azure gcp) daemon daemon/client daemon/facade
 PROTOS    := $(sort $(wildcard proto/*.proto))
 GEN_C     := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
 GEN_H     := $(GEN_C:.c=.h)
@@ -268,6 +268,10 @@ $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(
 $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
 
+# What answers a client comes from the gateway's writer.
+$(BUILD)/test/daemon/test_client_%: $(BUILD)/test/daemon/test_client_%.o $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
 # What quorate-userdata alone has.
 $(BUILD)/test/daemon/test_ud_%: $(BUILD)/test/daemon/test_ud_%.o $(UD_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
@@ -325,7 +329,7 @@ $(PROBE_INIT): $(patsubst %.c,$(BUILD)/%.o,test/vm/probe.c enclave-shim/nitro/ns
 $(BUILD)/test/vm/standin: $(BUILD)/test/vm/standin.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -static -s -o $@ $^
-VM_BIN += $(BUILD)/test/vm/standin
+VM_BIN += $(VSOCKD) $(PROBE_INIT) $(BUILD)/test/vm/standin
 
 # A party that believes throwaway roots (test/vm/testparty.c), and the key service it talks to.
 TESTPARTY_WRAP := $(addprefix -Wl$(comma)--wrap=,qr_tee_nitro_open qr_report_open qr_roots_builtin qr_kms_roots_builtin)
@@ -422,13 +426,14 @@ test-swtpm: all $(SWTPM_BIN) ## against a software TPM: quotes, sealing, certifi
 	@deploy/deps.sh dev
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set swtpm $(TESTS)
 
+# One at a time: a guest has all processors, and its start is a figure.
 test-vm: all $(VM_BIN) ## guests: measured boot, configfs-tsm, user data; needs `make artefacts`
 	@deploy/deps.sh vm
-	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set vm $(TESTS)
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=1 test/run --set vm $(TESTS)
 
 test-nitro: all $(VM_BIN) ## our .eif in QEMU's nitro-enclave machine, and a quorum of three platforms; needs `make artefacts`
 	@deploy/deps.sh vm
-	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --set nitro $(TESTS)
+	@BUILD=$(BUILD) BIN=$(BIN) JOBS=1 test/run --set nitro $(TESTS)
 
 artefacts: all ## QEMU, kernels and images for the guests, each once for its recipe, in build/artefacts
 	@deploy/deps.sh vm
