@@ -73,6 +73,8 @@ void qr_ctl_warn(const struct qr_ctl *c, const char *format, ...)
 /* Only when stderr is a terminal. */
 void qr_ctl_progress(const struct qr_ctl *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Says what a gateway's problem document says, or its status; returns the exit code that fits. */
+int qr_ctl_problem(const struct qr_ctl *c, const char *from, unsigned status, qr_view body);
 /* The exit code that fits an error. */
 int qr_ctl_code(qr_err e);
 /* Bytes that must be in one piece on stdout, a newline added if they do not end in one. */

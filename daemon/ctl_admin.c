@@ -3,8 +3,8 @@
 
 #include "daemon/addr.h"
 #include "daemon/command.h"
-#include "daemon/ctl_check.h"
-#include "daemon/ctl_http.h"
+#include "daemon/client/check.h"
+#include "daemon/client/http.h"
 #include "daemon/ctl_sock.h"
 #include "daemon/jsonw.h"
 #include "daemon/keyjson.h"
@@ -331,7 +331,7 @@ show_key(const struct qr_ctl *c, const struct qr_answer *a, const struct qr_rost
 
     qr_err e = qr_keyjson_parse(a->json, &k);
     if (e == QR_OK) {
-        e = qr_ctl_key_check(&k, r, why, sizeof why);
+        e = qr_client_key_check(&k, r, why, sizeof why);
     } else {
         snprintf(why, sizeof why, "the party's answer is no key record: %s", qr_err_text(e));
     }

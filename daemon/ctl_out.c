@@ -2,6 +2,7 @@
 #include "daemon/ctl.h"
 
 #include "daemon/addr.h"
+#include "daemon/client/problem.h"
 #include "daemon/stamp.h"
 #include "protocol/base/enc.h"
 
@@ -221,6 +222,22 @@ qr_ctl_parse(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, const struct qr_ctl
                            cmd->args, cmd->name);
     }
     return -1;
+}
+
+/* ---- gateways ---- */
+
+int
+qr_ctl_problem(const struct qr_ctl *c, const char *from, unsigned status, qr_view body)
+{
+    struct qr_problem p;
+    char text[sizeof p.detail + sizeof p.approvers + 256];
+
+    qr_problem_read(status, body, &p);
+    int code = qr_problem_is_temporary(&p) ? QR_EXIT_TEMPORARY
+               : qr_problem_is_refusal(&p) ? QR_EXIT_REFUSED
+               : status >= 500             ? QR_EXIT_INTERNAL
+                                           : QR_EXIT_USAGE;
+    return qr_ctl_fail(c, code, "%s answered %s", from, qr_problem_text(&p, text, sizeof text));
 }
 
 /* ---- files ---- */

@@ -8,8 +8,9 @@
 #include "daemon/ctl.h"
 
 #include "daemon/addr.h"
-#include "daemon/ctl_check.h"
-#include "daemon/ctl_http.h"
+#include "daemon/client/check.h"
+#include "daemon/client/ecsig.h"
+#include "daemon/client/http.h"
 #include "daemon/jsonw.h"
 #include "daemon/keyjson.h"
 #include "daemon/loop.h"
@@ -33,7 +34,7 @@ struct job {
     char stamp[QR_STAMP_MAX];
     struct qr_request request; /* our own body, read as every party will read it */
     struct qr_key_pub pub;
-    struct qr_ctl_signed out;
+    struct qr_client_signed out;
 };
 
 /* ---- the request ---- */
@@ -165,7 +166,7 @@ fetch_key(const struct qr_ctl *c, struct job *j, const char *gateway)
         e = QR_ERR_IDENTITY;
         snprintf(why, sizeof why, "it showed another key than the one asked for");
     } else {
-        e = qr_ctl_key_check(&j->pub, j->r, why, sizeof why);
+        e = qr_client_key_check(&j->pub, j->r, why, sizeof why);
     }
     qr_dbuf_free(&r.body);
     return e == QR_OK
@@ -187,7 +188,7 @@ ask_gateway(const struct qr_ctl *c, struct job *j, const char *gateway)
     if (code != QR_EXIT_OK) {
         return code;
     }
-    qr_err e = qr_ctl_signed_check(qr_view_of(r.body.p, r.body.len), &j->request, &j->pub, &j->out,
+    qr_err e = qr_client_signed_check(qr_view_of(r.body.p, r.body.len), &j->request, &j->pub, &j->out,
                                    why, sizeof why);
     qr_dbuf_free(&r.body);
     return e == QR_OK
@@ -277,11 +278,11 @@ write_results(const struct qr_ctl *c, const struct job *j)
     int code = QR_EXIT_OK;
 
     if (j->der) {
-        code = qr_ctl_write(c, j->der, qr_view_of(der, qr_ctl_der(j->out.rs[0], der)), 0644);
+        code = qr_ctl_write(c, j->der, qr_view_of(der, qr_ecsig_der(j->out.rs[0], der)), 0644);
     }
     if (code == QR_EXIT_OK && j->pem) {
         qr_dbuf_init(&pem, 4096);
-        code = qr_ctl_spki_pem(j->out.pk, &pem) == QR_OK
+        code = qr_ecsig_spki_pem(j->out.pk, &pem) == QR_OK
                    ? qr_ctl_write(c, j->pem, qr_view_of(pem.p, pem.len), 0644)
                    : qr_ctl_fail(c, QR_EXIT_INTERNAL, "the public key cannot be encoded");
         qr_dbuf_free(&pem);
@@ -421,7 +422,7 @@ qr_ctl_verify_signature(const struct qr_ctl *c, const char *pub, const char *sig
     code = qr_ctl_read(c, file, 1u << 30, &d);
     if (code == QR_EXIT_OK) {
         qr_sha256(qr_view_of(d.p, d.len), digest);
-        if (qr_ctl_der_parse(qr_view_of(s.p, s.len), rs) != QR_OK) {
+        if (qr_ecsig_parse(qr_view_of(s.p, s.len), rs) != QR_OK) {
             code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s is no DER signature", sig);
         } else if (qr_ecdsa_verify(&pk, digest, rs) != QR_OK) {
             code = qr_ctl_fail(c, QR_EXIT_REFUSED, "the signature does not verify");

@@ -23,7 +23,7 @@ candidates=$(awk '
         name = ""
     }
     name != "" && /;[ ]*$/ { name = "" }
-' protocol/base/*.c proto/*.c protocol/*.c transport/*.c enclave-shim/verify/*.c enclave-shim/*.c enclave-shim/tpm/*.c enclave-shim/nitro/*.c daemon/*.c)
+' protocol/base/*.c proto/*.c protocol/*.c transport/*.c enclave-shim/verify/*.c enclave-shim/*.c enclave-shim/tpm/*.c enclave-shim/nitro/*.c daemon/*.c daemon/client/*.c daemon/facade/*.c)
 table=$(sed 's/#.*//' test/fuzz/TARGETS | awk 'NF')
 
 while read -r file name; do

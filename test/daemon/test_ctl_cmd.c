@@ -3,7 +3,7 @@
  * and parties behind it are fakes, honest and otherwise.
  */
 #include "daemon/ctl.h"
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
 #include "daemon/descriptor.h"
 #include "daemon/gw_render.h"
 #include "daemon/keyjson.h"

@@ -6,7 +6,7 @@
  * are printable; output goes nowhere. Must hold: an exit code that we document, and memory given back.
  */
 #include "daemon/ctl.h"
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
 #include "daemon/stamp.h"
 #include "protocol/base/hash.h"
 #include "protocol/group.h"

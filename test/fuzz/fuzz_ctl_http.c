@@ -6,10 +6,10 @@
  * stream over a socket pair that holds the input) and of connect.
  */
 #include "daemon/ctl.h"
-#include "daemon/ctl_check.h"
-#include "daemon/ctl_http.h"
+#include "daemon/client/check.h"
+#include "daemon/client/http.h"
 #include "daemon/ctl_sock.h"
-#include "daemon/ctl_stream.h"
+#include "daemon/client/stream.h"
 #include "daemon/loop.h"
 #include "test/fuzz/kit.h"
 

@@ -1,6 +1,6 @@
 /* Signed documents and the bodies of requests: refused with a sentence that can be shown, or read. */
 #include "daemon/command.h"
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
 #include "daemon/descriptor.h"
 #include "daemon/keyjson.h"
 #include "daemon/policy.h"
@@ -132,9 +132,9 @@ read_stamped(struct fuzz_in in, char why[static WHY])
 static void
 read_answer(qr_view v, char why[static WHY])
 {
-    struct qr_ctl_signed *s = malloc(sizeof *s);
+    struct qr_client_signed *s = malloc(sizeof *s);
     FUZZ_MUST(s);
-    if (qr_ctl_signed_check(v, asked, &key.pub, s, why, WHY) == QR_OK) {
+    if (qr_client_signed_check(v, asked, &key.pub, s, why, WHY) == QR_OK) {
         FUZZ_MUST(s->n == asked->n_items && s->n_signers >= 1);
         for (size_t i = 0; i < s->n; i++) {
             qr_pt pk;
@@ -257,7 +257,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             qr_dbuf_free(&again);
             free(same);
             /* a key that is the roster's is one that was signed */
-            if (qr_ctl_key_check(k, roster, why, WHY) == QR_OK) {
+            if (qr_client_key_check(k, roster, why, WHY) == QR_OK) {
                 FUZZ_MUST(qr_key_check(k, &bad) == QR_OK);
             }
         }

@@ -8,8 +8,9 @@
 #include "daemon/addr.h"
 #include "daemon/config.h"
 #include "daemon/ctl.h"
-#include "daemon/ctl_check.h"
-#include "daemon/ctl_http.h"
+#include "daemon/client/check.h"
+#include "daemon/client/ecsig.h"
+#include "daemon/client/http.h"
 #include "daemon/gw_check.h"
 #include "daemon/log.h"
 #include "daemon/roster.h"
@@ -148,8 +149,8 @@ static void
 der(qr_view v)
 {
     uint8_t rs[64], again[72];
-    if (qr_ctl_der_parse(v, rs) == QR_OK) {
-        size_t n = qr_ctl_der(rs, again);
+    if (qr_ecsig_parse(v, rs) == QR_OK) {
+        size_t n = qr_ecsig_der(rs, again);
         FUZZ_MUST(n == v.len && memcmp(again, v.p, n) == 0);
     }
 }

@@ -7,7 +7,8 @@
  */
 #include "daemon/config.h"
 #include "daemon/control.h"
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
+#include "daemon/client/ecsig.h"
 #include "daemon/descriptor.h"
 #include "daemon/fresh.h"
 #include "daemon/keyjson.h"
@@ -436,7 +437,7 @@ documents(void)
 
     rs[31] = 1;
     rs[32] = 0x80;
-    seed("text", "der", 7, qr_view_of(der, qr_ctl_der(rs, der)));
+    seed("text", "der", 7, qr_view_of(der, qr_ecsig_der(rs, der)));
     seed("text", "points", 8, qr_view_of(k.pub.pk, 33));
     stamper_free(&a[0]);
     stamper_free(&a[1]);

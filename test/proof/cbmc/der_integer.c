@@ -4,9 +4,9 @@
  *         into the 72 bytes of a signature.
  * BOUND:  none: all numbers.
  * CBMC:   --unwind 33
- * BITE:   daemon/ctl_check.c s/size_t pad = v\[skip\] >> 7/size_t pad = 0/
- * BITE:   daemon/ctl_check.c s/while (skip < 31 \&\&/while (skip < 30 \&\&/
- * BITE:   daemon/ctl_check.c s/while (skip < 31 \&\&/while (skip < 32 \&\&/
+ * BITE:   daemon/client/ecsig.c s/size_t pad = v\[skip\] >> 7/size_t pad = 0/
+ * BITE:   daemon/client/ecsig.c s/while (skip < 31 \&\&/while (skip < 30 \&\&/
+ * BITE:   daemon/client/ecsig.c s/while (skip < 31 \&\&/while (skip < 32 \&\&/
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ copy(void *to, const void *from, size_t n)
     return to;
 }
 #define memcpy copy
-#include "daemon/ctl_check.c"
+#include "daemon/client/ecsig.c"
 
 #include "test/proof/cbmc/proof.h"
 

@@ -5,12 +5,12 @@
  * BOUND:  numbers of 4 bytes instead of 32 (der_integer has those), inputs of exactly 0..18 bytes, all
  *         contents. OpenSSL's decoder is replaced by one that may accept anything and return any r, s:
  *         what is proved does not lean on it.
- * SCALE:  daemon/ctl_check.c s/skip < 31/skip < 3/;s/n = 32 - skip/n = 4 - skip/;s/rs + 32, out/rs + 4, out/
- * SCALE:  daemon/ctl_check.c s/rs, 32) == 32/rs, 4) == 4/;s/rs + 32, 32) == 32/rs + 4, 4) == 4/
- * SCALE:  daemon/ctl_check.c s/rs\[64\], again\[72\]/rs[8], again[16]/;s/ret_rs, rs, 64/ret_rs, rs, 8/
+ * SCALE:  daemon/client/ecsig.c s/skip < 31/skip < 3/;s/n = 32 - skip/n = 4 - skip/;s/rs + 32, out/rs + 4, out/
+ * SCALE:  daemon/client/ecsig.c s/rs, 32) == 32/rs, 4) == 4/;s/rs + 32, 32) == 32/rs + 4, 4) == 4/
+ * SCALE:  daemon/client/ecsig.c s/rs\[64\], again\[72\]/rs[8], again[16]/;s/ret_rs, rs, 64/ret_rs, rs, 8/
  * CBMC:   --unwind 19
- * BITE:   daemon/ctl_check.c s/qr_view_eq(qr_view_of(again, qr_ctl_der(rs, again)), der)/(qr_ctl_der(rs, again), 1)/
- * BITE:   daemon/ctl_check.c s/!BN_is_negative(ECDSA_SIG_get0_r(s)) \&\&//
+ * BITE:   daemon/client/ecsig.c s/qr_view_eq(qr_view_of(again, qr_ecsig_der(rs, again)), der)/(qr_ecsig_der(rs, again), 1)/
+ * BITE:   daemon/client/ecsig.c s/!BN_is_negative(ECDSA_SIG_get0_r(s)) \&\&//
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +36,7 @@ differ(const void *a, const void *b, size_t n)
 }
 #define memcpy copy
 #define memcmp differ
-#include "daemon/ctl_check.c"
+#include "daemon/client/ecsig.c"
 
 #include "test/proof/cbmc/proof.h"
 
@@ -111,14 +111,14 @@ proof(void)
     r.fails = nondet_int();
     s.fails = nondet_int();
     const uint8_t *der = room + 18 - len; /* its end is the end of the object */
-    if (qr_ctl_der_parse(qr_view_of(der, len), back) != QR_OK) {
+    if (qr_ecsig_parse(qr_view_of(der, len), back) != QR_OK) {
         PROVE(back[k % 8] == 0xa5, "nothing is returned with an error");
         return;
     }
     PROVE(freed == 1, "what was decoded is freed");
     PROVE(!r.negative && !s.negative && !r.fails && !s.fails, "two numbers that are not negative");
     PROVE(k >= 8 || back[k] == (k < 4 ? r.v[k] : s.v[k - 4]), "the numbers that were decoded");
-    size_t n = qr_ctl_der(back, want);
+    size_t n = qr_ecsig_der(back, want);
     PROVE(n == len && len >= 8 && der[0] == 0x30 && der[1] == len - 2, "a SEQUENCE to the end");
     PROVE(k >= len || want[k] == der[k], "and it is the one encoding");
 }

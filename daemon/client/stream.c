@@ -1,4 +1,4 @@
-#include "daemon/ctl_stream.h"
+#include "daemon/client/stream.h"
 
 #include "daemon/addr.h"
 #include "daemon/loop.h"

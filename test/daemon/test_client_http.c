@@ -1,5 +1,5 @@
 /* The command line's HTTP client: URLs, TLS, and servers that send anything but an answer. */
-#include "daemon/ctl_http.h"
+#include "daemon/client/http.h"
 #include "daemon/loop.h"
 #include "protocol/base/check.h"
 #include "test/common/fakegate.h"

@@ -2,13 +2,13 @@
  * A client's byte stream: TCP, or TLS over it, with one deadline for everything.
  *
  * What: dials every address of a name in turn, verifies chain and name, sends, receives.
- * Why: apart from ctl_http.c, so that neither has to be read to understand the other.
+ * Why: apart from http.c, so that neither has to be read to understand the other.
  * Thread rules: one thread per stream. SIGPIPE is ignored by the program.
  */
-#ifndef QR_CTL_STREAM_H
-#define QR_CTL_STREAM_H
+#ifndef QR_CLIENT_STREAM_H
+#define QR_CLIENT_STREAM_H
 
-#include "daemon/ctl_http.h"
+#include "daemon/client/http.h"
 
 struct ssl_st;
 struct ssl_ctx_st;

@@ -1,22 +1,16 @@
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
 
 #include "proto/json_strict.h"
 #include "protocol/derive.h"
 
-#include <jansson.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <openssl/pem.h>
+#include <stdio.h>
 
 #define ANSWER_VALUES (64u + 5u * QR_ITEMS_MAX)
 
 /* ---- keys ---- */
 
 qr_err
-qr_ctl_key_check(const struct qr_key_pub *k, const struct qr_roster *r, char *why, size_t cap)
+qr_client_key_check(const struct qr_key_pub *k, const struct qr_roster *r, char *why, size_t cap)
 {
     uint16_t bad = 0;
 
@@ -54,7 +48,7 @@ qr_ctl_key_check(const struct qr_key_pub *k, const struct qr_roster *r, char *wh
 
 static qr_err
 read_signature(const struct qr_json_at *list, size_t i, uint8_t digest[static 32],
-               struct qr_ctl_signed *s)
+               struct qr_client_signed *s)
 {
     struct qr_json_at at = qr_json_elem(list, i);
     uint64_t recid = 0;
@@ -71,7 +65,7 @@ read_signature(const struct qr_json_at *list, size_t i, uint8_t digest[static 32
 }
 
 static qr_err
-read_signers(const struct qr_json_at *list, struct qr_ctl_signed *s)
+read_signers(const struct qr_json_at *list, struct qr_client_signed *s)
 {
     s->n_signers = qr_json_count(list);
     for (size_t i = 0; i < s->n_signers; i++) {
@@ -90,7 +84,7 @@ struct claimed {
 };
 
 static qr_err
-read_answer(struct qr_json *j, struct claimed *c, struct qr_ctl_signed *s)
+read_answer(struct qr_json *j, struct claimed *c, struct qr_client_signed *s)
 {
     struct qr_json_at root = qr_json_root(j), sigs, signers;
     uint64_t v = 0;
@@ -118,7 +112,7 @@ read_answer(struct qr_json *j, struct claimed *c, struct qr_ctl_signed *s)
 }
 
 static qr_err
-verify_item(const struct qr_ctl_signed *s, size_t i, const uint8_t digest[static 32],
+verify_item(const struct qr_client_signed *s, size_t i, const uint8_t digest[static 32],
             const qr_pt *pk)
 {
     qr_pt got;
@@ -129,7 +123,7 @@ verify_item(const struct qr_ctl_signed *s, size_t i, const uint8_t digest[static
 
 static qr_err
 verify(const struct claimed *c, const struct qr_request *asked, const struct qr_key_pub *k,
-       struct qr_ctl_signed *s, char *why, size_t cap)
+       struct qr_client_signed *s, char *why, size_t cap)
 {
     qr_pt pk;
     qr_fq tau;
@@ -163,8 +157,8 @@ verify(const struct claimed *c, const struct qr_request *asked, const struct qr_
 }
 
 qr_err
-qr_ctl_signed_check(qr_view body, const struct qr_request *asked, const struct qr_key_pub *k,
-                    struct qr_ctl_signed *ret, char *why, size_t cap)
+qr_client_signed_check(qr_view body, const struct qr_request *asked, const struct qr_key_pub *k,
+                       struct qr_client_signed *ret, char *why, size_t cap)
 {
     struct qr_json j = {0};
     struct claimed c;
@@ -175,124 +169,4 @@ qr_ctl_signed_check(qr_view body, const struct qr_request *asked, const struct q
     qr_err e = read_answer(&j, &c, ret);
     qr_json_clear(&j);
     return e == QR_OK ? verify(&c, asked, k, ret, why, cap) : e;
-}
-
-int
-qr_ctl_problem(const struct qr_ctl *c, const char *from, unsigned status, qr_view body)
-{
-    char text[QR_QUOTE_MAX], *q = text;
-    json_t *j = json_loadb((const char *)body.p, body.len, 0, NULL);
-    const char *code = json_string_value(json_object_get(j, "code"));
-    const char *detail = json_string_value(json_object_get(j, "detail"));
-    const char *rule = json_string_value(json_object_get(j, "rule"));
-    long long party = json_integer_value(json_object_get(j, "party"));
-    int exit_code = status == 429 || status >= 502                    ? QR_EXIT_TEMPORARY
-                    : status == 401 || status == 403 || status == 409 ? QR_EXIT_REFUSED
-                    : status >= 500                                   ? QR_EXIT_INTERNAL
-                                                                      : QR_EXIT_USAGE;
-
-    /* Text of a stranger on a terminal: printable characters only. */
-    char safe[400] = "";
-    if (detail) {
-        size_t n = 0;
-        for (const char *p = detail; *p && n + 1 < sizeof safe; p++) {
-            safe[n++] = *p >= 0x20 && *p < 0x7f ? *p : '?';
-        }
-        safe[n] = '\0';
-    }
-    char more[96] = "";
-    int n = 0;
-    if (party > 0 && party <= QR_MAX_PARTIES) {
-        n = snprintf(more, sizeof more, ", party %lld", party);
-    }
-    if (rule && rule[0]) {
-        snprintf(more + n, sizeof more - (size_t)n, ", rule %s", qr_quote(q, qr_view_str(rule)));
-    }
-    char code_text[QR_QUOTE_MAX] = "";
-    if (code) {
-        (void)qr_quote(code_text, qr_view_str(code));
-    }
-    qr_ctl_fail(c, exit_code, "%s answered %u %s%s%s%s", from, status, code_text,
-                safe[0] ? ": " : "", safe, more);
-    json_decref(j);
-    return exit_code;
-}
-
-/* ---- encodings ---- */
-
-static size_t
-der_integer(const uint8_t v[static 32], uint8_t *out)
-{
-    size_t skip = 0;
-    while (skip < 31 && v[skip] == 0) {
-        skip++;
-    }
-    size_t pad = v[skip] >> 7, n = 32 - skip;
-    out[0] = 0x02;
-    out[1] = (uint8_t)(n + pad);
-    out[2] = 0;
-    memcpy(out + 2 + pad, v + skip, n);
-    return 2 + pad + n;
-}
-
-size_t
-qr_ctl_der(const uint8_t rs[static 64], uint8_t out[static 72])
-{
-    size_t n = 2;
-    n += der_integer(rs, out + n);
-    n += der_integer(rs + 32, out + n);
-    out[0] = 0x30;
-    out[1] = (uint8_t)(n - 2);
-    return n;
-}
-
-qr_err
-qr_ctl_der_parse(qr_view der, uint8_t ret_rs[static 64])
-{
-    const uint8_t *p = der.p;
-    uint8_t rs[64], again[72];
-    qr_err e = QR_ERR_MALFORMED;
-
-    if (der.len > sizeof again) {
-        return e;
-    }
-    ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &p, (long)der.len);
-    if (s && BN_bn2binpad(ECDSA_SIG_get0_r(s), rs, 32) == 32 &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(s), rs + 32, 32) == 32 &&
-        !BN_is_negative(ECDSA_SIG_get0_r(s)) && !BN_is_negative(ECDSA_SIG_get0_s(s)) &&
-        /* One encoding only: encode again and compare. */
-        qr_view_eq(qr_view_of(again, qr_ctl_der(rs, again)), der)) {
-        memcpy(ret_rs, rs, 64);
-        e = QR_OK;
-    }
-    ECDSA_SIG_free(s);
-    return e;
-}
-
-qr_err
-qr_ctl_spki_pem(const uint8_t pk[static 33], struct qr_dbuf *out)
-{
-    char *pem = NULL;
-    EVP_PKEY *k = NULL;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
-    OSSL_PARAM *params = NULL;
-    BIO *bio = BIO_new(BIO_s_mem());
-    qr_err e = QR_ERR_CRYPTO_LIB;
-
-    if (ctx && b && bio &&
-        OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, "secp256k1", 0) == 1 &&
-        OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, pk, 33) == 1 &&
-        (params = OSSL_PARAM_BLD_to_param(b)) != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-        EVP_PKEY_fromdata(ctx, &k, EVP_PKEY_PUBLIC_KEY, params) == 1 &&
-        PEM_write_bio_PUBKEY(bio, k) == 1) {
-        long n = BIO_get_mem_data(bio, &pem);
-        e = qr_dbuf_append(out, pem, (size_t)n);
-    }
-    BIO_free(bio);
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(b);
-    EVP_PKEY_free(k);
-    EVP_PKEY_CTX_free(ctx);
-    return e;
 }

@@ -1,7 +1,7 @@
-#include "daemon/ctl_http.h"
+#include "daemon/client/http.h"
 
 #include "daemon/addr.h"
-#include "daemon/ctl_stream.h"
+#include "daemon/client/stream.h"
 #include "daemon/loop.h"
 
 #include <stdio.h>

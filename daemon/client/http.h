@@ -8,8 +8,8 @@
  *      refused.
  * Plain HTTP only to loopback addresses: elsewhere it would show requests to everyone on the way.
  */
-#ifndef QR_CTL_HTTP_H
-#define QR_CTL_HTTP_H
+#ifndef QR_CLIENT_HTTP_H
+#define QR_CLIENT_HTTP_H
 
 #include "protocol/base/mem.h"
 

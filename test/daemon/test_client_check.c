@@ -2,7 +2,8 @@
  * What a client checks: a key that is not the roster's, a record that contradicts itself, an answer
  * that does not carry what was asked. Each forgery a hostile gateway could try has a case.
  */
-#include "daemon/ctl_check.h"
+#include "daemon/client/check.h"
+#include "daemon/client/ecsig.h"
 #include "daemon/gw_render.h"
 #include "daemon/keyjson.h"
 #include "daemon/stamp.h"
@@ -45,7 +46,7 @@ static qr_err
 check(const struct qr_key_pub *k)
 {
     char why[256] = "";
-    qr_err e = qr_ctl_key_check(k, &roster, why, sizeof why);
+    qr_err e = qr_client_key_check(k, &roster, why, sizeof why);
     assert_true((e == QR_OK) == (why[0] == '\0'));
     return e;
 }
@@ -151,13 +152,13 @@ make_request(const char *path)
 }
 
 static qr_err
-answer(const struct qr_answer_signed *s, struct qr_ctl_signed *ret)
+answer(const struct qr_answer_signed *s, struct qr_client_signed *ret)
 {
     char why[256];
     struct qr_dbuf d;
     qr_dbuf_init(&d, 65536);
     assert_int_equal(qr_gw_render_signed(&d, s), QR_OK);
-    qr_err e = qr_ctl_signed_check(qr_view_of(d.p, d.len), &asked, &key.pub, ret, why, sizeof why);
+    qr_err e = qr_client_signed_check(qr_view_of(d.p, d.len), &asked, &key.pub, ret, why, sizeof why);
     qr_dbuf_free(&d);
     return e;
 }
@@ -166,7 +167,7 @@ static void
 test_answer_good(void **state)
 {
     (void)state;
-    struct qr_ctl_signed out;
+    struct qr_client_signed out;
     make_request("");
     assert_int_equal(answer(&good, &out), QR_OK);
     assert_int_equal(out.n, 3);
@@ -184,7 +185,7 @@ test_answer_good(void **state)
 static void
 expect_bad(const struct qr_answer_signed *s)
 {
-    struct qr_ctl_signed out;
+    struct qr_client_signed out;
     assert_int_equal(answer(s, &out), QR_ERR_BAD_SIGNATURE);
 }
 
@@ -250,7 +251,7 @@ test_answer_forged(void **state)
     sigs[0].recid ^= 1;
     expect_bad(&good);
     memcpy(sigs, keep, sizeof keep);
-    struct qr_ctl_signed out;
+    struct qr_client_signed out;
     assert_int_equal(answer(&good, &out), QR_OK);
 }
 
@@ -258,7 +259,7 @@ static void
 test_answer_form(void **state)
 {
     (void)state;
-    struct qr_ctl_signed out;
+    struct qr_client_signed out;
     char why[256], text[8192];
     struct qr_dbuf d;
     make_request("");
@@ -266,7 +267,7 @@ test_answer_form(void **state)
     assert_int_equal(qr_gw_render_signed(&d, &good), QR_OK);
     for (size_t n = 0; n + 1 < d.len; n++) { /* the last byte is a newline */
         assert_int_not_equal(
-            qr_ctl_signed_check(qr_view_of(d.p, n), &asked, &key.pub, &out, why, sizeof why),
+            qr_client_signed_check(qr_view_of(d.p, n), &asked, &key.pub, &out, why, sizeof why),
             QR_OK);
     }
     static const char *const edits[][2] = {
@@ -285,7 +286,7 @@ test_answer_form(void **state)
         size_t before = (size_t)(at - base), after = d.len - before - strlen(from);
         int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)before, base, edits[i][1],
                          (int)after, at + strlen(from));
-        if (qr_ctl_signed_check(qr_view_of(text, (size_t)n), &asked, &key.pub, &out, why,
+        if (qr_client_signed_check(qr_view_of(text, (size_t)n), &asked, &key.pub, &out, why,
                                 sizeof why) == QR_OK) {
             fail_msg("edit %zu was taken", i);
         }
@@ -307,24 +308,24 @@ test_der(void **state)
             memset(rs, 0, (size_t)(i / 4) % 31);
             rs[32] = (uint8_t)i;
         }
-        size_t n = qr_ctl_der(rs, der);
+        size_t n = qr_ecsig_der(rs, der);
         assert_true(n <= 72);
-        assert_int_equal(qr_ctl_der_parse(qr_view_of(der, n), again), QR_OK);
+        assert_int_equal(qr_ecsig_parse(qr_view_of(der, n), again), QR_OK);
         assert_memory_equal(rs, again, 64);
-        assert_int_not_equal(qr_ctl_der_parse(qr_view_of(der, n - 1), again), QR_OK);
+        assert_int_not_equal(qr_ecsig_parse(qr_view_of(der, n - 1), again), QR_OK);
         der[n - 1] ^= 0; /* unchanged */
         uint8_t longer[73];
         memcpy(longer, der, n);
         longer[n] = 0;
-        assert_int_not_equal(qr_ctl_der_parse(qr_view_of(longer, n + 1), again), QR_OK);
+        assert_int_not_equal(qr_ecsig_parse(qr_view_of(longer, n + 1), again), QR_OK);
     }
     const uint8_t negative[] = {0x30, 6, 2, 1, 0x80, 2, 1, 1};
     const uint8_t padded[] = {0x30, 7, 2, 2, 0, 1, 2, 1, 1};
     const uint8_t ber_len[] = {0x30, 0x81, 6, 2, 1, 1, 2, 1, 1};
-    assert_int_not_equal(qr_ctl_der_parse(qr_view_of(negative, sizeof negative), again), QR_OK);
-    assert_int_not_equal(qr_ctl_der_parse(qr_view_of(padded, sizeof padded), again), QR_OK);
-    assert_int_not_equal(qr_ctl_der_parse(qr_view_of(ber_len, sizeof ber_len), again), QR_OK);
-    assert_int_not_equal(qr_ctl_der_parse(qr_view_of(NULL, 0), again), QR_OK);
+    assert_int_not_equal(qr_ecsig_parse(qr_view_of(negative, sizeof negative), again), QR_OK);
+    assert_int_not_equal(qr_ecsig_parse(qr_view_of(padded, sizeof padded), again), QR_OK);
+    assert_int_not_equal(qr_ecsig_parse(qr_view_of(ber_len, sizeof ber_len), again), QR_OK);
+    assert_int_not_equal(qr_ecsig_parse(qr_view_of(NULL, 0), again), QR_OK);
 }
 
 /* OpenSSL, from the two files that the command writes, says the same as libsecp256k1. */
@@ -337,9 +338,9 @@ test_openssl_agrees(void **state)
     struct qr_dbuf pem;
     qr_sha256(qr_view_of(msg, sizeof msg - 1), digest);
     fakekey_sign(&key, NULL, 0, digest, rs, &recid);
-    size_t n = qr_ctl_der(rs, der);
+    size_t n = qr_ecsig_der(rs, der);
     qr_dbuf_init(&pem, 4096);
-    assert_int_equal(qr_ctl_spki_pem(key.pub.pk, &pem), QR_OK);
+    assert_int_equal(qr_ecsig_spki_pem(key.pub.pk, &pem), QR_OK);
     BIO *b = BIO_new_mem_buf(pem.p, (int)pem.len);
     EVP_PKEY *k = PEM_read_bio_PUBKEY(b, NULL, NULL, NULL);
     assert_non_null(k);
@@ -353,7 +354,7 @@ test_openssl_agrees(void **state)
     BIO_free(b);
     uint8_t not_a_point[33];
     memset(not_a_point, 0xff, sizeof not_a_point);
-    assert_int_not_equal(qr_ctl_spki_pem(not_a_point, &pem), QR_OK);
+    assert_int_not_equal(qr_ecsig_spki_pem(not_a_point, &pem), QR_OK);
     qr_dbuf_free(&pem);
 }
 
