@@ -388,6 +388,7 @@ qr_party_free(struct qr_party *p)
         }
         qr_keygen_close(p);
         qr_sign_close(p);
+        qr_request_clear(&p->verdict.req);
         if (p->net) {
             qr_net_free(p->net);
         }

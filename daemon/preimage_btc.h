@@ -37,6 +37,7 @@ struct qr_btc {
     uint64_t own_sat;            /* of the input that is signed */
     qr_view own_script;          /* its scriptPubKey */
     size_t outputs_at;           /* where the outputs begin in tx */
+    uint16_t first; /* the item of the request that brought this transaction, by request.c */
     uint8_t bip143;
     uint8_t fee_bound; /* set by request.c when every input is signed by BIP143 in this request */
 };

@@ -1,17 +1,21 @@
-#include "daemon/request.h"
+/*
+ * Bodies of requests: memory, the native form without its items, the request hash, addresses.
+ */
+#include "daemon/request_int.h"
 
 #include "daemon/keccak.h"
-#include "proto/json_strict.h"
+#include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
+#include "protocol/group.h"
 
 #include <stdio.h>
 
 #define HASH_PREFIX "quorate/sign-request/v1"
 
-/* 9 members, a path, items of three values each. */
-#define REQUEST_VALUES (16u + QR_PATH_MAX + 3u * QR_ITEMS_MAX)
+/* Members, a path, items of at most five values each, prevouts of four members each. */
+#define REQUEST_VALUES (16u + QR_PATH_MAX + 6u * QR_ITEMS_MAX + 5u * QR_REQ_PREVOUTS_MAX)
 
 static const char *const kind_names[QR_KIND_COUNT] = {
     [QR_KIND_ETH_TX] = "eth_tx",         [QR_KIND_EIP191] = "eip191",
@@ -68,83 +72,75 @@ qr_request_hash(qr_view body, uint8_t ret[static 32])
     return QR_OK;
 }
 
-/* What is being read, besides the result. */
-struct reader {
-    struct qr_request *q;
-    uint8_t *scratch; /* for one preimage: as long as the body, so twice what hex can give */
-};
-
-static qr_err
-derive(struct qr_request_item *item, qr_view preimage, const struct qr_json_at *at)
+qr_err
+qr_eth_address(const uint8_t key[static 33], uint8_t ret[static 20])
 {
-    char why[128];
+    uint8_t xy[64], h[32];
+    qr_pt p;
 
-    switch (item->kind) {
-    case QR_KIND_ETH_TX:
-        if (qr_eth_tx_parse(preimage, &item->eth, why, sizeof why) != QR_OK) {
-            return qr_json_fail(at, QR_ERR_PREIMAGE, "%s", why);
-        }
-        item->eth.data = qr_view_of(NULL, 0); /* the bytes do not outlive this call */
-        qr_keccak256(preimage, item->digest);
-        return QR_OK;
-    case QR_KIND_EIP191:
-        qr_eip191_digest(preimage, item->digest);
-        return QR_OK;
-    case QR_KIND_KECCAK256:
-        qr_keccak256(preimage, item->digest);
-        return QR_OK;
-    case QR_KIND_SHA256:
-        qr_sha256(preimage, item->digest);
-        return QR_OK;
-    case QR_KIND_SHA256D:
-        qr_sha256(preimage, item->digest);
-        qr_sha256(qr_view_of(item->digest, 32), item->digest);
-        return QR_OK;
-    case QR_KIND_EIP712:
-    case QR_KIND_BTC_LEGACY:
-    case QR_KIND_BTC_BIP143:
-        return qr_json_fail(at, QR_ERR_MALFORMED, "kind \"%s\" is not known yet",
-                            qr_kind_name(item->kind));
-    case QR_KIND_DIGEST:
-    case QR_KIND_COUNT:
-        break;
-    }
-    return QR_ERR_INTERNAL;
+    QR_TRY(qr_pt_parse(&p, key));
+    qr_pt_affine(&p, xy, xy + 32);
+    qr_keccak256(qr_view_of(xy, sizeof xy), h);
+    memcpy(ret, h + 12, 20);
+    return QR_OK;
 }
 
-static qr_err
-read_item(struct reader *r, const struct qr_json_at *at, struct qr_request_item *item)
-{
-    qr_view kind, hex;
-    int has_preimage = 0, has_digest = 0;
-    char q[QR_QUOTE_MAX];
-    const struct qr_json_field fields[] = {
-        {"kind", QR_JSON_TEXT, 1, 32, &kind, NULL},
-        {"preimage", QR_JSON_TEXT, 0, 2 * QR_PREIMAGE_MAX, &hex, &has_preimage},
-        {"digest", QR_JSON_HEX, 0, 32, item->digest, &has_digest},
-        {.type = QR_JSON_END},
-    };
+/* ---- memory ---- */
 
-    QR_TRY(qr_json_fields(at, fields));
-    if (qr_kind_parse(kind, &item->kind) != QR_OK) {
-        return qr_json_fail(at, QR_ERR_MALFORMED, "unknown kind \"%s\"", qr_quote(q, kind));
-    }
-    int wants_digest = item->kind == QR_KIND_DIGEST;
-    if (has_digest != wants_digest || has_preimage == wants_digest) {
-        return qr_json_fail(at, QR_ERR_MALFORMED, "kind \"%s\" takes \"%s\" and nothing else",
-                            qr_kind_name(item->kind), wants_digest ? "digest" : "preimage");
-    }
-    r->q->kinds |= QR_KIND_BIT(item->kind);
-    if (wants_digest) {
+/* Room for the frame of the hash, and after that for what the body decodes to. */
+static qr_err
+make_room(struct qr_request *q, size_t body_len)
+{
+    size_t need = FRAME_MAX(body_len);
+
+    if (q->mem_cap >= need) {
         return QR_OK;
     }
+    qr_request_clear(q);
+    need = (need + 4095u) & ~(size_t)4095u; /* so that slightly longer bodies find room */
+    q->mem = qr_alloc(need);
+    if (!q->mem) {
+        return QR_ERR_NO_MEMORY;
+    }
+    q->mem_cap = need;
+    return QR_OK;
+}
+
+static uint8_t *
+take(struct qr_req_reader *r, size_t n)
+{
+    QR_ASSERT(n <= r->q->mem_cap - r->used); /* see request_int.h */
+    uint8_t *p = r->q->mem + r->used;
+    r->used += n;
+    return p;
+}
+
+qr_err
+qr_req_hex(struct qr_req_reader *r, const struct qr_json_at *at, const char *name, qr_view hex,
+           qr_view *ret)
+{
     size_t len = hex.len / 2;
-    if (qr_hex_decode((const char *)hex.p, hex.len, r->scratch, len) != QR_OK) {
+    uint8_t *p = take(r, len);
+
+    if (qr_hex_decode((const char *)hex.p, hex.len, p, len) != QR_OK) {
         return qr_json_fail(at, QR_ERR_MALFORMED,
-                            "preimage must be lower-case hex with an even number of digits");
+                            "%s must be lower-case hex with an even number of digits", name);
     }
-    return derive(item, qr_view_of(r->scratch, len), at);
+    *ret = qr_view_of(p, len);
+    return QR_OK;
 }
+
+qr_view
+qr_req_keep(struct qr_req_reader *r, qr_view text)
+{
+    uint8_t *p = take(r, text.len);
+    if (text.len > 0) {
+        memcpy(p, text.p, text.len);
+    }
+    return qr_view_of(p, text.len);
+}
+
+/* ---- the native form ---- */
 
 static qr_err
 read_path(const struct qr_json_at *list, struct qr_request *q)
@@ -166,10 +162,11 @@ read_path(const struct qr_json_at *list, struct qr_request *q)
 }
 
 static qr_err
-read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_cap)
+read_native(struct qr_req_reader *r, const struct qr_json_at *root)
 {
     struct qr_request *q = r->q;
-    struct qr_json_at root = qr_json_root(j), path, items;
+    struct qr_json_at path, items;
+    char why[QR_ERR_TEXT_MAX];
     qr_view id;
     const struct qr_json_field fields[] = {
         {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
@@ -183,10 +180,10 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
         {.type = QR_JSON_END},
     };
 
-    QR_TRY(qr_json_head(&root, NULL));
-    QR_TRY(qr_json_fields(&root, fields));
+    QR_TRY(qr_json_head(root, NULL));
+    QR_TRY(qr_json_fields(root, fields));
     if (q->key[0] != 2 && q->key[0] != 3) {
-        return qr_json_fail(&root, QR_ERR_MALFORMED,
+        return qr_json_fail(root, QR_ERR_MALFORMED,
                             "key must be a compressed point (66 hex digits, 02 or 03 first)");
     }
     q->form = QR_FORM_NATIVE;
@@ -194,22 +191,40 @@ read_request(struct reader *r, struct qr_json *j, char *detail, size_t detail_ca
     q->by_address = 0;
     memcpy(q->id, id.p, id.len);
     q->id[id.len] = 0;
-    QR_TRY(qr_window_valid(&q->window, QR_APPROVAL_LIFE_MS, detail, detail_cap));
+    qr_err e = qr_window_valid(&q->window, QR_APPROVAL_LIFE_MS, why, sizeof why);
+    if (e != QR_OK) {
+        return qr_json_fail(root, e, "%s", why);
+    }
     QR_TRY(read_path(&path, q));
     q->kinds = 0;
     q->n_items = qr_json_count(&items);
     for (size_t i = 0; i < q->n_items; i++) {
         struct qr_json_at at = qr_json_elem(&items, i);
-        QR_TRY(read_item(r, &at, &q->items[i]));
+        QR_TRY(qr_req_item(r, &at, i));
+        q->kinds |= QR_KIND_BIT(q->items[i].kind);
     }
-    return QR_OK;
+    return qr_req_items_end(q, &items);
+}
+
+/* Which form? "v" without "type", or "type" without "v"; the native reader refuses the rest. */
+static qr_err
+read_form(struct qr_req_reader *r, const struct qr_json_at *root, qr_view body)
+{
+    int has_v = 0, has_type = 0;
+
+    for (size_t i = 0, n = qr_json_size(root); i < n && i < 16; i++) {
+        const char *name = qr_json_member(root, i).name;
+        has_v |= strcmp(name, "v") == 0;
+        has_type |= strcmp(name, "type") == 0;
+    }
+    return has_type && !has_v ? qr_req_raw(r, root, body) : read_native(r, root);
 }
 
 qr_err
 qr_request_parse(qr_view body, struct qr_request *ret, char *detail, size_t detail_cap)
 {
     struct qr_json j;
-    struct reader r = {.q = ret};
+    struct qr_req_reader r = {.q = ret};
 
     if (body.len > QR_BODY_MAX) {
         if (detail) {
@@ -219,14 +234,14 @@ qr_request_parse(qr_view body, struct qr_request *ret, char *detail, size_t deta
         return QR_ERR_TOO_LARGE;
     }
     QR_TRY(qr_json_parse(&j, body, REQUEST_VALUES, detail, detail_cap));
-    /* On the heap and as small as may be: large automatic arrays are cleared at every call. */
-    r.scratch = qr_alloc(FRAME_MAX(body.len));
-    qr_err e = r.scratch ? read_request(&r, &j, detail, detail_cap) : QR_ERR_NO_MEMORY;
-    qr_json_clear(&j);
+    qr_err e = make_room(ret, body.len);
     if (e == QR_OK) {
-        hash_in(r.scratch, body, ret->hash);
+        const struct qr_json_at root = qr_json_root(&j);
+        hash_in(ret->mem, body, ret->hash); /* the frame is of no use afterwards */
+        e = read_form(&r, &root, body);
     }
-    qr_free(r.scratch);
+    qr_json_clear(&j);
+    qr_free(r.prev);
     return e;
 }
 

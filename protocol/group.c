@@ -108,6 +108,18 @@ qr_pt_eq(const qr_pt *a, const qr_pt *b)
     return equal;
 }
 
+void
+qr_pt_affine(const qr_pt *p, uint8_t x[static 32], uint8_t y[static 32])
+{
+    uint8_t b[65];
+    size_t len = sizeof b;
+    int ok = secp256k1_ec_pubkey_serialize(ctx, b, &len, &p->k, SECP256K1_EC_UNCOMPRESSED);
+
+    QR_ASSERT(ok == 1 && len == sizeof b);
+    memcpy(x, b + 1, 32);
+    memcpy(y, b + 33, 32);
+}
+
 int
 qr_pt_eq_var(const qr_pt *a, const qr_pt *b)
 {

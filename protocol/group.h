@@ -34,6 +34,8 @@ qr_err QR_MUST qr_pt_parse(qr_pt *ret, const uint8_t in[static 33]);
 void qr_pt_put(uint8_t out[static 33], const qr_pt *p);
 /* x-coordinate (32 bytes, big-endian) and 1 if y is odd. */
 void qr_pt_xy(const qr_pt *p, uint8_t x[static 32], int *ret_odd);
+/* Both coordinates, 32 bytes each, big-endian. */
+void qr_pt_affine(const qr_pt *p, uint8_t x[static 32], uint8_t y[static 32]);
 int qr_pt_eq_var(const qr_pt *a, const qr_pt *b);
 /* Constant time in both; for C3. */
 int qr_pt_eq(const qr_pt *a, const qr_pt *b);

@@ -242,6 +242,7 @@ attack_presig_reuse(char *said, size_t cap)
         QR_ASSERT(req != NULL &&
                   qr_request_parse(qr_view_str(body), req, why, sizeof why) == QR_OK);
         memcpy(a[n].digest, req->items[0].digest, 32);
+        qr_request_clear(req);
         qr_free(req);
         if (!ask(s, body, &stamp, 1, id, request))
             break;

@@ -150,8 +150,9 @@ read_answer(qr_view v, char why[static WHY])
 static void
 read_request(qr_view v, char why[static WHY])
 {
-    struct qr_request *r = malloc(sizeof *r);
+    static struct qr_request *r; /* kept: its memory is used again */
 
+    r = r ? r : calloc(1, sizeof *r);
     FUZZ_MUST(r);
     if (qr_request_parse(v, r, why, WHY) == QR_OK) {
         FUZZ_MUST(r->n_items >= 1 && r->n_items <= QR_ITEMS_MAX);
@@ -160,7 +161,6 @@ read_request(qr_view v, char why[static WHY])
             FUZZ_MUST(r->kinds & QR_KIND_BIT(r->items[i].kind));
         }
     }
-    free(r);
 }
 
 static void

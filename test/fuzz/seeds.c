@@ -281,7 +281,7 @@ answer(const struct fakekey *k)
     static const uint32_t path[1] = {7};
     char body[4096], pk[67], sig[2][129];
     uint8_t digest[2][32] = {{0}}, rs[64], recid[2];
-    struct qr_request r;
+    struct qr_request r = {0};
     char why[256];
 
     qr_hex_encode(qr_view_of(k->pub.pk, 33), pk);
@@ -294,6 +294,7 @@ answer(const struct fakekey *k)
     FUZZ_MUST(qr_request_parse(qr_view_str(body), &r, why, sizeof why) == QR_OK);
     char hash[65];
     qr_hex_encode(qr_view_of(r.hash, 32), hash);
+    qr_request_clear(&r);
     for (unsigned i = 0; i < 2; i++) {
         digest[i][31] = (uint8_t)(i + 1);
         fakekey_sign(k, path, 1, digest[i], rs, &recid[i]);
