@@ -1,6 +1,6 @@
 #!/bin/bash
 # What does not fit into .ci/run: at most four hours on two cores, and fuzzing, half an hour for each of
-# 24 targets: six and a half hours more on two cores, less on more. FUZZ_SECONDS=120 makes that half an
+# more than 50 targets: half a day more on two cores, less on more. FUZZ_SECONDS=60 makes that half an
 # hour in all. Through `make nightly`.
 # Nothing is left out silently: a part that cannot run here says why and is counted.
 # Last line: `N passed, N failed`.
