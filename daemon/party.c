@@ -106,6 +106,7 @@ static void
 on_message(void *ctx, struct qr_msg_in *m)
 {
     struct qr_party *p = ctx;
+    qr_limits_heard(p, m->from);
     switch (m->type) {
     case QR_MSG_PAIR1:
     case QR_MSG_PAIR2:
@@ -333,6 +334,7 @@ qr_party_new(const struct qr_party_cfg *cfg, const struct qr_party_env *env, uin
     p->env = *env;
     p->now = now_ns;
     p->wall_ms = p->started_ms = wall_ms;
+    p->started_mono_ms = qr_mono_ms(p);
     qr_err e = qr_hash_init();
     if (e == QR_OK) {
         e = qr_aes_init();

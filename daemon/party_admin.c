@@ -97,11 +97,13 @@ check(struct qr_party *p, qr_view body, const qr_view *stamps, size_t n, struct 
 {
     struct qr_stamp_key nobody = {0};
     uint64_t slot;
-    QR_TRY(qr_command_check(&p->roster->admins, p->roster->cluster, p->wall_ms, p->started_ms, body,
+    uint64_t now = qr_stage_now_ms(p); /* raises started_ms */
+    QR_TRY(qr_command_check(&p->roster->admins, p->roster->cluster, now, p->started_ms, body,
                             stamps, n, cmd, why, cap));
     nobody.scheme = QR_SCHEME_P256;
-    return qr_replay_begin(p->commands, &nobody, qr_view_str(cmd->id), cmd->hash, p->wall_ms,
-                           qr_window_forget_ms(&cmd->window), 0, state, &slot);
+    return qr_replay_begin(p->commands, &nobody, qr_view_str(cmd->id), cmd->hash,
+                           qr_stage_floor_ms(p), qr_window_forget_ms(&cmd->window), 0, state,
+                           &slot);
 }
 
 static qr_err

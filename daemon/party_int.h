@@ -26,6 +26,7 @@
 #include "daemon/keyjson.h"
 #include "daemon/log.h"
 #include "daemon/party.h"
+#include "daemon/party_limits.h"
 #include "daemon/party_secret.h"
 #include "daemon/policy.h"
 #include "daemon/pool.h"
@@ -105,8 +106,9 @@ struct qr_signrun {
     uint32_t path[QR_PATH_MAX];
     size_t depth;
     uint16_t n; /* items */
-    qr_view body, stamp;
-    /* one block: body, stamp, digests, items, shares */
+    qr_view body, stamp[QR_STAMPS_MAX];
+    size_t n_stamps;
+    /* one block: body, stamps, digests, items, shares */
     uint8_t *mem;
     size_t mem_len;
     uint8_t (*digest)[32];
@@ -133,9 +135,10 @@ struct qr_keyslot {
 };
 
 struct qr_judgement {
-    struct qr_request req; /* some 15 KiB: a party keeps one verdict and reuses it */
+    struct qr_request req; /* some 20 KiB: a party keeps one verdict and reuses it */
     struct qr_stamp_key client;
     size_t key;
+    uint64_t approved; /* bit i: the policy's approver i */
     struct qr_policy_says says;
     char rule[QR_NAME_MAX + 1];
     char detail[256]; /* for the client (coordinator) and the log */
@@ -200,7 +203,9 @@ struct qr_release {
 struct qr_party {
     struct qr_party_cfg cfg;
     struct qr_party_env env;
-    uint64_t now, wall_ms, started_ms;
+    uint64_t now, wall_ms;
+    /* When this process began, by the clock that requests are judged by; it is known better later. */
+    uint64_t started_ms, started_mono_ms;
 
     /* identity and documents (party_state.c) */
     uint8_t *id_secret; /* locked: 64-byte Ed25519 secret key */
@@ -241,6 +246,8 @@ struct qr_party {
     struct qr_presig *presig_tmp; /* locked, one */
     struct qr_judgement verdict;
     struct qr_replay *replay, *commands;
+    struct qr_budget *budget; /* of the policy in force (party_limits.h) */
+    uint16_t heard;           /* bit i-1: party i sent something since our start */
 
     struct qr_attest attest;
     struct qr_secret secret;
@@ -273,6 +280,9 @@ qr_err QR_MUST qr_state_save_key(struct qr_party *p, const struct qr_key *k);
 qr_err QR_MUST qr_state_add_key(struct qr_party *p, const struct qr_key *k);
 struct qr_key *qr_state_find_key(struct qr_party *p, const uint8_t pk[static 33],
                                  size_t *ret_index);
+/* The same by its Ethereum address; computed anew, over at most QR_KEYS_MAX keys. */
+struct qr_key *qr_state_find_address(struct qr_party *p, const uint8_t address[static 20],
+                                     size_t *ret_index);
 struct qr_key *qr_state_find_key_id(struct qr_party *p, const uint8_t id[static 32]);
 qr_err QR_MUST qr_state_load_roster(struct qr_party *p, qr_view doc, const qr_view *stamps,
                                     size_t n, char *why, size_t cap);
@@ -374,6 +384,13 @@ qr_times(const struct qr_party *p)
 /* No clock but ours is known, and the time is not before floor_ms; nobody has an age. */
 void qr_stage_start(struct qr_party *p, int64_t floor_ms);
 void qr_stage_read_clocks(struct qr_party *p);
+/*
+ * What requests and commands are judged by: our clock within what the quorum's clocks leave possible. Raises
+ * started_ms when the bounds say that our clock was behind at the start.
+ */
+uint64_t qr_stage_now_ms(struct qr_party *p);
+/* From when on nothing that ended before can be accepted again: what replay tables forget by. */
+uint64_t qr_stage_floor_ms(const struct qr_party *p);
 void qr_stage_watch_clocks(struct qr_party *p); /* reads, and tells when they part or meet */
 void qr_stage_watch_ages(struct qr_party *p);
 void qr_stage_tell(struct qr_party *p, uint16_t to); /* our clock */

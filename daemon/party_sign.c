@@ -94,14 +94,26 @@ refuse(struct qr_party *p, struct qr_signrun *r, qr_err e, uint16_t party, const
     end(p, r);
 }
 
-/* Body, stamp, digests, items and shares in one block. */
+static size_t
+stamps_len(const qr_view *stamps, size_t n)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        len += stamps[i].len;
+    }
+    return len;
+}
+
+/* Body, stamps, digests, items and shares in one block. */
 static qr_err
-begin(struct qr_party *p, uint64_t to, qr_view body, qr_view stamp, struct qr_signrun **ret)
+begin(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size_t n_stamps,
+      struct qr_signrun **ret)
 {
     const struct qr_judgement *v = &p->verdict;
     const struct qr_key *k = p->key[v->key].key;
     size_t n = v->req.n_items, items = QR_ARENA_ROUND(n * sizeof(struct qr_sign_item));
-    size_t len = items + n * 32 + n * k->pub.t * QR_SIGN_SHARE_LEN + body.len + stamp.len;
+    size_t len =
+        items + n * 32 + n * k->pub.t * QR_SIGN_SHARE_LEN + body.len + stamps_len(stamps, n_stamps);
     if (p->n_sign_free == 0 || p->sign_bytes + len > SIGN_BYTES_MAX) {
         return QR_ERR_BUSY;
     }
@@ -130,15 +142,19 @@ begin(struct qr_party *p, uint64_t to, qr_view body, qr_view stamp, struct qr_si
     memcpy(mem, body.p, body.len);
     r->body = qr_view_of(mem, body.len);
     mem += body.len;
-    memcpy(mem, stamp.p, stamp.len);
-    r->stamp = qr_view_of(mem, stamp.len);
+    r->n_stamps = n_stamps;
+    for (size_t j = 0; j < n_stamps; j++) {
+        memcpy(mem, stamps[j].p, stamps[j].len);
+        r->stamp[j] = qr_view_of(mem, stamps[j].len);
+        mem += stamps[j].len;
+    }
     memcpy(r->request, v->req.hash, 32);
     memcpy(r->path, v->req.path, sizeof r->path);
     memcpy(r->rule, v->rule, sizeof r->rule);
     for (size_t j = 0; j < n; j++) {
         memcpy(r->digest[j], v->req.items[j].digest, 32);
     }
-    qr_sign_rq(r->body, &r->stamp, 1, r->rq);
+    qr_sign_rq(r->body, r->stamp, r->n_stamps, r->rq);
     r->next = *bucket(p, r->request);
     *bucket(p, r->request) = i;
     p->sign_bytes += len;
@@ -182,10 +198,10 @@ send_request(struct qr_party *p, struct qr_signrun *r, const uint8_t (*ids)[QR_P
                             .n = r->n,
                             .presig_ids = ids[0],
                             .body = r->body,
-                            .stamp = {r->stamp},
-                            .n_stamps = 1};
-    size_t len =
-        4 + 2 + 2 + (size_t)r->n * QR_PRESIG_ID_LEN + 4 + r->body.len + 1 + 4 + r->stamp.len;
+                            .n_stamps = r->n_stamps};
+    size_t len = 4 + 2 + 2 + (size_t)r->n * QR_PRESIG_ID_LEN + 4 + r->body.len + 1 +
+                 4 * r->n_stamps + stamps_len(r->stamp, r->n_stamps);
+    memcpy(m.stamp, r->stamp, sizeof m.stamp);
     uint32_t attempt = r->attempt;
     for (size_t i = 0; i < r->common.t; i++) {
         uint16_t to = r->common.S[i];
@@ -277,10 +293,10 @@ next_set(struct qr_party *p, struct qr_signrun *r)
         (void)snprintf(text, sizeof text, "too few parties can sign%s%s",
                        r->reason[0] ? "; last: " : "", r->reason);
         /* A refusal that a new try would meet again is the client's to hear. */
-        qr_err e =
-            r->last_err == QR_ERR_REPLAY_CONFLICT || qr_err_class(r->last_err) == QR_CLASS_AUTH
-                ? r->last_err
-                : QR_ERR_QUORUM;
+        qr_err e = r->last_err == QR_ERR_REPLAY_CONFLICT || r->last_err == QR_ERR_LIMIT ||
+                           qr_err_class(r->last_err) == QR_CLASS_AUTH
+                       ? r->last_err
+                       : QR_ERR_QUORUM;
         refuse(p, r, e, e == QR_ERR_QUORUM ? 0 : r->last_party, text);
         return;
     }
@@ -451,6 +467,32 @@ qr_sign_on_share(struct qr_party *p, struct qr_msg_in *m)
     }
 }
 
+/* What the judgement at hand says, with what the client can do about it. */
+static void
+answer_refusal(struct qr_party *p, uint64_t to, qr_err e)
+{
+    const struct qr_judgement *v = &p->verdict;
+    struct qr_answer a = {.error = e,
+                          .detail = qr_view_str(v->detail[0] ? v->detail : qr_err_text(e)),
+                          .rule = qr_view_str(v->rule)};
+
+    if (e == QR_ERR_POLICY_DENIED || e == QR_ERR_APPROVALS || e == QR_ERR_LIMIT) {
+        a.party = p->self;
+    }
+    if (e == QR_ERR_LIMIT) {
+        a.retry_s = v->says.retry_s;
+    }
+    if (e == QR_ERR_APPROVALS) {
+        a.need = v->says.need;
+        for (size_t i = 0; i < qr_policy_n_approvers(p->policy); i++) {
+            if (v->says.of >> i & 1) {
+                a.approvers[a.n_approvers++] = qr_view_str(qr_policy_approver(p->policy, i)->name);
+            }
+        }
+    }
+    p->env.answer(p->env.answer_ctx, to, &a);
+}
+
 void
 qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size_t n)
 {
@@ -477,11 +519,7 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
     }
     qr_err e = qr_judge(p, 1, body, stamps, n, v);
     if (e != QR_OK) {
-        struct qr_answer a = {.error = e,
-                              .detail = qr_view_str(v->detail[0] ? v->detail : qr_err_text(e)),
-                              .rule = qr_view_str(v->rule),
-                              .party = e == QR_ERR_POLICY_DENIED ? p->self : 0};
-        p->env.answer(p->env.answer_ctx, to, &a);
+        answer_refusal(p, to, e);
         return;
     }
     if (v->replay == QR_REPLAY_DONE) {
@@ -492,7 +530,7 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
         qr_party_answer_error(p, to, QR_ERR_BUSY, 0, "this very request is being worked on");
         return;
     }
-    e = begin(p, to, body, stamps[0], &r);
+    e = begin(p, to, body, stamps, n, &r);
     if (e != QR_OK) {
         qr_replay_fail(p->replay, v->slot);
         qr_party_answer_error(p, to, e, 0,
@@ -557,7 +595,8 @@ coarse(qr_err e)
     if (e == QR_ERR_CONSUMED) {
         return QR_ERR_NO_PRESIGS;
     }
-    if (e == QR_ERR_EXPIRED || e == QR_ERR_NOT_YET_VALID || e == QR_ERR_REPLAY_CONFLICT) {
+    if (e == QR_ERR_EXPIRED || e == QR_ERR_NOT_YET_VALID || e == QR_ERR_REPLAY_CONFLICT ||
+        e == QR_ERR_LIMIT) {
         return (uint16_t)e;
     }
     return qr_err_class(e) == QR_CLASS_AUTH ? QR_ERR_POLICY_DENIED : QR_ERR_NOT_READY;

@@ -62,6 +62,26 @@ qr_stage_read_clocks(struct qr_party *p)
     qr_qtime_read(&a->time, quorum_of(p), qr_mono_ms(p), qr_times(p)->clock_spread_ms, &a->clock);
 }
 
+uint64_t
+qr_stage_now_ms(struct qr_party *p)
+{
+    const struct qr_qtime_now *c = &p->attest.clock;
+    uint64_t since = qr_mono_ms(p) - p->started_mono_ms;
+
+    qr_stage_read_clocks(p);
+    if (c->lower_ms > 0 && (uint64_t)c->lower_ms > since &&
+        (uint64_t)c->lower_ms - since > p->started_ms) {
+        p->started_ms = (uint64_t)c->lower_ms - since;
+    }
+    return c->now_ms > 0 ? (uint64_t)c->now_ms : 0;
+}
+
+uint64_t
+qr_stage_floor_ms(const struct qr_party *p)
+{
+    return p->attest.time.floor_ms > 0 ? (uint64_t)p->attest.time.floor_ms : 0;
+}
+
 void
 qr_stage_tell(struct qr_party *p, uint16_t to)
 {

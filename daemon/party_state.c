@@ -212,6 +212,20 @@ qr_state_find_key(struct qr_party *p, const uint8_t pk[static 33], size_t *ret_i
 }
 
 struct qr_key *
+qr_state_find_address(struct qr_party *p, const uint8_t address[static 20], size_t *ret_index)
+{
+    for (size_t i = 0; i < p->n_keys; i++) {
+        uint8_t a[20];
+        if (qr_eth_address(p->key[i].key->pub.pk, a) == QR_OK &&
+            memcmp(a, address, sizeof a) == 0) {
+            *ret_index = i;
+            return p->key[i].key;
+        }
+    }
+    return NULL;
+}
+
+struct qr_key *
 qr_state_find_key_id(struct qr_party *p, const uint8_t id[static 32])
 {
     for (size_t i = 0; i < p->n_keys; i++) {
@@ -400,6 +414,7 @@ qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, siz
                      size_t cap)
 {
     struct qr_policy *next = NULL;
+    struct qr_budget *budget = NULL;
     int same = 0;
     if (!p->roster) {
         (void)snprintf(why, cap, "load the roster first: it says whose signatures a policy needs");
@@ -420,17 +435,22 @@ qr_state_load_policy(struct qr_party *p, qr_view doc, const qr_view *stamps, siz
         e = QR_ERR_INSECURE_SIM;
     }
     if (e == QR_OK && !same) {
+        e = qr_limits_make(p, next, &budget);
+    }
+    if (e == QR_OK && !same) {
         e = qr_state_put(p, QR_TABLE_DOC, "policy", doc);
     }
     if (e == QR_OK && !same) {
         e = keep_doc(&p->policy_doc, &p->policy_len, doc);
     }
     if (e != QR_OK || same) {
+        budget = qr_budget_free(budget);
         next = qr_policy_free(next);
         return e;
     }
     p->policy = qr_policy_free(p->policy);
     p->policy = next;
+    qr_limits_set(p, budget);
     qr_release_apply(p);
     return QR_OK;
 }
@@ -543,6 +563,14 @@ qr_state_open(struct qr_party *p, char *err_text, size_t err_cap)
         }
         e = e == QR_ERR_NOT_FOUND ? QR_OK : e;
     }
+    if (e == QR_OK && p->roster && p->policy) {
+        struct qr_budget *b = NULL;
+        what = "what the limits have given out";
+        e = qr_limits_make(p, p->policy, &b);
+        if (e == QR_OK) {
+            qr_limits_set(p, b);
+        }
+    }
     if (e != QR_OK) {
         (void)snprintf(err_text, err_cap, "%s: %s", what, store_text(p, e));
     }
@@ -557,6 +585,7 @@ qr_state_close(struct qr_party *p)
     p->id_secret = qr_locked_free(p->id_secret);
     p->roster = qr_roster_free(p->roster);
     p->policy = qr_policy_free(p->policy);
+    qr_limits_close(p);
     qr_release_close(p);
     p->roster_doc = qr_free(p->roster_doc);
     p->policy_doc = qr_free(p->policy_doc);
