@@ -397,6 +397,7 @@ qr_party_free(struct qr_party *p)
         qr_state_close(p);
         p->pool = qr_pool_free(p->pool);
         p->aes = qr_aes_free(p->aes);
+        qr_request_clear(&p->verdict.req);
         p->replay = qr_replay_free(p->replay);
         p->commands = qr_replay_free(p->commands);
     }

@@ -150,7 +150,7 @@ qr_limits_take(struct qr_party *p, const struct qr_policy_says *says)
 void
 qr_limits_status(const struct qr_party *p, struct qr_jsonw *w)
 {
-    qr_jsonw_raw(w, "\"limits\":[");
+    qr_jsonw_raw(w, "\"budgets\":[");
     for (size_t i = 0; p->budget && i < qr_policy_n_limits(p->policy); i++) {
         const struct qr_limit *l = qr_policy_limit(p->policy, i);
         struct qr_budget_state s;

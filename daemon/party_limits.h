@@ -37,7 +37,7 @@ void qr_limits_time(struct qr_party *p);
  * limited is signed by this process any more), NO_MEMORY.
  */
 qr_err QR_MUST qr_limits_take(struct qr_party *p, const struct qr_policy_says *says);
-/* "limits":[{"rule","what","window_s","used","share","turns_ms","open"},…] for /v1/status. */
+/* "budgets":[{"rule","what","window_s","used","share","turns_ms","open"},…] for /v1/status. */
 void qr_limits_status(const struct qr_party *p, struct qr_jsonw *w);
 
 #endif

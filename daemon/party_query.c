@@ -1,4 +1,5 @@
 /* What a party says of itself: JSON for people and programs, text for the metrics collector. */
+#include "daemon/jsonw.h"
 #include "daemon/party_int.h"
 
 #include "daemon/descriptor.h"
@@ -264,6 +265,9 @@ put_status(struct qr_dbuf *d, const struct qr_party *p)
             yes(!p->attest.quorum_broken));
     }
     put_secret(d, p);
+    put(d, ",");
+    struct qr_jsonw w = qr_jsonw_to(d);
+    qr_limits_status(p, &w);
     put(d, ",\"keys\":");
     put_keys(d, p);
     put(d,
