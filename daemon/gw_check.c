@@ -33,6 +33,11 @@ qr_gw_head_add(struct qr_gw_head *h, qr_view name, qr_view value)
     } else if (is(name, "X-Stamp")) {
         h->n_stamp++;
         h->stamp = value;
+    } else if (is(name, "X-Approval")) {
+        if (h->n_approval < QR_APPROVALS_MAX) {
+            h->approval[h->n_approval] = value;
+        }
+        h->n_approval++;
     } else if (is(name, "traceparent")) {
         h->n_trace++;
         h->trace = value;
@@ -111,6 +116,22 @@ judge_framing(const struct qr_gw_head *h, struct qr_gw_verdict *v)
 }
 
 static void
+judge_approvals(const struct qr_gw_head *h, struct qr_gw_verdict *v)
+{
+    if (h->n_approval > QR_APPROVALS_MAX) {
+        refuse(v, 400, "malformed", "more than 7 X-Approval headers");
+        return;
+    }
+    for (unsigned i = 0; i < h->n_approval; i++) {
+        if (h->approval[i].len == 0) {
+            refuse(v, 400, "malformed", "X-Approval is empty");
+        } else if (h->approval[i].len > QR_STAMP_MAX) {
+            refuse(v, 413, "too_large", "X-Approval may have 2048 bytes");
+        }
+    }
+}
+
+static void
 judge_post(const struct qr_gw_head *h, struct qr_gw_verdict *v)
 {
     if (!h->n_length) {
@@ -133,6 +154,8 @@ judge_post(const struct qr_gw_head *h, struct qr_gw_verdict *v)
         refuse(v, 401, "stamp_missing", "X-Stamp is empty");
     } else if (h->stamp.len > QR_STAMP_MAX) {
         refuse(v, 413, "too_large", "X-Stamp may have 2048 bytes");
+    } else {
+        judge_approvals(h, v);
     }
 }
 

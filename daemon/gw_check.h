@@ -6,6 +6,7 @@
  * Why: two lengths for one body are how requests are smuggled past a proxy, and a second X-Stamp
  *      is how one signature is shown to one reader and another to the next. The library takes
  *      both; here they are refused, and so is every transfer coding: clients know their lengths.
+ *      X-Approval alone may stand several times, one approval a line, and its order is kept.
  */
 #ifndef QR_GW_CHECK_H
 #define QR_GW_CHECK_H
@@ -22,6 +23,8 @@ struct qr_gw_head {
     unsigned bad; /* fields with a NUL in them */
     unsigned n_length, n_coding, n_host, n_type, n_encoding, n_stamp, n_trace;
     qr_view length, type, stamp, trace;
+    unsigned n_approval; /* more than fit are counted, not kept */
+    qr_view approval[QR_APPROVALS_MAX];
 };
 
 /* name and value must live as long as h. */

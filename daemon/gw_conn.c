@@ -146,17 +146,22 @@ static void
 make_problem(struct qr_gw_conn *c, const struct qr_gw_problem *p)
 {
     struct qr_gw *g = c->l->gw;
+    int raw = qr_gw_raw_is(c->route);
+    const char *type = raw ? TYPE_JSON : TYPE_PROBLEM;
+    char seconds[24];
 
     log_refusal(c, p);
     g->scratch.len = 0;
     c->status = p->status;
-    if (qr_gw_render_problem(&g->scratch, p) == QR_OK) {
+    qr_err e = raw ? qr_gw_raw_problem(&g->scratch, p) : qr_gw_render_problem(&g->scratch, p);
+    if (e == QR_OK) {
         if (p->status == 405) {
-            c->reply = response_of(g, TYPE_PROBLEM, "Allow", qr_gw_route_allow(c->route));
-        } else if (qr_gw_retryable(p->status)) {
-            c->reply = response_of(g, TYPE_PROBLEM, "Retry-After", "1");
+            c->reply = response_of(g, type, "Allow", qr_gw_route_allow(c->route));
+        } else if (p->retry_s) {
+            (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)p->retry_s);
+            c->reply = response_of(g, type, "Retry-After", seconds);
         } else {
-            c->reply = response_of(g, TYPE_PROBLEM, NULL, NULL);
+            c->reply = response_of(g, type, NULL, NULL);
         }
     }
     if (c->reply && (c->verdict.must_close || g->draining)) {
@@ -245,6 +250,27 @@ make_health(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
 }
 
 static void
+make_raw(struct qr_gw_conn *c, const struct qr_answer_signed *s)
+{
+    struct qr_gw *g = c->l->gw;
+    struct qr_gw_raw raw;
+    char why[QR_ANSWER_DETAIL_MAX] = "";
+
+    /* Read once before the party was asked; again rather than kept, since the body is still there. */
+    qr_err e = qr_gw_raw_read(qr_view_of(c->body.p, c->body.len), c->route, &raw, why, sizeof why);
+    if (e == QR_OK) {
+        g->scratch.len = 0;
+        e = qr_gw_raw_render(&g->scratch, c->route, &raw, s, why, sizeof why);
+        qr_gw_raw_clear(&raw);
+    }
+    if (e == QR_OK) {
+        make_ok(c, 200, TYPE_JSON);
+    } else {
+        make_error(c, e, why);
+    }
+}
+
+static void
 make_answer(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
 {
     struct qr_gw *g = c->l->gw;
@@ -260,16 +286,16 @@ make_answer(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
                                          : "the connection to the party was lost; repeat the "
                                            "request with the same id");
     } else if (a->error != QR_OK) {
-        struct qr_gw_problem p = qr_gw_problem_of(a->error, a->detail);
-        p.party = a->party;
-        p.rule = a->rule;
+        struct qr_gw_problem p = qr_gw_problem_of_answer(a);
         make_problem(c, &p);
+    } else if (qr_gw_raw_is(c->route) && a->is_signed) {
+        make_raw(c, &a->sgn);
     } else if (c->route == QR_GW_SIGN && a->is_signed) {
         g->scratch.len = 0;
         if (qr_gw_render_signed(&g->scratch, &a->sgn) == QR_OK) {
             make_ok(c, 200, TYPE_JSON);
         }
-    } else if (c->route != QR_GW_SIGN && a->json.len) {
+    } else if (qr_gw_route_query(c->route) && a->json.len) {
         make_bytes(c, 200, TYPE_JSON, a->json);
     } else {
         make_error(c, QR_ERR_INTERNAL, "the party's answer is empty");
@@ -323,6 +349,22 @@ on_arg(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_len, cons
     return MHD_YES;
 }
 
+/* Could the answer to this body be given on this route? If not, the reply is made. */
+static int
+raw_is_ours(struct qr_gw_conn *c)
+{
+    struct qr_gw_raw raw;
+    char why[QR_ANSWER_DETAIL_MAX] = "";
+
+    qr_err e = qr_gw_raw_read(qr_view_of(c->body.p, c->body.len), c->route, &raw, why, sizeof why);
+    if (e != QR_OK) {
+        make_error(c, e, why);
+        return 0;
+    }
+    qr_gw_raw_clear(&raw);
+    return 1;
+}
+
 /* Builds the question. Returns 0 with the reply made when there is none to ask. */
 static int
 build_ask(struct qr_gw_conn *c, struct qr_ask *ask, uint8_t arg[static 33])
@@ -334,12 +376,16 @@ build_ask(struct qr_gw_conn *c, struct qr_ask *ask, uint8_t arg[static 33])
         make_error(c, QR_ERR_MALFORMED, "this path does not take these parameters");
         return 0;
     }
-    if (c->route == QR_GW_SIGN) {
+    if (qr_gw_raw_is(c->route) && !raw_is_ours(c)) {
+        return 0;
+    }
+    if (c->route == QR_GW_SIGN || qr_gw_raw_is(c->route)) {
         *ask = (struct qr_ask){.what = QR_ASK_SIGN,
                                .body = qr_view_of(c->body.p, c->body.len),
-                               .n_stamps = 1,
+                               .n_stamps = 1 + c->head.n_approval,
                                .stamps = {c->head.stamp},
                                .traceparent = c->verdict.trace};
+        memcpy(ask->stamps + 1, c->head.approval, c->head.n_approval * sizeof c->head.approval[0]);
         return 1;
     }
     *ask = (struct qr_ask){.what = QR_ASK_QUERY, .query = qr_gw_route_query(c->route)};

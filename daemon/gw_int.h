@@ -13,6 +13,7 @@
 #include "daemon/gw_http.h"
 #include "daemon/gw_metrics.h"
 #include "daemon/gw_party.h"
+#include "daemon/gw_raw.h"
 #include "daemon/gw_store.h"
 
 #include <microhttpd.h>

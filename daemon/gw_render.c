@@ -50,13 +50,25 @@ qr_gw_problem_of(qr_err e, qr_view detail)
         .status = (unsigned)status,
         .code = qr_err_code(e),
         .detail = detail.len ? detail : qr_view_str(qr_err_text(e)),
+        .retry_s = status == 429 || status == 503,
     };
 }
 
-int
-qr_gw_retryable(unsigned status)
+struct qr_gw_problem
+qr_gw_problem_of_answer(const struct qr_answer *a)
 {
-    return status == 429 || status == 503;
+    struct qr_gw_problem p = qr_gw_problem_of(a->error, a->detail);
+
+    p.party = a->party;
+    p.rule = a->rule;
+    if (a->error == QR_ERR_APPROVALS) {
+        p.need = a->need;
+        p.n_approvers = a->n_approvers;
+        p.approvers = a->approvers;
+    } else if (a->error == QR_ERR_LIMIT) {
+        p.retry_s = a->retry_s;
+    }
+    return p;
 }
 
 qr_err
@@ -82,6 +94,20 @@ qr_gw_render_problem(struct qr_dbuf *out, const struct qr_gw_problem *p)
     if (p->rule.len) {
         qr_jsonw_raw(&w, ",\"rule\":");
         qr_jsonw_str(&w, p->rule);
+    }
+    if (p->need) {
+        qr_jsonw_raw(&w, ",\"need\":");
+        qr_jsonw_u64(&w, p->need);
+        qr_jsonw_raw(&w, ",\"approvers\":[");
+        for (size_t i = 0; i < p->n_approvers; i++) {
+            qr_jsonw_raw(&w, i ? "," : "");
+            qr_jsonw_str(&w, p->approvers[i]);
+        }
+        qr_jsonw_raw(&w, "]");
+    }
+    if (p->retry_s) {
+        qr_jsonw_raw(&w, ",\"retry_s\":");
+        qr_jsonw_u64(&w, p->retry_s);
     }
     qr_jsonw_raw(&w, "}\n");
     return w.err;

@@ -3,8 +3,8 @@
  *
  * What: the 200 of POST /v1/sign, and RFC 9457 problem documents with a stable `code`.
  * Why: one answer per signature is the hot path; and every error of the API has one shape.
- * A problem: {"title","status","code","detail","party","rule"}; type is about:blank by absence, so
- * title is the status' own phrase; party and rule stand there only when known.
+ * A problem: {"title","status","code","detail","party","rule","need","approvers","retry_s"}; type is
+ * about:blank by absence, so title is the status' own phrase; the others stand there only when known.
  */
 #ifndef QR_GW_RENDER_H
 #define QR_GW_RENDER_H
@@ -23,12 +23,16 @@ struct qr_gw_problem {
     qr_view detail; /* empty: left out */
     uint16_t party; /* 0: left out */
     qr_view rule;   /* empty: left out */
+    uint32_t need;  /* 0: left out, with approvers; else so many more are needed of them */
+    size_t n_approvers;
+    const qr_view *approvers;
+    uint64_t retry_s; /* Retry-After; 0: waiting does not help, or nobody knows */
 };
 
 /* A problem for an error of the party or of the way to it; detail empty: the error's own text. */
 struct qr_gw_problem qr_gw_problem_of(qr_err e, qr_view detail);
-/* 1 if Retry-After belongs to this status. */
-int qr_gw_retryable(unsigned status);
+/* The same for an answer with an error, with everything that it says. Views are the answer's. */
+struct qr_gw_problem qr_gw_problem_of_answer(const struct qr_answer *a);
 
 /* Both append to out. Errors: TOO_LARGE, NO_MEMORY. */
 qr_err QR_MUST qr_gw_render_problem(struct qr_dbuf *out, const struct qr_gw_problem *p);

@@ -8,6 +8,10 @@ static const struct {
     enum qr_query query;
 } routes[QR_GW_ROUTES] = {
     [QR_GW_SIGN] = {"/v1/sign", "sign", 1, NO_QUERY},
+    [QR_GW_RAW_PAYLOAD] = {"/public/v1/submit/sign_raw_payload", "raw_payload", 1, NO_QUERY},
+    [QR_GW_RAW_PAYLOADS] = {"/public/v1/submit/sign_raw_payloads", "raw_payloads", 1, NO_QUERY},
+    [QR_GW_RAW_TRANSACTION] = {"/public/v1/submit/sign_transaction", "raw_transaction", 1,
+                               NO_QUERY},
     [QR_GW_KEYS] = {"/v1/keys", "keys", 0, QR_QUERY_KEYS},
     [QR_GW_KEY] = {"/v1/keys/", "key", 0, QR_QUERY_KEY},
     [QR_GW_ATTESTATION] = {"/v1/attestation", "attestation", 0, QR_QUERY_ATTESTATION},
@@ -29,15 +33,13 @@ qr_gw_route_name(enum qr_gw_route r)
 enum qr_gw_route
 qr_gw_route_find(const char *path, qr_view *ret_arg)
 {
-    const char *prefix = routes[QR_GW_KEY].path;
-    size_t n = strlen(prefix);
-
     *ret_arg = (qr_view){NULL, 0};
-    if (strncmp(path, prefix, n) == 0) {
-        *ret_arg = qr_view_str(path + n);
-        return QR_GW_KEY;
-    }
     for (size_t r = 0; r < QR_GW_NONE; r++) {
+        size_t n = strlen(routes[r].path);
+        if (routes[r].path[n - 1] == '/' && strncmp(path, routes[r].path, n) == 0) {
+            *ret_arg = qr_view_str(path + n);
+            return (enum qr_gw_route)r;
+        }
         if (strcmp(path, routes[r].path) == 0) {
             return (enum qr_gw_route)r;
         }
