@@ -1,6 +1,7 @@
 /* quorate key, quorate stamp: private keys in PEM files, and signatures over exact bytes. */
 #include "daemon/ctl.h"
 
+#include "daemon/client/client.h"
 #include "daemon/jsonw.h"
 #include "daemon/stamp.h"
 #include "protocol/base/enc.h"
@@ -16,49 +17,13 @@
 
 /* ---- private keys ---- */
 
-static int
-no_passphrase(char *buf, int size, int rwflag, void *u)
-{
-    (void)buf;
-    (void)size;
-    (void)rwflag;
-    (void)u;
-    return -1; /* never ask on the terminal */
-}
-
 int
 qr_ctl_load_key(const struct qr_ctl *c, const char *path, struct evp_pkey_st **ret)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        int err = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", path, strerror(err));
-    }
-    if ((st.st_mode & 077) != 0) {
-        close(fd);
-        return qr_ctl_fail(c, QR_EXIT_CONFIG,
-                           "%s: mode %04o lets others use this private key; chmod 0600 it", path,
-                           (unsigned)st.st_mode & 07777u);
-    }
-    FILE *f = fdopen(fd, "r");
-    if (!f) {
-        close(fd);
-        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "%s: %s", path, strerror(errno));
-    }
-    EVP_PKEY *k = PEM_read_PrivateKey(f, NULL, no_passphrase, NULL);
-    fclose(f);
-    if (!k) {
-        return qr_ctl_fail(c, QR_EXIT_CONFIG,
-                           "%s holds no unencrypted PEM private key; make one with quorate key new",
-                           path);
-    }
-    *ret = k;
-    return QR_EXIT_OK;
+    char why[512];
+    return qr_client_key_file(path, ret, why, sizeof why) == QR_OK
+               ? QR_EXIT_OK
+               : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s", why);
 }
 
 static EVP_PKEY *

@@ -11,6 +11,7 @@
 #ifndef QR_CLIENT_HTTP_H
 #define QR_CLIENT_HTTP_H
 
+#include "protocol/base/limits.h"
 #include "protocol/base/mem.h"
 
 #define QR_HTTP_HEAD_MAX 16384u
@@ -25,15 +26,18 @@ struct qr_http_url {
 qr_err QR_MUST qr_http_url_parse(const char *text, struct qr_http_url *ret);
 
 struct qr_http_request {
-    const char *method, *path; /* path with its query, already encoded */
-    const char *stamp;         /* X-Stamp, or NULL */
-    qr_view body;              /* sent as application/json if not empty */
-    const char *ca_file;       /* PEM roots instead of the system's, or NULL */
+    const char *method, *path;   /* path with its query, already encoded */
+    const char *stamp;           /* X-Stamp, or NULL */
+    const char *const *approval; /* X-Approval headers, in this order */
+    size_t n_approvals;          /* at most QR_APPROVALS_MAX */
+    qr_view body;                /* sent as application/json if not empty */
+    const char *ca_file;         /* PEM roots instead of the system's, or NULL */
     unsigned timeout_ms;
 };
 
 struct qr_http_response {
     unsigned status;
+    uint64_t retry_s; /* of Retry-After in seconds; 0: none, or a date */
     struct qr_dbuf body;
 };
 
