@@ -417,35 +417,35 @@ judge_data(const struct reason *r, const struct qr_approver *who, const struct q
     return QR_OK;
 }
 
-static qr_err
-judge_passkey(const struct reason *r, const struct qr_approver *who, const struct qr_approval *a,
-              const char *text)
+qr_err
+qr_passkey_check(const struct qr_approver *who, const struct qr_approval *a,
+                 const uint8_t challenge[static 32], char *why, size_t cap)
 {
-    uint8_t signed_bytes[sizeof a->data + 32], challenge[32];
+    const struct reason r = {why, cap};
+    uint8_t signed_bytes[sizeof a->data + 32];
     struct client_data d = {0};
     struct qr_json j;
 
+    if (!who->webauthn || !a->webauthn || a->data_len > sizeof a->data ||
+        a->client_len > sizeof a->client) {
+        return refuse(&r, "it is not made with %s's passkey", who->name);
+    }
     memcpy(signed_bytes, a->data, a->data_len);
     qr_sha256(qr_view_of(a->client, a->client_len), signed_bytes + a->data_len);
-    qr_err e = qr_stamp_verify(who->pub, &a->stamp, qr_view_of(signed_bytes, a->data_len + 32));
-    if (e != QR_OK) {
-        return refuse(r, "the signature is not %s's passkey's over these bytes", who->name);
+    if (qr_stamp_verify(who->pub, &a->stamp, qr_view_of(signed_bytes, a->data_len + 32)) != QR_OK) {
+        return refuse(&r, "the signature is not %s's passkey's over these bytes", who->name);
     }
-    e = qr_json_parse_foreign(&j, qr_view_of(a->client, a->client_len), CLIENT_ITEMS, r->why,
-                              r->cap);
+    qr_err e =
+        qr_json_parse_foreign(&j, qr_view_of(a->client, a->client_len), CLIENT_ITEMS, why, cap);
+    if (e == QR_OK) {
+        e = read_client_data(&j, &d);
+        e = e == QR_OK ? judge_client_data(&r, who, &d, challenge) : e;
+        qr_json_clear(&j); /* the views in d are its */
+    }
     if (e != QR_OK) {
         return e == QR_ERR_NO_MEMORY ? e : QR_ERR_APPROVAL_INVALID;
     }
-    e = read_client_data(&j, &d);
-    if (e == QR_OK) {
-        qr_sha256(qr_view_of(text, QR_APPROVAL_TEXT_LEN), challenge);
-        e = judge_client_data(r, who, &d, challenge);
-    }
-    qr_json_clear(&j); /* the views in d are its */
-    if (e != QR_OK) {
-        return QR_ERR_APPROVAL_INVALID;
-    }
-    return judge_data(r, who, a);
+    return judge_data(&r, who, a);
 }
 
 qr_err
@@ -454,14 +454,15 @@ qr_approval_check(const struct qr_approver *who, const struct qr_approval *a,
 {
     const struct reason r = {why, cap};
     char text[QR_APPROVAL_TEXT_LEN];
+    uint8_t challenge[32];
 
-    if (who->webauthn != a->webauthn || qr_stamp_key_cmp(&who->key, &a->stamp.key) != 0 ||
-        a->data_len > sizeof a->data || a->client_len > sizeof a->client) {
+    if (who->webauthn != a->webauthn || qr_stamp_key_cmp(&who->key, &a->stamp.key) != 0) {
         return refuse(&r, "it is not made with %s's key", who->name);
     }
     qr_approval_text(request, text);
     if (who->webauthn) {
-        return judge_passkey(&r, who, a, text);
+        qr_sha256(qr_view_of(text, sizeof text), challenge);
+        return qr_passkey_check(who, a, challenge, why, cap);
     }
     if (qr_stamp_verify(who->pub, &a->stamp, qr_view_of(text, sizeof text)) != QR_OK) {
         return refuse(&r, "%s's signature is not over the approval of exactly this request",

@@ -41,8 +41,10 @@ struct qr_approver {
  *   {"name","scheme":"webauthn","key":"<66 hex>","rp_id":"example.org","origins":["https://…"]}
  * An origin is scheme://host[:port], lower case, nothing behind it; its host is the RP id or ends in "."
  * and it; scheme https, or http with host localhost when insecure. Errors as qr_json_fields, POINT.
+ * ret->pub is the caller's (qr_pubkey_free), ret->index too.
  */
-qr_err QR_MUST qr_approver_read(const struct qr_json_at *at, int insecure, struct qr_approver *ret);
+qr_err QR_MUST qr_approver_read(const struct qr_json_at *at, int insecure,
+                                struct qr_approver *ret);
 
 #define QR_APPROVAL_TEXT_LEN (20u + 64u + 1u)
 void qr_approval_text(const uint8_t request[static 32], char ret[static QR_APPROVAL_TEXT_LEN]);
@@ -62,6 +64,13 @@ qr_err QR_MUST qr_approval_parse(qr_view header, struct qr_approval *ret, char *
 /* Everything above, against the approver found. APPROVAL_INVALID with what was expected and found. */
 qr_err QR_MUST qr_approval_check(const struct qr_approver *who, const struct qr_approval *a,
                                  const uint8_t request[static 32], char *why, size_t cap);
+
+/*
+ * What qr_approval_check does with a passkey's, for any challenge; *a is of the form webauthn. For the
+ * check of vectors that others published.
+ */
+qr_err QR_MUST qr_passkey_check(const struct qr_approver *who, const struct qr_approval *a,
+                                const uint8_t challenge[static 32], char *why, size_t cap);
 
 /*
  * All of a request's: *ret_mask has a bit for each approver whose approval is good. One that is not good, or
