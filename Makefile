@@ -366,7 +366,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
 CLONE_LINK := -Wl,--wrap=madvise -Wl,--wrap=qr_sign_share
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK) $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_clone: LDFLAGS += $(CLONE_LINK)
-$(BUILD)/test/daemon/test_party_ban%: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/daemon/test_party_ban% $(BUILD)/test/daemon/test_party_siege $(BUILD)/test/daemon/test_party_limits: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/shim/test_pump: LDFLAGS += -Wl,--wrap=send
 $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
@@ -395,7 +395,7 @@ FORCE:
 -include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)) $(WALLET_OBJ:.o=.d))
 
 # ---- everything else is a phony target ------------------------------------------------------------
-.PHONY: sim help deps proofs tests test check test-swtpm test-vm test-nitro artefacts gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
+.PHONY: sim help deps proofs tests test check test-clients test-swtpm test-vm test-nitro artefacts gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
         format format-check lint clean install
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -420,6 +420,9 @@ test: all tests ## build and run every test: units, model, end to end
 
 check: all tests ## the quick set only: units, under a minute
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run --quick $(TESTS)
+
+test-clients: all ## real clients against real daemons: the TypeScript package, unmodified others, a browser
+	@BIN=$(BIN) JOBS=$(JOBS) test/clients/run.sh $(TESTS)
 
 # The ladder of deploy/README.md. What is missing fails and says how to make it; nothing is skipped.
 test-swtpm: all $(SWTPM_BIN) ## against a software TPM: quotes, sealing, certificates (swtpm)
