@@ -271,10 +271,13 @@ put_status(struct qr_dbuf *d, const struct qr_party *p)
     put(d, ",\"keys\":");
     put_keys(d, p);
     put(d,
-        ",\"limits\":{\"body_bytes\":%u,\"items\":%u,\"preimage_bytes\":%u,\"request_life_ms\":%u,"
-        "\"clock_skew_ms\":%u,\"presignatures_per_key\":%u}}",
-        QR_BODY_MAX, QR_ITEMS_MAX, QR_PREIMAGE_MAX, QR_REQUEST_LIFE_MS, QR_CLOCK_SKEW_MS,
-        QR_PRESIG_PER_KEY);
+        ",\"limits\":{\"body_bytes\":%u,\"stamp_bytes\":%u,\"approvals\":%u,\"items\":%u,"
+        "\"preimage_bytes\":%u,\"path_steps\":%u,\"btc_inputs\":%u,\"id_min\":%u,\"id_max\":%u,"
+        "\"request_life_ms\":%u,\"approved_request_life_ms\":%u,\"clock_skew_ms\":%u,"
+        "\"keys\":%u,\"presignatures_per_key\":%u}}",
+        QR_BODY_MAX, QR_STAMP_MAX, QR_APPROVALS_MAX, QR_ITEMS_MAX, QR_PREIMAGE_MAX, QR_PATH_MAX,
+        QR_BTC_INPUTS_MAX, QR_ID_MIN, QR_ID_MAX, QR_REQUEST_LIFE_MS, QR_APPROVAL_LIFE_MS,
+        QR_CLOCK_SKEW_MS, QR_KEYS_MAX, QR_PRESIG_PER_KEY);
 }
 
 /* ---- metrics ----------------------------------------------------------------------------- */
