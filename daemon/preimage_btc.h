@@ -46,7 +46,7 @@ struct qr_btc {
  * Reads the transaction, checks `input` and n prevouts (as many as inputs) and derives the digest. pk:
  * the compressed key that signs, after derivation, is not known here: whether the script is its own
  * does not matter for the digest. bip143: which of the two digests. why as for qr_eth_tx_parse.
- * QR_ERR_PREIMAGE. The views in *ret point into the caller's bytes.
+ * QR_ERR_PREIMAGE, QR_ERR_NO_MEMORY. The views in *ret point into the caller's bytes.
  */
 qr_err QR_MUST qr_btc_parse(qr_view tx, int bip143, uint32_t input,
                             const struct qr_btc_prevout *prev, size_t n, struct qr_btc *ret,

@@ -5,6 +5,7 @@
 #include "daemon/preimage_eth.h"
 
 #include "daemon/keccak.h"
+#include "protocol/base/enc.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -275,6 +276,36 @@ qr_eth_tx_parse(qr_view bytes, struct qr_eth_tx *ret, char *why, size_t why_cap)
         memcpy(tx.selector, tx.data.p, 4);
     }
     *ret = tx;
+    return QR_OK;
+}
+
+qr_err
+qr_eth_address_read(qr_view text, uint8_t ret[static 20])
+{
+    char small[40];
+    uint8_t h[32], address[20];
+    int upper = 0, mixed = 0;
+
+    if (text.len != 42 || text.p[0] != '0' || text.p[1] != 'x') {
+        return QR_ERR_MALFORMED;
+    }
+    const uint8_t *digit = text.p + 2;
+    for (size_t i = 0; i < sizeof small; i++) {
+        int is_upper = digit[i] >= 'A' && digit[i] <= 'F';
+        small[i] = (char)(is_upper ? digit[i] - 'A' + 'a' : digit[i]);
+        upper |= is_upper;
+        mixed |= digit[i] >= 'a' && digit[i] <= 'f';
+    }
+    QR_TRY(qr_hex_decode(small, sizeof small, address, sizeof address));
+    qr_keccak256(qr_view_of(small, sizeof small), h);
+    for (size_t i = 0; upper && mixed && i < sizeof small; i++) {
+        unsigned nibble = i % 2 ? h[i / 2] & 15u : h[i / 2] >> 4;
+        int want = small[i] >= 'a' && nibble >= 8;
+        if (want != (small[i] != (char)digit[i])) {
+            return QR_ERR_MALFORMED;
+        }
+    }
+    memcpy(ret, address, sizeof address);
     return QR_OK;
 }
 

@@ -6,7 +6,7 @@
  *       The digest, and the fields that policies look at.
  * Why: a party signs what it understood. An encoding that another reader could take differently
  *      (non-canonical lengths, leading zeros, wrong field counts, trailing bytes) is refused.
- * Source: Ethereum yellow paper appendix B; EIP-155, 191, 1559, 2681, 2718, 2930.
+ * Source: Ethereum yellow paper appendix B; EIP-55, 155, 191, 1559, 2681, 2718, 2930.
  * No allocation; the views in the result point into the caller's bytes.
  */
 #ifndef QR_PREIMAGE_ETH_H
@@ -34,6 +34,12 @@ struct qr_eth_tx {
  * be NULL with 0) gets a sentence fragment for the client. QR_ERR_PREIMAGE.
  */
 qr_err QR_MUST qr_eth_tx_parse(qr_view bytes, struct qr_eth_tx *ret, char *why, size_t why_cap);
+
+/*
+ * An address as people write it: 0x and 40 hex digits of one case, or in the mixture of cases that
+ * EIP-55 prescribes, so that a typing error does not name another account. QR_ERR_MALFORMED.
+ */
+qr_err QR_MUST qr_eth_address_read(qr_view text, uint8_t ret[static 20]);
 
 /* Keccak-256("\x19Ethereum Signed Message:\n" || decimal length || message). */
 void qr_eip191_digest(qr_view message, uint8_t ret[static 32]);

@@ -11,7 +11,6 @@
  */
 #include "daemon/request_int.h"
 
-#include "daemon/keccak.h"
 #include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
@@ -83,53 +82,17 @@ read_cluster(const struct qr_json_at *root, qr_view text, struct qr_request *q)
     return QR_OK;
 }
 
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
-}
-
-/*
- * An address after its "0x": one case of letters, or the mixture that EIP-55 prescribes. A typing error
- * in an address must not name another key.
- */
-static int
-read_address(const char *text, uint8_t ret[static 20])
-{
-    char small[40];
-    uint8_t h[32];
-    int upper = 0, mixed = 0;
-
-    for (size_t i = 0; i < sizeof small; i++) {
-        small[i] = lower(text[i]);
-        upper |= small[i] != text[i];
-        mixed |= text[i] >= 'a' && text[i] <= 'f';
-    }
-    if (qr_hex_decode(small, sizeof small, ret, 20) != QR_OK) {
-        return 0;
-    }
-    qr_keccak256(qr_view_of(small, sizeof small), h);
-    for (size_t i = 0; upper && mixed && i < sizeof small; i++) {
-        unsigned nibble = i % 2 ? h[i / 2] & 15u : h[i / 2] >> 4;
-        int want = small[i] >= 'a' && nibble >= 8;
-        if (want != (small[i] != text[i])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 static qr_err
 read_key(const struct qr_json_at *parameters, qr_view text, struct qr_request *q)
 {
     const char *s = (const char *)text.p;
 
     memset(q->key, 0, sizeof q->key);
-    q->by_address = text.len == 42 && s[0] == '0' && s[1] == 'x';
-    if (q->by_address && read_address(s + 2, q->address)) {
+    q->by_address = qr_eth_address_read(text, q->address) == QR_OK;
+    if (q->by_address) {
         return QR_OK;
     }
-    if (!q->by_address && text.len == 66 && qr_hex_decode(s, 66, q->key, 33) == QR_OK &&
+    if (text.len == 66 && qr_hex_decode(s, 66, q->key, 33) == QR_OK &&
         (q->key[0] == 2 || q->key[0] == 3)) {
         return QR_OK;
     }

@@ -127,7 +127,7 @@ scan_string(struct qr_json *j, struct scan *s)
 }
 
 static qr_err
-scan_text(struct qr_json *j, qr_view text, size_t max_values, int any_number)
+scan_text(struct qr_json *j, qr_view text, size_t max_values, size_t max_depth, int any_number)
 {
     struct scan s = {.text = text, .line = 1, .values = 1};
 
@@ -139,7 +139,7 @@ scan_text(struct qr_json *j, qr_view text, size_t max_values, int any_number)
             break;
         case '[':
         case '{':
-            if (++s.depth > QR_JSON_DEPTH) {
+            if (++s.depth > max_depth) {
                 return scan_fail(j, &s, QR_ERR_TOO_LARGE, "nested too deeply");
             }
             s.values++; /* an empty one counts as one element: an upper bound is enough */
@@ -217,8 +217,8 @@ static pthread_once_t hooked = PTHREAD_ONCE_INIT;
 
 /* DUPLICATE when a member stands twice. */
 static qr_err
-parse(struct qr_json *ret, qr_view text, size_t max_values, int any_number, char *err_text,
-      size_t err_cap)
+parse(struct qr_json *ret, qr_view text, size_t max_values, size_t max_depth, int any_number,
+      char *err_text, size_t err_cap)
 {
     struct qr_json j = {.err_text = err_text, .err_cap = err_cap};
     json_error_t e;
@@ -229,7 +229,7 @@ parse(struct qr_json *ret, qr_view text, size_t max_values, int any_number, char
     if (text.len == 0) {
         return fail_text(&j, QR_ERR_MALFORMED, "empty where JSON was expected");
     }
-    QR_TRY(scan_text(&j, text, max_values, any_number));
+    QR_TRY(scan_text(&j, text, max_values, max_depth, any_number));
     (void)pthread_once(&hooked, hook);
     no_memory = 0;
     j.root = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, &e);
@@ -257,7 +257,7 @@ parse(struct qr_json *ret, qr_view text, size_t max_values, int any_number, char
 qr_err
 qr_json_parse(struct qr_json *ret, qr_view text, size_t max_values, char *err_text, size_t err_cap)
 {
-    qr_err e = parse(ret, text, max_values, 0, err_text, err_cap);
+    qr_err e = parse(ret, text, max_values, QR_JSON_DEPTH, 0, err_text, err_cap);
     return e == QR_ERR_DUPLICATE ? QR_ERR_MALFORMED : e;
 }
 
@@ -265,7 +265,14 @@ qr_err
 qr_json_parse_foreign(struct qr_json *ret, qr_view text, size_t max_values, char *err_text,
                       size_t err_cap)
 {
-    return parse(ret, text, max_values, 1, err_text, err_cap);
+    return parse(ret, text, max_values, QR_JSON_DEPTH, 1, err_text, err_cap);
+}
+
+qr_err
+qr_json_parse_deep(struct qr_json *ret, qr_view text, size_t max_values, size_t max_depth,
+                   char *err_text, size_t err_cap)
+{
+    return parse(ret, text, max_values, max_depth, 1, err_text, err_cap);
 }
 
 void

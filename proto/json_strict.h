@@ -54,6 +54,12 @@ qr_err QR_MUST qr_json_parse(struct qr_json *ret, qr_view text, size_t max_value
  */
 qr_err QR_MUST qr_json_parse_foreign(struct qr_json *ret, qr_view text, size_t max_values,
                                      char *err_text, size_t err_cap);
+/*
+ * As qr_json_parse_foreign, with at most max_depth (<= 32) open brackets: for documents whose values are
+ * nested as their makers please and that are walked without qr_json_line.
+ */
+qr_err QR_MUST qr_json_parse_deep(struct qr_json *ret, qr_view text, size_t max_values,
+                                  size_t max_depth, char *err_text, size_t err_cap);
 /* Takes a zeroed or cleared document, too. */
 void qr_json_clear(struct qr_json *j);
 
