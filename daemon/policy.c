@@ -1,42 +1,19 @@
 /*
- * A policy is compiled while it is read: clients become bit positions, keys a sorted list, kinds a
- * mask. Deciding is a walk over at most QR_RULES_MAX rules with one bit test each.
+ * The document: who asks (clients), who approves (approvers), which origins are the gateways'. Rules are
+ * policy_rule.c's, deciding is policy_decide.c's.
  */
-#include "daemon/policy.h"
+#include "daemon/policy_int.h"
 
 #include "protocol/base/check.h"
 #include "protocol/base/mem.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define EXPLAIN(...) ((void)(err_text ? snprintf(err_text, err_cap, __VA_ARGS__) : 0))
 
-#define POLICY_VALUES 16384u
-/* Keys named by one rule: a party holds at most so many. */
-#define RULE_KEYS_MAX QR_KEYS_MAX
-
-struct rule {
-    char id[QR_NAME_MAX];
-    int deny, all_clients, all_keys;
-    unsigned kinds;
-    uint64_t clients[QR_CLIENTS_MAX / 64];
-    size_t n_keys;
-    uint8_t (*keys)[33];
-};
-
-struct qr_policy {
-    uint8_t cluster[32], hash[32];
-    uint64_t serial;
-    struct qr_peers *peers;
-    size_t n_clients, n_rules;
-    struct qr_client client[QR_CLIENTS_MAX]; /* in the document's order */
-    uint16_t by_key[QR_CLIENTS_MAX];         /* indices into client, ascending by key */
-    struct rule rule[QR_RULES_MAX];
-    size_t n_approvers, n_limits;
-    struct qr_approver *approver;
-    struct qr_limit *limit;
-};
+/* Of a document of QR_DOC_MAX bytes with as many rules as there may be: one in eight bytes. */
+#define POLICY_VALUES 32768u
+#define GATEWAYS_MAX 64u
 
 struct qr_policy *
 qr_policy_free(struct qr_policy *p)
@@ -45,9 +22,15 @@ qr_policy_free(struct qr_policy *p)
         for (size_t i = 0; i < p->n_clients; i++) {
             qr_pubkey_free(p->client[i].pub);
         }
-        for (size_t i = 0; i < p->n_rules; i++) {
-            qr_free(p->rule[i].keys);
+        for (size_t i = 0; i < p->n_approvers; i++) {
+            qr_pubkey_free(p->approver[i].pub);
         }
+        for (size_t i = 0; i < p->n_rules; i++) {
+            qr_rule_clear(&p->rule[i]);
+        }
+        qr_free(p->approver);
+        qr_free(p->rule);
+        qr_free(p->limit);
         p->peers = qr_peers_free(p->peers);
     }
     return qr_free(p);
@@ -109,153 +92,182 @@ read_client(const struct qr_json_at *at, struct qr_policy *p)
     return QR_OK;
 }
 
-/* Elements of a list of texts. */
-static qr_err
-text_at(const struct qr_json_at *at, qr_view *ret)
+/* ---- approvers, and where they may not approve ---- */
+
+/* The host of scheme://host[:port]. */
+static qr_view
+host_of(qr_view origin)
 {
-    const struct qr_json_field f = {"", QR_JSON_TEXT, 1, 2 * 33, ret, NULL};
-    return qr_json_value(at, &f);
+    const uint8_t *end = origin.p + origin.len, *from = origin.p, *to;
+
+    for (const uint8_t *p = origin.p; p + 3 <= end; p++) {
+        if (memcmp(p, "://", 3) == 0) {
+            from = p + 3;
+            break;
+        }
+    }
+    for (to = from; to < end && *to != ':'; to++) {
+    }
+    return qr_view_of(from, (size_t)(to - from));
 }
 
-static int
-is_star(qr_view v)
+/* http or https, a host of [a-z0-9.-], maybe a port: as browsers write origins. */
+static qr_err
+read_gateway(const struct qr_json_at *at, qr_view *ret)
 {
-    return v.len == 1 && v.p[0] == '*';
+    static const char *const schemes[] = {"https://", "http://"};
+    const struct qr_json_field f = {"", QR_JSON_TEXT, 1, QR_ORIGIN_MAX, ret, NULL};
+    char q[QR_QUOTE_MAX];
+    size_t from = 0;
+    int good;
+
+    QR_TRY(qr_json_value(at, &f));
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(schemes[i]);
+        from = from == 0 && ret->len > n && memcmp(ret->p, schemes[i], n) == 0 ? n : from;
+    }
+    qr_view host = host_of(*ret);
+    good = from > 0 && host.len > 0;
+    for (size_t i = from; good && i < ret->len; i++) {
+        uint8_t c = ret->p[i];
+        int digit = c >= '0' && c <= '9';
+        int in_host = i < from + host.len;
+        good = digit || (in_host && ((c >= 'a' && c <= 'z') || c == '.' || c == '-')) ||
+               (i == from + host.len && c == ':' && i + 1 < ret->len);
+    }
+    return good ? QR_OK
+                : qr_json_fail(at, QR_ERR_MALFORMED,
+                               "\"%s\" is not scheme://host[:port] in lower case",
+                               qr_quote(q, *ret));
 }
 
+/* A gateway could serve a page of its own; a passkey used on that is nobody's consent. */
 static qr_err
-star_alone(const struct qr_json_at *at, const struct qr_json_at *list)
-{
-    return qr_json_count(list) == 1 ? QR_OK
-                                    : qr_json_fail(at, QR_ERR_MALFORMED, "\"*\" must stand alone");
-}
-
-static qr_err
-read_rule_clients(const struct qr_json_at *list, const struct qr_policy *p, struct rule *r)
+check_gateways(const struct qr_json_at *requests, const struct qr_json_at *list, int has_list,
+               const struct qr_policy *p)
 {
     char q[QR_QUOTE_MAX];
-    for (size_t i = 0; i < qr_json_count(list); i++) {
-        struct qr_json_at at = qr_json_elem(list, i);
-        qr_view v;
-        QR_TRY(text_at(&at, &v));
-        if (is_star(v)) {
-            r->all_clients = 1;
-            return star_alone(&at, list);
+
+    for (size_t g = 0; has_list && g < qr_json_count(list); g++) {
+        struct qr_json_at at = qr_json_elem(list, g);
+        qr_view gateway;
+        QR_TRY(read_gateway(&at, &gateway));
+        for (size_t i = 0; i < p->n_approvers && !qr_policy_insecure_sim(p); i++) {
+            const struct qr_approver *a = &p->approver[i];
+            for (size_t k = 0; k < a->n_origins; k++) {
+                if (qr_view_eq(host_of(gateway), host_of(qr_view_str(a->origin[k])))) {
+                    return qr_json_fail(&at, QR_ERR_MALFORMED,
+                                        "\"%s\" is on the same host as an origin of approver "
+                                        "\"%s\"; his page must be served by somebody else",
+                                        qr_quote(q, gateway), a->name);
+                }
+            }
         }
-        const struct qr_client *c = client_named(p, v);
-        if (!c) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "no client is called \"%s\"",
-                                qr_quote(q, v));
+    }
+    for (size_t i = 0; i < p->n_approvers; i++) {
+        if (p->approver[i].webauthn && !has_list && !qr_policy_insecure_sim(p)) {
+            return qr_json_fail(requests, QR_ERR_MALFORMED,
+                                "approver \"%s\" uses a passkey, so \"gateways\" must name the "
+                                "gateways' origins, which may not be his",
+                                p->approver[i].name);
         }
-        uint64_t bit = (uint64_t)1 << (c->index % 64);
-        if (r->clients[c->index / 64] & bit) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "\"%s\" is listed twice", c->name);
-        }
-        r->clients[c->index / 64] |= bit;
     }
     return QR_OK;
 }
 
-static int
-key_cmp(const void *a, const void *b)
+/* One key is one voice: not two approvers', and not an approver's and a client's. */
+static qr_err
+read_approver(const struct qr_json_at *at, struct qr_policy *p)
 {
-    return memcmp(a, b, 33);
+    struct qr_approver *a = &p->approver[p->n_approvers];
+    int found = 0;
+
+    QR_TRY(qr_approver_read(at, qr_policy_insecure_sim(p), a));
+    a->index = (uint16_t)p->n_approvers;
+    p->n_approvers++; /* from now on qr_policy_free sees what it holds */
+    for (size_t i = 0; i < a->index; i++) {
+        const struct qr_approver *twin = &p->approver[i];
+        int same = qr_stamp_key_cmp(&twin->key, &a->key) == 0;
+        if (same || strcmp(twin->name, a->name) == 0) {
+            return qr_json_fail(at, QR_ERR_MALFORMED,
+                                same ? "same key as approver \"%s\"" : "name \"%s\" is used twice",
+                                twin->name);
+        }
+    }
+    size_t pos = position(p, &a->key, &found);
+    return found ? qr_json_fail(at, QR_ERR_MALFORMED,
+                                "same key as client \"%s\", who could approve his own requests",
+                                p->client[p->by_key[pos]].name)
+                 : QR_OK;
 }
 
-static qr_err
-read_rule_keys(const struct qr_json_at *list, struct rule *r)
-{
-    size_t n = qr_json_count(list);
+/* ---- the document ---- */
 
-    r->keys = qr_alloc(n * sizeof r->keys[0]);
-    if (!r->keys) {
-        return qr_json_fail(list, QR_ERR_NO_MEMORY, "out of memory");
+static qr_err
+read_rules(const struct qr_json_at *rules, struct qr_policy *p)
+{
+    const struct qr_rule_names names = {p->client, p->n_clients, p->approver, p->n_approvers};
+    size_t n = qr_json_count(rules);
+
+    if (n == 0) {
+        return QR_OK;
+    }
+    p->rule = qr_alloc(n * sizeof p->rule[0]);
+    p->limit = qr_alloc(QR_LIMITS_MAX * sizeof p->limit[0]);
+    if (!p->rule || !p->limit) {
+        return qr_json_fail(rules, QR_ERR_NO_MEMORY, "out of memory");
     }
     for (size_t i = 0; i < n; i++) {
-        struct qr_json_at at = qr_json_elem(list, i);
-        qr_view v;
-        QR_TRY(text_at(&at, &v));
-        if (is_star(v)) {
-            r->all_keys = 1;
-            return star_alone(&at, list);
-        }
-        const struct qr_json_field f = {"", QR_JSON_HEX, 0, 33, r->keys[i], NULL};
-        QR_TRY(qr_json_value(&at, &f));
-        if (r->keys[i][0] != 2 && r->keys[i][0] != 3) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED,
-                                "must be a compressed point (66 hex digits, 02 or 03 first)");
-        }
-    }
-    r->n_keys = n;
-    qsort(r->keys, n, sizeof r->keys[0], key_cmp);
-    for (size_t i = 1; i < n; i++) {
-        if (memcmp(r->keys[i - 1], r->keys[i], 33) == 0) {
-            return qr_json_fail(list, QR_ERR_MALFORMED, "a key is listed twice");
+        struct qr_json_at at = qr_json_elem(rules, i);
+        p->n_rules++; /* from now on qr_policy_free sees what it holds */
+        QR_TRY(qr_rule_read(&at, &names, p->limit, &p->n_limits, &p->rule[i]));
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(p->rule[k].id, p->rule[i].id) == 0) {
+                return qr_json_fail(&at, QR_ERR_MALFORMED, "rule id \"%s\" is used twice",
+                                    p->rule[i].id);
+            }
         }
     }
     return QR_OK;
 }
 
 static qr_err
-read_rule_kinds(const struct qr_json_at *list, struct rule *r)
+read_requests(const struct qr_json_at *requests, struct qr_policy *p)
 {
-    char q[QR_QUOTE_MAX];
-    for (size_t i = 0; i < qr_json_count(list); i++) {
-        struct qr_json_at at = qr_json_elem(list, i);
-        enum qr_kind kind;
-        qr_view v;
-        QR_TRY(text_at(&at, &v));
-        if (qr_kind_parse(v, &kind) != QR_OK) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "unknown kind \"%s\"%s", qr_quote(q, v),
-                                is_star(v) ? "; kinds are named one by one" : "");
-        }
-        if (r->kinds & QR_KIND_BIT(kind)) {
-            return qr_json_fail(&at, QR_ERR_MALFORMED, "\"%s\" is listed twice",
-                                qr_kind_name(kind));
-        }
-        r->kinds |= QR_KIND_BIT(kind);
-    }
-    return QR_OK;
-}
-
-static qr_err
-read_rule(const struct qr_json_at *at, struct qr_policy *p)
-{
-    struct rule *r = &p->rule[p->n_rules];
-    struct qr_json_at clients, keys, kinds;
-    qr_view id, effect;
-    char q[QR_QUOTE_MAX];
+    struct qr_json_at clients, approvers, gateways, rules;
+    int has_approvers, has_gateways;
     const struct qr_json_field fields[] = {
-        {"id", QR_JSON_NAME, 1, QR_NAME_MAX - 1, &id, NULL},
-        {"effect", QR_JSON_TEXT, 1, 32, &effect, NULL},
-        {"clients", QR_JSON_ARRAY, 1, QR_CLIENTS_MAX, &clients, NULL},
-        {"keys", QR_JSON_ARRAY, 1, RULE_KEYS_MAX, &keys, NULL},
-        {"kinds", QR_JSON_ARRAY, 1, QR_KIND_COUNT, &kinds, NULL},
+        {"clients", QR_JSON_ARRAY, 0, QR_CLIENTS_MAX, &clients, NULL},
+        {"approvers", QR_JSON_ARRAY, 1, QR_APPROVERS_MAX, &approvers, &has_approvers},
+        {"gateways", QR_JSON_ARRAY, 1, GATEWAYS_MAX, &gateways, &has_gateways},
+        {"rules", QR_JSON_ARRAY, 0, QR_RULES_MAX, &rules, NULL},
         {.type = QR_JSON_END},
     };
 
-    p->n_rules++; /* from now on qr_policy_free sees what it holds */
-    QR_TRY(qr_json_fields(at, fields));
-    memcpy(r->id, id.p, id.len);
-    for (size_t i = 0; i + 1 < p->n_rules; i++) {
-        if (strcmp(p->rule[i].id, r->id) == 0) {
-            return qr_json_fail(at, QR_ERR_MALFORMED, "rule id \"%s\" is used twice", r->id);
+    QR_TRY(qr_json_fields(requests, fields));
+    for (size_t i = 0; i < qr_json_count(&clients); i++) {
+        struct qr_json_at at = qr_json_elem(&clients, i);
+        QR_TRY(read_client(&at, p));
+    }
+    if (has_approvers) {
+        size_t n = qr_json_count(&approvers);
+        p->approver = qr_alloc(n * sizeof p->approver[0]);
+        if (!p->approver) {
+            return qr_json_fail(&approvers, QR_ERR_NO_MEMORY, "out of memory");
+        }
+        for (size_t i = 0; i < n; i++) {
+            struct qr_json_at at = qr_json_elem(&approvers, i);
+            QR_TRY(read_approver(&at, p));
         }
     }
-    r->deny = qr_view_eq(effect, qr_view_str("deny"));
-    if (!r->deny && !qr_view_eq(effect, qr_view_str("allow"))) {
-        return qr_json_fail(at, QR_ERR_MALFORMED, "effect \"%s\" is neither allow nor deny",
-                            qr_quote(q, effect));
-    }
-    QR_TRY(read_rule_clients(&clients, p, r));
-    QR_TRY(read_rule_keys(&keys, r));
-    return read_rule_kinds(&kinds, r);
+    QR_TRY(check_gateways(requests, &gateways, has_gateways, p));
+    return read_rules(&rules, p);
 }
 
 static qr_err
 read_policy(struct qr_json *j, struct qr_policy *p)
 {
-    struct qr_json_at root = qr_json_root(j), peers, requests, clients, rules;
+    struct qr_json_at root = qr_json_root(j), peers, requests;
     const struct qr_json_field fields[] = {
         {"v", QR_JSON_SKIP, 0, 0, NULL, NULL},
         {"type", QR_JSON_SKIP, 0, 0, NULL, NULL},
@@ -265,25 +277,11 @@ read_policy(struct qr_json *j, struct qr_policy *p)
         {"requests", QR_JSON_OBJECT, 0, 0, &requests, NULL},
         {.type = QR_JSON_END},
     };
-    const struct qr_json_field request_fields[] = {
-        {"clients", QR_JSON_ARRAY, 0, QR_CLIENTS_MAX, &clients, NULL},
-        {"rules", QR_JSON_ARRAY, 0, QR_RULES_MAX, &rules, NULL},
-        {.type = QR_JSON_END},
-    };
 
     QR_TRY(qr_json_head(&root, "quorate/policy"));
     QR_TRY(qr_json_fields(&root, fields));
     QR_TRY(qr_peers_parse(&peers, &p->peers));
-    QR_TRY(qr_json_fields(&requests, request_fields));
-    for (size_t i = 0; i < qr_json_count(&clients); i++) {
-        struct qr_json_at at = qr_json_elem(&clients, i);
-        QR_TRY(read_client(&at, p));
-    }
-    for (size_t i = 0; i < qr_json_count(&rules); i++) {
-        struct qr_json_at at = qr_json_elem(&rules, i);
-        QR_TRY(read_rule(&at, p));
-    }
-    return QR_OK;
+    return read_requests(&requests, p);
 }
 
 qr_err
@@ -450,68 +448,4 @@ qr_policy_limit(const struct qr_policy *p, size_t i)
 {
     QR_ASSERT(i < p->n_limits);
     return &p->limit[i];
-}
-
-void
-qr_policy_explain(const struct qr_policy *p, unsigned n, unsigned t,
-                  void (*line)(void *ctx, const char *text), void *ctx)
-{
-    char text[QR_NAME_MAX + 32];
-
-    (void)n;
-    (void)t;
-    for (size_t i = 0; i < p->n_rules; i++) {
-        (void)snprintf(text, sizeof text, "rule %s: %s", p->rule[i].id,
-                       p->rule[i].deny ? "deny" : "allow");
-        line(ctx, text);
-    }
-}
-
-static int
-names_key(const struct rule *r, const uint8_t key[static 33])
-{
-    return r->all_keys || bsearch(key, r->keys, r->n_keys, sizeof r->keys[0], key_cmp) != NULL;
-}
-
-static int
-names_client(const struct rule *r, const struct qr_client *c)
-{
-    return r->all_clients || (r->clients[c->index / 64] >> (c->index % 64) & 1);
-}
-
-qr_err
-qr_policy_decide(const struct qr_policy *p, const struct qr_policy_ask *ask,
-                 struct qr_policy_says *ret)
-{
-    const struct rule *allowed[QR_KIND_COUNT] = {NULL}, *denied[QR_KIND_COUNT] = {NULL};
-
-    *ret = (struct qr_policy_says){.rule = "", .life_ms = QR_REQUEST_LIFE_MS};
-    for (size_t i = 0; i < p->n_rules; i++) {
-        const struct rule *r = &p->rule[i];
-        if (!(r->kinds & ask->req->kinds) || !names_client(r, ask->client) ||
-            !names_key(r, ask->key)) {
-            continue;
-        }
-        for (int k = 0; k < QR_KIND_COUNT; k++) {
-            const struct rule **slot = r->deny ? &denied[k] : &allowed[k];
-            if ((r->kinds & QR_KIND_BIT(k)) && !*slot) {
-                *slot = r;
-            }
-        }
-    }
-    for (size_t i = 0; i < ask->req->n_items; i++) {
-        enum qr_kind k = ask->req->items[i].kind;
-        if (denied[k] || !allowed[k]) {
-            ret->rule = denied[k] ? denied[k]->id : "";
-            ret->kind = k;
-            ret->item = i;
-            (void)snprintf(ret->why, sizeof ret->why, "client %s may not have %s signed: %s%s",
-                           ask->client->name, qr_kind_name(k),
-                           denied[k] ? "denied by rule " : "no rule allows it", ret->rule);
-            return QR_ERR_POLICY_DENIED;
-        }
-    }
-    ret->kind = ask->req->items[0].kind;
-    ret->rule = allowed[ret->kind]->id;
-    return QR_OK;
 }
