@@ -1,5 +1,7 @@
 #include "daemon/control.h"
 
+#include <sodium.h>
+
 void
 qr_ctl_put_sign(struct qr_buf *b, const struct qr_ctl_sign *m)
 {
@@ -324,5 +326,89 @@ qr_ctl_get_epoch(qr_view v, uint32_t *ret)
         return QR_ERR_MALFORMED;
     }
     *ret = epoch;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_audit_head(struct qr_buf *b, const struct qr_ctl_audit_head *m)
+{
+    qr_buf_put64(b, m->boot);
+    qr_buf_put64(b, m->serial);
+    qr_buf_put(b, m->hash, 32);
+    qr_buf_put(b, m->nonce, 32);
+    qr_buf_put(b, m->sig, 64);
+}
+
+qr_err
+qr_ctl_get_audit_head(qr_view v, struct qr_ctl_audit_head *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_audit_head m;
+    m.boot = qr_buf_get64(&b);
+    m.serial = qr_buf_get64(&b);
+    qr_buf_get(&b, m.hash, 32);
+    qr_buf_get(&b, m.nonce, 32);
+    qr_buf_get(&b, m.sig, 64);
+    QR_TRY(qr_buf_end(&b));
+    if (m.boot == 0 || m.serial == 0 || m.boot > INT64_MAX || m.serial > INT64_MAX) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_receipt_ask(struct qr_buf *b, const struct qr_ctl_receipt_ask *m)
+{
+    qr_buf_put32(b, m->attempt);
+    qr_buf_put(b, m->have, 32);
+}
+
+qr_err
+qr_ctl_get_receipt_ask(qr_view v, struct qr_ctl_receipt_ask *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_receipt_ask m;
+    m.attempt = qr_buf_get32(&b);
+    qr_buf_get(&b, m.have, 32);
+    QR_TRY(qr_buf_end(&b));
+    *ret = m;
+    return QR_OK;
+}
+
+void
+qr_ctl_put_receipt_tell(struct qr_buf *b, const struct qr_ctl_receipt_tell *m)
+{
+    qr_buf_put32(b, m->attempt);
+    qr_buf_put16(b, m->code);
+    qr_buf_put64(b, m->made_ms);
+    qr_buf_put(b, m->nonce, 32);
+    qr_buf_put(b, m->boot_nonce, 32);
+    qr_buf_put(b, m->sig, 64);
+    qr_buf_put_lp(b, m->record);
+    qr_buf_put_lp(b, m->evidence);
+}
+
+qr_err
+qr_ctl_get_receipt_tell(qr_view v, struct qr_ctl_receipt_tell *ret)
+{
+    struct qr_buf b = qr_buf_read(v);
+    struct qr_ctl_receipt_tell m;
+    m.attempt = qr_buf_get32(&b);
+    m.code = qr_buf_get16(&b);
+    m.made_ms = qr_buf_get64(&b);
+    qr_buf_get(&b, m.nonce, 32);
+    qr_buf_get(&b, m.boot_nonce, 32);
+    qr_buf_get(&b, m.sig, 64);
+    m.record = qr_buf_get_lp(&b, QR_CTL_RECORD_MAX);
+    m.evidence = qr_buf_get_lp(&b, QR_EVIDENCE_MAX);
+    QR_TRY(qr_buf_end(&b));
+    if ((m.code != 0 &&
+         (m.made_ms != 0 || m.record.len || m.evidence.len || !sodium_is_zero(m.nonce, 32) ||
+          !sodium_is_zero(m.boot_nonce, 32) || !sodium_is_zero(m.sig, 64))) ||
+        (m.code == 0 && (m.record.len == 0 || m.made_ms > INT64_MAX))) {
+        return QR_ERR_MALFORMED;
+    }
+    *ret = m;
     return QR_OK;
 }

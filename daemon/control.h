@@ -1,7 +1,7 @@
 /*
  * Daemon-to-daemon control messages: fixed layouts, strict decoding.
  *
- * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_SECRET_KEEP (protocol/base/msg_t.h). Integers are
+ * What: the payloads of QR_MSG_SIGN_REQUEST .. QR_MSG_RECEIPT_TELL (protocol/base/msg_t.h). Integers are
  *       big-endian; `lp` is a u32 length and that many bytes.
  *
  *   SIGN_REQUEST   u32 attempt | u16 set_mask | u16 n | n * presig_id 34 | lp body | u8 m | m * lp stamp
@@ -17,6 +17,10 @@
  *   SECRET_GET     u32 epoch
  *   SECRET_PIECE   u16 code | u32 epoch | u16 holder | piece 32 | blind 32    (zeros when code != 0)
  *   SECRET_KEEP    u32 epoch
+ *   AUDIT_HEAD     u64 boot | u64 serial | hash 32 | boot nonce 32 | signature 64   (daemon/audit.h)
+ *   RECEIPT_ASK    u32 attempt | digest of the evidence the sender holds 32 (zeros: none)
+ *   RECEIPT_TELL   u32 attempt | u16 code | u64 made ms | nonce 32 | boot nonce 32 | signature 64 |
+ *                  lp record | lp evidence (empty: what the asker holds)    (all zero when code != 0)
  *   KEY_SYNC       u8 kind (0 ask, 1 tell) | key_id 32 | tell: u16 n | n * confirmation 64
  *
  * Why: peers are hostile; a length is checked before it is used, and bytes left over are an error.
@@ -109,6 +113,29 @@ struct qr_ctl_secret_piece {
 #define QR_CTL_SECRET_PIECE_LEN (2u + 4u + 2u + 32u + 32u)
 #define QR_CTL_EPOCH_LEN 4u /* GET and KEEP */
 
+/* daemon/party_audit.h. */
+struct qr_ctl_audit_head {
+    uint64_t boot, serial; /* not 0 */
+    uint8_t hash[32], nonce[32], sig[64];
+};
+#define QR_CTL_AUDIT_HEAD_LEN (8u + 8u + 32u + 32u + 64u)
+
+struct qr_ctl_receipt_ask {
+    uint32_t attempt;
+    uint8_t have[32];
+};
+#define QR_CTL_RECEIPT_ASK_LEN (4u + 32u)
+
+struct qr_ctl_receipt_tell {
+    uint32_t attempt;
+    uint16_t code;
+    uint64_t made_ms;
+    uint8_t nonce[32], boot_nonce[32], sig[64];
+    qr_view record, evidence; /* record: 1..QR_CTL_RECORD_MAX bytes unless code != 0 */
+};
+#define QR_CTL_RECORD_MAX 20480u
+#define QR_CTL_RECEIPT_TELL_LEN (4u + 2u + 8u + 32u + 32u + 64u + 4u + 4u) /* and the two */
+
 struct qr_ctl_key {
     uint8_t tell, key_id[32];
     uint16_t n;
@@ -137,6 +164,12 @@ void qr_ctl_put_secret_have(struct qr_buf *b, const struct qr_ctl_secret_have *m
 qr_err QR_MUST qr_ctl_get_secret_have(qr_view v, struct qr_ctl_secret_have *ret);
 void qr_ctl_put_secret_piece(struct qr_buf *b, const struct qr_ctl_secret_piece *m);
 qr_err QR_MUST qr_ctl_get_secret_piece(qr_view v, struct qr_ctl_secret_piece *ret);
+void qr_ctl_put_audit_head(struct qr_buf *b, const struct qr_ctl_audit_head *m);
+qr_err QR_MUST qr_ctl_get_audit_head(qr_view v, struct qr_ctl_audit_head *ret);
+void qr_ctl_put_receipt_ask(struct qr_buf *b, const struct qr_ctl_receipt_ask *m);
+qr_err QR_MUST qr_ctl_get_receipt_ask(qr_view v, struct qr_ctl_receipt_ask *ret);
+void qr_ctl_put_receipt_tell(struct qr_buf *b, const struct qr_ctl_receipt_tell *m);
+qr_err QR_MUST qr_ctl_get_receipt_tell(qr_view v, struct qr_ctl_receipt_tell *ret);
 /* SECRET_GET and SECRET_KEEP. */
 void qr_ctl_put_epoch(struct qr_buf *b, uint32_t epoch);
 qr_err QR_MUST qr_ctl_get_epoch(qr_view v, uint32_t *ret);

@@ -172,6 +172,15 @@ on_message(void *ctx, struct qr_msg_in *m)
     case QR_MSG_SECRET_KEEP:
         qr_pieces_on_keep(p, m);
         break;
+    case QR_MSG_AUDIT_HEAD:
+        qr_audit_on_head(p, m);
+        break;
+    case QR_MSG_RECEIPT_ASK:
+        qr_receipt_on_ask(p, m);
+        break;
+    case QR_MSG_RECEIPT_TELL:
+        qr_receipt_on_tell(p, m);
+        break;
     default:
         qr_party_log(QR_LOG_WARN, "unknown_message", m->from, "message type %d ignored",
                      (int)m->type);
@@ -209,6 +218,7 @@ on_up(void *ctx, const struct qr_peer_info *info)
     struct qr_msg_in m = {.from = info->index, .payload = qr_buf_view(&b)};
     qr_state_on_store(p, &m);
     qr_attest_up(p, info);
+    qr_audit_up(p, info);
     if (!info->resumed) {
         qr_party_forget(p, info->index, "it restarted");
         qr_secret_up(p, info->index); /* before the pair, which takes milliseconds */
@@ -228,6 +238,7 @@ on_down(void *ctx, uint16_t peer, qr_err why, const char *detail)
     struct qr_party *p = ctx;
     qr_party_log(QR_LOG_WARN, "peer_down", peer, "connection lost (%s)%s%s", qr_err_text(why),
                  detail[0] ? ": " : "", detail);
+    qr_audit_event(p, "peer", "down", peer, "connection lost (%s)", qr_err_text(why));
     qr_sign_peer_lost(p, peer, "its connection was lost");
     p->pool_want = 1;
 }
@@ -268,6 +279,7 @@ qr_err
 qr_party_link(struct qr_party *p, char *err_text, size_t err_cap)
 {
     uint64_t reattest, evidence;
+    QR_TRY(qr_audit_link(p));
     qr_attest_start(p);
     qr_attest_ages(p, &reattest, &evidence);
     struct qr_net_params np = {
@@ -351,6 +363,9 @@ qr_party_new(const struct qr_party_cfg *cfg, const struct qr_party_env *env, uin
         e = p->aes && p->pool ? qr_sign_init(p) : QR_ERR_NO_MEMORY;
     }
     if (e == QR_OK) {
+        e = qr_audit_open(p);
+    }
+    if (e == QR_OK) {
         e = qr_replay_new(&lim, &p->replay);
     }
     if (e == QR_OK) {
@@ -394,6 +409,7 @@ qr_party_free(struct qr_party *p)
         if (p->net) {
             qr_net_free(p->net);
         }
+        qr_audit_close(p);
         qr_state_close(p);
         p->pool = qr_pool_free(p->pool);
         p->aes = qr_aes_free(p->aes);
@@ -422,6 +438,7 @@ qr_party_step(struct qr_party *p, uint64_t now_ns, uint64_t wall_ms)
         qr_keygen_tick(p);
         qr_secret_tick(p);
         qr_attest_tick(p);
+        qr_audit_tick(p);
         drop_early(p, 0);
         p->pool_want = 1;
     }
@@ -482,14 +499,17 @@ qr_party_ask(struct qr_party *p, int admin, uint64_t to, const struct qr_ask *as
 void
 qr_party_drain(struct qr_party *p)
 {
-    p->draining = 1;
+    if (!p->draining) {
+        p->draining = 1;
+        qr_audit_drain(p);
+    }
     qr_sign_pool_grew(p); /* what waits for presignatures is told that none are made any more */
 }
 
 int
 qr_party_drained(const struct qr_party *p)
 {
-    return p->draining && qr_sign_running(p) == 0;
+    return p->draining && qr_sign_running(p) == 0 && qr_audit_drained(p);
 }
 
 int
@@ -529,12 +549,12 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
                 (keys == 0 && qr_secret_may_keygen(p, 0, secret, sizeof secret) != QR_OK);
     qr_duration_text(a->age_ms, age);
     qr_secret_text(p, secret);
-    (void)snprintf(line, cap, "%s%s%u/%zu peers, %zu presignatures, %u keys%s%s%s%s%s%s", secret,
+    (void)snprintf(line, cap, "%s%s%u/%zu peers, %zu presignatures, %u keys%s%s%s%s%s%s%s", secret,
                    secret[0] ? "; " : "", up, p->roster->n - 1, ready, keys,
                    p->store_failed ? ", STORE FAILED" : "", p->draining ? ", draining" : "",
                    a->stage != QR_FRESH_OK ? ", EVIDENCE OLD: " : "",
                    a->stage != QR_FRESH_OK ? age : "", a->agreed ? "" : ", CLOCKS DISAGREE",
-                   a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "");
+                   a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "", qr_audit_trouble(p));
     return !waits && !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
-           !a->quorum_broken && a->stage != QR_FRESH_STOP && up + 1 >= (t ? t : 2);
+           !a->quorum_broken && a->stage != QR_FRESH_STOP && !*qr_audit_trouble(p) && up + 1 >= (t ? t : 2);
 }

@@ -256,6 +256,7 @@ qr_attest_verify(void *ctx, uint16_t peer, enum qr_platform platform, const uint
     s->next_end_ms = a->found.earliest_end_ms;
     memcpy(s->next_boot, boot_nonce, 32);
     learn(p);
+    qr_audit_evidence(p, peer, evidence);
     qr_qtime_issued(&a->time, peer, a->found.latest_issue_ms);
     *ret = c;
     return QR_OK;

@@ -26,6 +26,7 @@
 #include "daemon/keyjson.h"
 #include "daemon/log.h"
 #include "daemon/party.h"
+#include "daemon/party_audit.h"
 #include "daemon/party_limits.h"
 #include "daemon/party_secret.h"
 #include "daemon/policy.h"
@@ -248,6 +249,7 @@ struct qr_party {
     struct qr_replay *replay, *commands;
     struct qr_budget *budget; /* of the policy in force (party_limits.h) */
     uint16_t heard;           /* bit i-1: party i sent something since our start */
+    struct qr_paudit *audit;  /* party_audit.h */
 
     struct qr_attest attest;
     struct qr_secret secret;

@@ -574,6 +574,15 @@ qr_query_ask(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     case QR_QUERY_NEEDS:
         e = qr_party_needs(p, &d);
         break;
+    case QR_QUERY_AUDIT:
+        d.max = QR_AUDIT_FETCH_MAX;
+        e = qr_audit_query(p, ask->body, &d);
+        text = 1;
+        break;
+    case QR_QUERY_RECEIPT:
+        qr_receipt_ask(p, to, ask->body);
+        qr_dbuf_free(&d);
+        return;
     case QR_QUERY_END_:
     default:
         e = QR_ERR_MALFORMED;

@@ -1,19 +1,23 @@
 /*
  * Receipts: what a caller can show later about one of its signatures.
  *
- * What: {"v":1,"type":"quorate/receipt","request":"<64 hex>","cluster":…,"parties":[
+ * What: {"v":1,"type":"quorate/receipt","request":"<64 hex>","cluster":"<64 hex>","parties":[
  *         {"party":1,"record":"<the audit record's line, exact>","signature":"<128 hex>",
- *          "evidence":"<base64>","nonce":"<64 hex>"},…]}
+ *          "made_ms":…,"nonce":"<64 hex>","boot_nonce":"<64 hex>","evidence":"<base64>"},…]}
  *       one element for every member of the signing set, in order. record: the party's own "signed" record
- *       (audit.h): request hash, key, digests and signatures, policy hash and serial, rule, approvers,
- *       the set with the measurement and the evidence digest of each member as this party judged it, epoch,
- *       bytes to and from each member, times. signature: Ed25519 by the party's identity key over
- *       TH("receipt"; line). evidence: the party's own, made for clients (GET /v1/attestation) at most once
- *       a renewal period; what it commits to binds the identity key, the policy and the roster.
- * Verified offline, in this order: form; the records agree on request, key, digests, policy, set; each is
- *       signed by the roster's key of its party; the signatures are valid under the key; each party's
- *       evidence is good by the policy (with manifests) at the time of the record and commits to that
- *       identity key and nonce; the measurement and digest that the others saw are that evidence's platform's;
+ *       (audit_read.h): request hash, key, digests, policy hash and serial, rule, approvers, the set with the
+ *       measurement and the digest of the evidence of each other member as this party judged it, epoch, and time;
+ *       the coordinator's also the signatures and the bytes to and from each member (a member never sees the
+ *       signature it contributed to).
+ *       signature: Ed25519 by the party's identity key over
+ *       TH("receipt"; record, u64be(made_ms), nonce, boot_nonce, SHA-256(evidence)).
+ *       evidence: the party's own, made for receipts at most once a renewal period, at made_ms; it commits to
+ *       TH-binder of a client (qr_client_binder: nonce, identity, policy, roster, boot nonce).
+ * Verified offline, in this order: form; the records agree on request, coordinator, attempt, key, child, path, epoch,
+ *       digests, policy, rule, client, set; each is signed by the roster's key of its party; roster and policy
+ *       are those given; the signatures are valid under the child (for an empty path the key itself); each party's evidence
+ *       is good by the policy (with manifests) at made_ms, which is near the record's time, and commits to that
+ *       identity key, policy, roster, boot nonce and nonce; the measurement that the others saw is that evidence's;
  *       the quorum's constraints hold.
  * Why from all members: one party's word about a set is one party's word.
  */
@@ -25,6 +29,14 @@
 #include "daemon/roster.h"
 
 #define QR_RECEIPT_MAX (4u * 1024u * 1024u)
+
+/* made_ms and the record's time are at most this far apart. */
+#define QR_RECEIPT_APART_MS (48u * 3600u * 1000u)
+
+/* What a member signs. */
+void qr_receipt_hash(qr_view record, uint64_t made_ms, const uint8_t nonce[static 32],
+                     const uint8_t boot_nonce[static 32], const uint8_t evidence[static 32],
+                     uint8_t ret[static 32]);
 
 struct qr_receipt_said {
     uint8_t request[32], key[33];

@@ -222,6 +222,22 @@ pieces_check(const struct qr_ask *a)
 }
 
 /* The rules of struct qr_ask; the same for both directions. */
+size_t
+qr_query_arg_len(enum qr_query q)
+{
+    switch (q) {
+    case QR_QUERY_KEY:
+        return QR_POINT_LEN;
+    case QR_QUERY_ATTESTATION:
+    case QR_QUERY_RECEIPT:
+        return 32;
+    case QR_QUERY_AUDIT:
+        return 16;
+    default:
+        return 0;
+    }
+}
+
 static qr_err
 ask_check(const struct qr_ask *a)
 {
@@ -238,9 +254,7 @@ ask_check(const struct qr_ask *a)
         if (a->query < QR_QUERY_STATUS || a->query >= QR_QUERY_END_) {
             return QR_ERR_MALFORMED;
         }
-        body_max = a->query == QR_QUERY_KEY           ? QR_POINT_LEN
-                   : a->query == QR_QUERY_ATTESTATION ? QR_NONCE_LEN
-                                                      : 0;
+        body_max = qr_query_arg_len(a->query);
         if (a->body.len != body_max) {
             return QR_ERR_LENGTH;
         }

@@ -72,6 +72,8 @@ enum qr_query {
     QR_QUERY_ROSTER,
     QR_QUERY_READY,
     QR_QUERY_NEEDS,
+    QR_QUERY_AUDIT,
+    QR_QUERY_RECEIPT,
     QR_QUERY_END_
 };
 
@@ -96,7 +98,7 @@ struct qr_ask_piece {
 /*
  * One question. SIGN: body, 0..QR_STAMPS_MAX stamps of <= QR_STAMP_MAX bytes (none is for the party
  * to refuse with stamp_missing), traceparent (0 or QR_TRACEPARENT_LEN bytes). QUERY: query; body is
- * its argument (33 bytes for KEY, 32 for ATTESTATION, else empty). ADMIN: admin, body (empty for
+ * its argument (qr_query_arg_len bytes). ADMIN: admin, body (empty for
  * DRAIN alone), 0..QR_ADMINS_MAX stamps. COLLATERAL: body is the source's name, 1..QR_ASK_PIECES
  * pieces of 1..QR_ASK_PIECE_MAX bytes, QR_DOC_MAX together.
  */
@@ -113,6 +115,8 @@ struct qr_ask {
     struct qr_ask_piece pieces[QR_ASK_PIECES];
 };
 
+/* 33 for KEY, 32 for ATTESTATION and RECEIPT, 16 for AUDIT, 0 for the rest. */
+size_t qr_query_arg_len(enum qr_query q);
 /*
  * Appends one frame, prefix included, to `out`; `out` is unchanged on error. Errors: what the
  * decoder would refuse (MALFORMED, TOO_LARGE, LENGTH), TOO_LARGE when `out` is full, NO_MEMORY.

@@ -36,6 +36,9 @@ qr_wire_type_known(uint32_t type)
     case QR_MSG_SECRET_GET:
     case QR_MSG_SECRET_PIECE:
     case QR_MSG_SECRET_KEEP:
+    case QR_MSG_AUDIT_HEAD:
+    case QR_MSG_RECEIPT_ASK:
+    case QR_MSG_RECEIPT_TELL:
         return 1;
     }
     return 0;

@@ -43,6 +43,9 @@ enum qr_msg {
     QR_MSG_SECRET_GET = 60,    /* asks for the sender's own piece */
     QR_MSG_SECRET_PIECE = 61,  /* it, or a coarse code */
     QR_MSG_SECRET_KEEP = 62,   /* the epoch that counts; other pieces may go */
+    QR_MSG_AUDIT_HEAD = 63,    /* the sender's signed audit head, for the receiver's log */
+    QR_MSG_RECEIPT_ASK = 64,   /* sid = request; asks for the receiver's part of a receipt */
+    QR_MSG_RECEIPT_TELL = 65,  /* it, or a coarse code */
 };
 
 /* What a byte on the wire was for; the ledger and the compressor go by it. */

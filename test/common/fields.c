@@ -147,6 +147,30 @@ fields_of(const struct field_shape *s, struct field out[static FIELDS_MAX])
         {"piece.piece", QR_MSG_SECRET_PIECE, FIELD_BYTES, 8, 32, ONCE, OK, OK, 0, OK, 0},
         {"piece.blind", QR_MSG_SECRET_PIECE, FIELD_BYTES, 40, 32, ONCE, OK, OK, 0, OK, 0},
         {"keep.epoch", QR_MSG_SECRET_KEEP, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
+        {"audit_head.boot", QR_MSG_AUDIT_HEAD, FIELD_UINT, 0, 8, ONCE, OK, QR_ERR_MALFORMED, 0, OK,
+         0},
+        {"audit_head.serial", QR_MSG_AUDIT_HEAD, FIELD_UINT, 8, 8, ONCE, OK, QR_ERR_MALFORMED, 0,
+         OK, 0},
+        {"audit_head.hash", QR_MSG_AUDIT_HEAD, FIELD_BYTES, 16, 32, ONCE, OK, OK, 0, OK, 0},
+        {"audit_head.nonce", QR_MSG_AUDIT_HEAD, FIELD_BYTES, 48, 32, ONCE, OK, OK, 0, OK, 0},
+        {"audit_head.signature", QR_MSG_AUDIT_HEAD, FIELD_BYTES, 80, 64, ONCE, OK, OK, 0, OK, 0},
+        {"receipt_ask.attempt", QR_MSG_RECEIPT_ASK, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
+        {"receipt_ask.have", QR_MSG_RECEIPT_ASK, FIELD_BYTES, 4, 32, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.attempt", QR_MSG_RECEIPT_TELL, FIELD_UINT, 0, 4, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.code", QR_MSG_RECEIPT_TELL, FIELD_UINT, 4, 2, ONCE, OK, QR_ERR_MALFORMED, 0, OK,
+         0},
+        {"receipt.made", QR_MSG_RECEIPT_TELL, FIELD_UINT, 6, 8, ONCE, OK, QR_ERR_MALFORMED, 0, OK,
+         0},
+        {"receipt.nonce", QR_MSG_RECEIPT_TELL, FIELD_BYTES, 14, 32, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.boot_nonce", QR_MSG_RECEIPT_TELL, FIELD_BYTES, 46, 32, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.signature", QR_MSG_RECEIPT_TELL, FIELD_BYTES, 78, 64, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.record.len", QR_MSG_RECEIPT_TELL, FIELD_LEN, 142, 4, ONCE, OK, QR_ERR_TOO_LARGE,
+         0, OK, 0},
+        {"receipt.record", QR_MSG_RECEIPT_TELL, FIELD_BYTES, 146, s->body, ONCE, OK, OK, 0, OK, 0},
+        {"receipt.evidence.len", QR_MSG_RECEIPT_TELL, FIELD_LEN, 146 + s->body, 4, ONCE, OK,
+         QR_ERR_TOO_LARGE, 0, OK, 0},
+        {"receipt.evidence", QR_MSG_RECEIPT_TELL, FIELD_BYTES, 150 + s->body, s->stamp, ONCE, OK,
+         OK, 0, OK, 0},
         {"key_sync.kind", QR_MSG_KEY_SYNC, FIELD_UINT, 0, 1, ONCE, OK, QR_ERR_MALFORMED, 0, OK, 0},
         {"key_sync.key_id", QR_MSG_KEY_SYNC, FIELD_BYTES, 1, 32, ONCE, OK, OK, 0, OK, 0},
         {"key_sync.n", QR_MSG_KEY_SYNC, FIELD_LEN, 33, 2, ONCE, OK, QR_ERR_TOO_LARGE, 0, OK, 0},
@@ -212,6 +236,12 @@ fields_msg_len(enum qr_msg type, const struct field_shape *s)
         return 4;
     case QR_MSG_SECRET_PIECE:
         return 72;
+    case QR_MSG_AUDIT_HEAD:
+        return 144;
+    case QR_MSG_RECEIPT_ASK:
+        return 36;
+    case QR_MSG_RECEIPT_TELL:
+        return 150 + s->body + s->stamp;
     }
     return SIZE_MAX;
 }

@@ -75,7 +75,7 @@ test_ask_round_trip(void **state)
     round_trip_ask(&a);
     for (int q = QR_QUERY_STATUS; q < QR_QUERY_END_; q++) {
         struct qr_ask b = {.id = 7, .what = QR_ASK_QUERY, .query = (enum qr_query)q};
-        b.body = qr_view_of(arg, q == QR_QUERY_KEY ? 33u : q == QR_QUERY_ATTESTATION ? 32u : 0u);
+        b.body = qr_view_of(arg, qr_query_arg_len(b.query));
         round_trip_ask(&b);
     }
     struct qr_ask c = {.id = 8, .what = QR_ASK_ADMIN, .admin = QR_ADMIN_DRAIN};

@@ -40,7 +40,8 @@ static const enum qr_msg types[] = {
     QR_MSG_PRESIGN2,      QR_MSG_SIGN_REQUEST, QR_MSG_SIGN_SHARE,   QR_MSG_ADMIN,
     QR_MSG_PRESIGN_START, QR_MSG_ABORT,        QR_MSG_RETIRE,       QR_MSG_STORE_STATE,
     QR_MSG_KEY_SYNC,      QR_MSG_PRESIGN_DONE, QR_MSG_TIME,         QR_MSG_SECRET_PUT,
-    QR_MSG_SECRET_HAVE,   QR_MSG_SECRET_GET,   QR_MSG_SECRET_PIECE, QR_MSG_SECRET_KEEP};
+    QR_MSG_SECRET_HAVE,   QR_MSG_SECRET_GET,   QR_MSG_SECRET_PIECE, QR_MSG_SECRET_KEEP,
+    QR_MSG_AUDIT_HEAD,    QR_MSG_RECEIPT_ASK,  QR_MSG_RECEIPT_TELL};
 
 /* Every byte of every message belongs to exactly one field, in every shape. */
 static void
@@ -135,6 +136,16 @@ test_fields_agree_with_the_encoders(void **state)
     qr_ctl_put_epoch(&b, 1);
     assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_GET, &s));
     assert_int_equal(b.len, fields_msg_len(QR_MSG_SECRET_KEEP, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_audit_head(&b, &(struct qr_ctl_audit_head){0});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_AUDIT_HEAD, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_receipt_ask(&b, &(struct qr_ctl_receipt_ask){0});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_RECEIPT_ASK, &s));
+    b = qr_buf_over(mem, sizeof mem);
+    qr_ctl_put_receipt_tell(&b,
+                            &(struct qr_ctl_receipt_tell){.record = sign.body, .evidence = part});
+    assert_int_equal(b.len, fields_msg_len(QR_MSG_RECEIPT_TELL, &s));
 }
 
 static qr_err
@@ -151,6 +162,9 @@ decode(enum qr_msg type, qr_view v)
     struct qr_ctl_secret_put put;
     struct qr_ctl_secret_have have;
     struct qr_ctl_secret_piece piece;
+    struct qr_ctl_audit_head head;
+    struct qr_ctl_receipt_ask ask;
+    struct qr_ctl_receipt_tell tell;
     uint32_t epoch;
 
     switch (type) {
@@ -163,6 +177,12 @@ decode(enum qr_msg type, qr_view v)
     case QR_MSG_SECRET_GET:
     case QR_MSG_SECRET_KEEP:
         return qr_ctl_get_epoch(v, &epoch);
+    case QR_MSG_AUDIT_HEAD:
+        return qr_ctl_get_audit_head(v, &head);
+    case QR_MSG_RECEIPT_ASK:
+        return qr_ctl_get_receipt_ask(v, &ask);
+    case QR_MSG_RECEIPT_TELL:
+        return qr_ctl_get_receipt_tell(v, &tell);
     case QR_MSG_TIME:
         return qr_ctl_get_time(v, &wall);
     case QR_MSG_SIGN_REQUEST:
@@ -211,6 +231,11 @@ control_message(enum qr_msg type, uint8_t *out)
         qr_ctl_put_secret_piece(&b, &(struct qr_ctl_secret_piece){.epoch = 1, .holder = 1});
     else if (type == QR_MSG_SECRET_GET || type == QR_MSG_SECRET_KEEP)
         qr_ctl_put_epoch(&b, 1);
+    else if (type == QR_MSG_AUDIT_HEAD)
+        qr_ctl_put_audit_head(&b, &(struct qr_ctl_audit_head){.boot = 1, .serial = 1});
+    else if (type == QR_MSG_RECEIPT_TELL)
+        qr_ctl_put_receipt_tell(&b,
+                                &(struct qr_ctl_receipt_tell){.record = text, .evidence = stamp});
     return fields_msg_len(type, &small);
 }
 

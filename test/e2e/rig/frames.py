@@ -5,7 +5,7 @@ import struct
 
 VERSION = 1
 QUERY = {"STATUS": 1, "KEYS": 2, "KEY": 3, "ATTESTATION": 4, "METRICS": 5, "DESCRIPTOR": 6,
-         "POLICY": 7, "ROSTER": 8, "READY": 9}
+         "POLICY": 7, "ROSTER": 8, "READY": 9, "NEEDS": 10, "AUDIT": 11, "RECEIPT": 12}
 ADMIN = {"COMMAND": 1, "LOAD_ROSTER": 2, "LOAD_POLICY": 3, "DRAIN": 4}
 
 
