@@ -261,6 +261,12 @@ $(BUILD)/test/fuzz/fuzz_%: $(BUILD)/test/fuzz/fuzz_%.o $(FUZZ_LIB) $(TEST_LIB) $
 $(BUILD)/test/fuzz/seeds: $(BUILD)/test/fuzz/seeds.o $(FUZZ_LIB) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ -Wl,--start-group $^ -Wl,--end-group $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
+# The API's description, as the numbers of an array: the gateway serves it.
+$(BUILD)/gen/openapi.inc: daemon/openapi.json
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tu1 $< | awk '{ for (i = 1; i <= NF; i++) printf "%s,", $$i; print "" }' > $@.$$$$ && mv $@.$$$$ $@
+$(BUILD)/daemon/gw_openapi.o: | $(BUILD)/gen/openapi.inc
+
 # Tests of the gateway and of the command line link those programs' own objects as well.
 $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that building, testing or working on Quorate needs.
 #
-# usage: deploy/deps.sh [--list|--check] [build|dev|vm|fresh]
+# usage: deploy/deps.sh [--list|--check] [build|dev|vm|fresh|clients]
 #   build   (default) compiler, libraries, and what `make test` and `make demo` run
 #   dev     build, and what `make test-swtpm`, the gates, the fuzzers and `make nightly` run
 #   vm      dev, and what `make artefacts`, `make test-vm` and `make test-nitro` run
 #   fresh   build, and what test/fresh.sh needs to make a minimal system
+#   clients build, and what `make test-clients` runs; Node.js 20 or later comes on top (12 has an older one)
 #   --list  prints the packages; --check prints those missing and fails if there are any
 #
 # Nothing missing: one dpkg-query and no output. Something missing: says what it does and installs
@@ -23,6 +24,7 @@ vm='qemu-system-x86 qemu-system-data seabios ovmf mtools dosfstools cpio xz-util
 libglib2.0-dev libpixman-1-dev libfdt-dev libslirp-dev libgnutls28-dev zlib1g-dev ninja-build python3-venv
 swtpm swtpm-tools mmdebstrap iproute2 libfaketime'
 fresh='debootstrap'
+clients='chromium awscli python3-boto3 openssl curl'
 
 mode=install
 case ${1-} in
@@ -36,8 +38,9 @@ case ${1-build} in
     dev) want="$build $dev" ;;
     vm) want="$build $dev $vm" ;;
     fresh) want="$build $fresh" ;;
+    clients) want="$build $clients" ;;
     *)
-        sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac

@@ -1,0 +1,10 @@
+export { QuorateClient, type ClientOptions, type Progress, type SendOptions, type SignResult } from "./client.js";
+export { AllGatewaysFailed, CheckError, NetworkError, Problem, type ProblemCode } from "./errors.js";
+export { bitcoinDigest, type Prevout } from "./bitcoin.js";
+export { typedDataDigest, typedDataJson, type TypedData } from "./eip712.js";
+export { checkKey, checkSignature, derive, ethereumAddress, type EcdsaSignature, type QuorumKey } from "./key.js";
+export { prepareRequest, type Item, type PreparedRequest, type RequestOptions } from "./request.js";
+export { parseRoster, type Roster, type RosterParty } from "./roster.js";
+export { derOf, newStampKey, pemStamper, stamp, webCryptoStamper, type Stamper, type StampScheme } from "./stamp.js";
+export { requestHash } from "./hash.js";
+export type { BytesLike } from "./bytes.js";

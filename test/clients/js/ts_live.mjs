@@ -1,0 +1,163 @@
+// The TypeScript client against a running quorum: node --test, QUORATE_CONFIG names the file.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import {
+  AllGatewaysFailed, CheckError, NetworkError, Problem, QuorateClient, ethereumAddress, pemStamper, webCryptoStamper,
+} from "quorate-client";
+
+const config = JSON.parse(readFileSync(process.env.QUORATE_CONFIG, "utf8"));
+const stamper = await pemStamper(readFileSync(config.client_pem, "utf8"));
+const base = {
+  gateways: config.gateways, roster: config.roster, key: config.key, stamper, allowInsecureSim: true,
+};
+const hello = [{ kind: "sha256", preimage: new TextEncoder().encode("hello") }];
+
+// A gateway that passes everything on and changes what `change(path, text)` changes.
+async function liar(change) {
+  const server = createServer(async (q, r) => {
+    const parts = [];
+    for await (const p of q) parts.push(p);
+    const headers = {};
+    for (const n of ["content-type", "x-stamp"]) if (q.headers[n]) headers[n] = q.headers[n];
+    const a = await fetch(config.gateways[0] + q.url,
+                          { method: q.method, headers, ...(parts.length && { body: Buffer.concat(parts) }) });
+    const body = change(q.url, await a.text());
+    r.writeHead(a.status, { "Content-Type": a.headers.get("content-type") });
+    r.end(body);
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+async function refused(change, kind, words) {
+  const g = await liar(change);
+  try {
+    await assert.rejects(new QuorateClient({ ...base, gateways: [g.url] }).sign(hello), (e) => {
+      assert.ok(e instanceof CheckError, e.stack);
+      assert.equal(e.kind, kind);
+      assert.match(e.message, words);
+      return true;
+    });
+    // With an honest one behind it the same client is served.
+    const r = await new QuorateClient({ ...base, gateways: [g.url, config.gateways[1]] }).sign(hello);
+    assert.equal(r.signatures.length, 1);
+  } finally {
+    g.close();
+  }
+}
+const inJson = (path, edit) => (url, text) => {
+  if (!url.startsWith(path) || !text.startsWith("{")) return text;
+  const o = JSON.parse(text);
+  edit(o);
+  return JSON.stringify(o);
+};
+const flip = (h) => (h[0] === "0" ? "1" : "0") + h.slice(1);
+
+test("a signature along a path, in one request with others", async () => {
+  const client = new QuorateClient(base);
+  const stages = [];
+  const r = await client.sign([
+    ...hello,
+    { kind: "sha256d", preimage: "0x00ff" },
+    { kind: "eip191", preimage: new TextEncoder().encode("hello") },
+  ], { path: [0, 5], onProgress: (p) => stages.push(p.stage) });
+  assert.equal(r.signatures.length, 3);
+  assert.equal(r.signers.length, 2);
+  assert.equal(r.insecureSim, true);
+  assert.deepEqual(stages, ["asking", "key-checked", "verified"]);
+  assert.deepEqual(r.publicKey, await client.child([0, 5]));
+  assert.notDeepEqual(r.publicKey, client.publicKey);
+});
+
+test("the address is the key's", async () => {
+  const client = new QuorateClient(base);
+  assert.equal((await client.address()).toLowerCase(), config.address);
+  assert.equal(ethereumAddress(client.publicKey).toLowerCase(), config.address);
+});
+
+test("the same prepared request twice, by two gateways, is one signature", async () => {
+  const client = new QuorateClient(base);
+  const p = await client.prepare(hello);
+  const a = await client.send(p);
+  const b = await new QuorateClient({ ...base, gateways: [config.gateways[0]] }).send(p);
+  assert.deepEqual(a.signatures, b.signatures);
+});
+
+test("a client that the policy does not know", async () => {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  const client = new QuorateClient({ ...base, stamper: await webCryptoStamper(pair), gateways: [config.gateways[2]] });
+  await assert.rejects(client.sign(hello), (e) =>
+    e instanceof Problem && e.code === "client_unknown" && e.status === 401 && !e.temporary);
+});
+
+test("a digest, which no rule names", async () => {
+  await assert.rejects(new QuorateClient(base).sign([{ kind: "digest", digest: "11".repeat(32) }]), (e) => {
+    assert.ok(e instanceof AllGatewaysFailed);
+    assert.equal(e.errors.length, 3);
+    assert.ok(e.errors.every((x) => x instanceof Problem && x.code === "policy_denied"));
+    return true;
+  });
+});
+
+test("a body that was changed after it was stamped", async () => {
+  const client = new QuorateClient({ ...base, gateways: [config.gateways[0]] });
+  const p = await client.prepare(hello);
+  for (let i = 0; i < p.body.length; i += 17) {
+    const body = p.body.slice();
+    body[i] ^= 1;
+    await assert.rejects(client.send({ ...p, body }), (e) => e instanceof Problem && e.code === "stamp_invalid");
+  }
+});
+
+test("an unknown key", async () => {
+  const key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+  await assert.rejects(new QuorateClient({ ...base, key, gateways: [config.gateways[0]] }).sign(hello),
+                       (e) => e instanceof Problem && e.status === 404);
+});
+
+test("the software TEE is refused unless it was asked for", async () => {
+  const { allowInsecureSim: _, ...production } = base;
+  await assert.rejects(new QuorateClient({ ...production, gateways: [config.gateways[0]] }).sign(hello),
+                       (e) => e instanceof CheckError && /software TEE/.test(e.message));
+});
+
+test("a gateway that is away is left", async () => {
+  const client = new QuorateClient({ ...base, gateways: ["http://127.0.0.1:1", config.gateways[1]] });
+  const failed = [];
+  const r = await client.sign(hello, { onProgress: (p) => p.stage === "failed" && failed.push(p.error) });
+  assert.equal(r.signatures.length, 1);
+  assert.ok(failed[0] instanceof NetworkError);
+});
+
+test("a gateway that shows a key of its own", () =>
+  refused(inJson("/v1/keys/", (o) => {
+    o.key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+  }), "untrusted", /another key/));
+test("a gateway that changes a confirmation", () =>
+  refused(inJson("/v1/keys/", (o) => { o.parties[1].confirmation = flip(o.parties[1].confirmation); }),
+          "untrusted", /confirmation by party 2/));
+test("a gateway that changes the chain code", () =>
+  refused(inJson("/v1/keys/", (o) => { o.chain_code = flip(o.chain_code); }), "untrusted", /confirmation by party 1/));
+test("a gateway that lowers the threshold", () =>
+  refused(inJson("/v1/keys/", (o) => { o.t = 3; }), "untrusted", /key_id/));
+test("a gateway that puts a party of its own in", () =>
+  refused(inJson("/v1/keys/", (o) => { o.parties[2].id = o.parties[1].id; }), "untrusted", /not party 3 of the roster/));
+test("a gateway that hides the software TEE", () =>
+  refused(inJson("/v1/keys/", (o) => { delete o.insecure_sim; }), "untrusted", /confirmation/));
+test("a gateway that changes a signature", () =>
+  refused(inJson("/v1/sign", (o) => { o.signatures[0].s = flip(o.signatures[0].s); }), "untrusted", /does not verify/));
+test("a gateway that changes the recovery id", () =>
+  refused(inJson("/v1/sign", (o) => { o.signatures[0].recid ^= 1; }), "untrusted", /does not verify/));
+test("a gateway that answers another request", () =>
+  refused(inJson("/v1/sign", (o) => { o.request = flip(o.request); }), "untrusted", /another request/));
+test("a gateway that has another digest signed", () =>
+  refused(inJson("/v1/sign", (o) => { o.signatures[0].digest = flip(o.signatures[0].digest); }), "untrusted", /another digest/));
+test("a gateway that leaves a signature out", () =>
+  refused(inJson("/v1/sign", (o) => { o.signatures = []; }), "malformed", /signatures/));
+test("a gateway that sends no JSON", () =>
+  refused((url, text) => (url === "/v1/sign" ? text.slice(0, -3) : text), "malformed", /JSON/));
+test("a gateway that sends too much", () =>
+  refused((url, text) => (url === "/v1/sign" ? text + " ".repeat(5 << 20) : text), "untrusted", /more than/));

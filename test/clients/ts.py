@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""The TypeScript client (clients/ts): offline, against a running quorum in Node, and in a browser."""
+
+import os
+import unittest
+
+from lib import kit
+
+Q = CONFIG = None
+
+
+def setUpModule():
+    global Q, CONFIG
+    Q = kit.Quorum().start()
+    Q.keygen()
+    CONFIG = kit.config(Q)
+
+
+def tearDownModule():
+    Q.kill()
+
+
+class Node(unittest.TestCase):
+    def test_offline(self):
+        ts = os.path.join(kit.WORK, "ts")
+        kit.run("npx", "--no-install", "tsc", "-p", "test", cwd=ts)
+        built = os.path.join(ts, "build-test")
+        kit.node_tests(*sorted(os.path.join(built, f) for f in os.listdir(built) if f.endswith(".test.js")))
+
+    def test_live(self):
+        kit.node_tests(kit.js("ts_live.mjs"), config_file=CONFIG)
+
+
+if __name__ == "__main__":
+    kit.main()
