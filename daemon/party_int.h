@@ -156,6 +156,7 @@ struct qr_attest_peer {
     struct qr_tpmlife tpm, next_tpm; /* of evidence with a TPM's quote */
     enum qr_fresh_stage stage;
     uint64_t age_ms;
+    uint64_t heard_at, replied_at; /* its clock; ours in answer */
 };
 
 struct qr_attest {

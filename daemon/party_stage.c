@@ -53,11 +53,24 @@ qr_duration_text(uint64_t ms, char out[static 24])
 
 /* ---- the time ---------------------------------------------------------------------------- */
 
+/* Did our clock and our steady one part since ours was told? Either may have jumped: who knows. */
+static int
+clock_was_set(const struct qr_party *p)
+{
+    uint64_t steady = qr_mono_ms(p) - p->attest.told_mono_ms;
+    int64_t off = (int64_t)(p->wall_ms - p->attest.told_wall_ms) - (int64_t)steady;
+
+    return off > CLOCK_JUMP_MS || off < -CLOCK_JUMP_MS;
+}
+
 void
 qr_stage_read_clocks(struct qr_party *p)
 {
     struct qr_attest *a = &p->attest;
 
+    if (clock_was_set(p)) {
+        qr_qtime_jumped(&a->time);
+    }
     qr_qtime_told(&a->time, p->self, p->wall_ms, qr_mono_ms(p));
     qr_qtime_read(&a->time, quorum_of(p), qr_mono_ms(p), qr_times(p)->clock_spread_ms, &a->clock);
 }
@@ -94,16 +107,6 @@ qr_stage_tell(struct qr_party *p, uint16_t to)
     (void)e; /* told again in half a minute */
 }
 
-/* Did somebody set our clock since it was told? */
-static int
-clock_was_set(const struct qr_party *p)
-{
-    uint64_t steady = qr_mono_ms(p) - p->attest.told_mono_ms;
-    int64_t off = (int64_t)(p->wall_ms - p->attest.told_wall_ms) - (int64_t)steady;
-
-    return off > CLOCK_JUMP_MS || off < -CLOCK_JUMP_MS;
-}
-
 void
 qr_stage_tell_all(struct qr_party *p)
 {
@@ -127,11 +130,20 @@ qr_stage_on_time(struct qr_party *p, struct qr_msg_in *m)
 {
     struct qr_ctl_time t;
 
-    if (qr_ctl_get_time(m->payload, &t) == QR_OK) {
-        qr_qtime_told(&p->attest.time, m->from, t.wall_ms, qr_mono_ms(p));
-    } else {
+    struct qr_attest_peer *a = &p->attest.peer[m->from];
+
+    if (qr_ctl_get_time(m->payload, &t) != QR_OK) {
         qr_party_log(QR_LOG_WARN, "time_malformed", m->from, "its time is ignored: malformed");
+        return;
     }
+    qr_qtime_told(&p->attest.time, m->from, t.wall_ms, qr_mono_ms(p));
+    /* Out of turn: a clock of its jumped, so it has forgotten ours. Its answer to this one ends it. */
+    if (a->heard_at && p->now - a->heard_at < TIME_EVERY / 2 &&
+        (!a->replied_at || p->now - a->replied_at > 100 * MS)) {
+        a->replied_at = p->now;
+        qr_stage_tell(p, m->from);
+    }
+    a->heard_at = p->now;
 }
 
 /* ---- ages -------------------------------------------------------------------------------- */

@@ -27,6 +27,14 @@ qr_qtime_told(struct qr_qtime *q, uint16_t party, uint64_t wall_ms, uint64_t mon
 }
 
 void
+qr_qtime_jumped(struct qr_qtime *q)
+{
+    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
+        q->party[i].known &= i == q->self;
+    }
+}
+
+void
 qr_qtime_issued(struct qr_qtime *q, uint16_t party, int64_t issued_ms)
 {
     if (party >= 1 && party <= QR_MAX_PARTIES && issued_ms <= LATEST_MS &&

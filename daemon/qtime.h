@@ -47,6 +47,9 @@ void qr_qtime_init(struct qr_qtime *q, uint16_t self, int64_t floor_ms);
 /* Party's clock (our own: at every step). Values beyond year 9999 and unknown parties are ignored. */
 void qr_qtime_told(struct qr_qtime *q, uint16_t party, uint64_t wall_ms, uint64_t mono_ms);
 
+/* Our clock or our steady one jumped: what others said cannot be carried on. They tell us again soon. */
+void qr_qtime_jumped(struct qr_qtime *q);
+
 /* Its evidence was accepted, and the newest signed date in it is this; -1: it had none. */
 void qr_qtime_issued(struct qr_qtime *q, uint16_t party, int64_t issued_ms);
 
