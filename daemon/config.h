@@ -93,6 +93,7 @@ struct qr_config_gateway {
     uint32_t request_timeout_ms; /* header and body, from the first byte of silence to the last */
     uint32_t answer_timeout_ms;  /* the party's answer; then 504 */
     uint32_t drain_timeout_ms;   /* after SIGTERM */
+    char cors[QR_CONFIG_TEXT_MAX]; /* origins, or empty: gw_cors.h */
     struct {
         char path[QR_CONFIG_TEXT_MAX];   /* the party's store, kept here; or empty */
         char listen[QR_CONFIG_TEXT_MAX]; /* set if path is */

@@ -38,6 +38,11 @@ qr_gw_head_add(struct qr_gw_head *h, qr_view name, qr_view value)
             h->approval[h->n_approval] = value;
         }
         h->n_approval++;
+    } else if (is(name, "Origin")) {
+        h->n_origin++;
+        h->origin = value;
+    } else if (is(name, "Access-Control-Request-Method")) {
+        h->n_preflight++;
     } else if (is(name, "traceparent")) {
         h->n_trace++;
         h->trace = value;

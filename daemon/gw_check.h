@@ -23,6 +23,8 @@ struct qr_gw_head {
     unsigned bad; /* fields with a NUL in them */
     unsigned n_length, n_coding, n_host, n_type, n_encoding, n_stamp, n_trace;
     qr_view length, type, stamp, trace;
+    unsigned n_origin, n_preflight; /* Origin, Access-Control-Request-Method */
+    qr_view origin;
     unsigned n_approval; /* more than fit are counted, not kept */
     qr_view approval[QR_APPROVALS_MAX];
 };

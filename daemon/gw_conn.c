@@ -1,6 +1,7 @@
 #include "daemon/gw_int.h"
 
 #include "daemon/addr.h"
+#include "daemon/gw_openapi.h"
 #include "daemon/log.h"
 #include "protocol/base/check.h"
 #include "protocol/base/enc.h"
@@ -122,10 +123,28 @@ log_refusal(const struct qr_gw_conn *c, const struct qr_gw_problem *p)
            QR_LOG_TEXT("rule", p->rule), QR_LOG_STR("client", from), QR_LOG_END);
 }
 
+/* Which page may read the answer, where any may. 0: out of memory. */
+static int
+add_cors(const struct qr_gw_conn *c, struct MHD_Response *r)
+{
+    const struct qr_gw_cors *cors = &c->l->gw->cors;
+    const char *origin = c->head.n_origin == 1 ? qr_gw_cors_find(cors, c->head.origin) : NULL;
+
+    if (cors->n == 0 || !c->l->api) {
+        return 1;
+    }
+    return MHD_add_response_header(r, "Vary", "Origin") != MHD_NO &&
+           (!origin ||
+            (MHD_add_response_header(r, "Access-Control-Allow-Origin", origin) != MHD_NO &&
+             MHD_add_response_header(r, "Access-Control-Expose-Headers", "Retry-After") != MHD_NO));
+}
+
 /* The scratch buffer's bytes as a response; NULL when out of memory. */
 static struct MHD_Response *
-response_of(struct qr_gw *g, const char *type, const char *more_name, const char *more_value)
+response_of(const struct qr_gw_conn *c, const char *type, const char *more_name,
+            const char *more_value)
 {
+    const struct qr_gw *g = c->l->gw;
     struct MHD_Response *r =
         MHD_create_response_from_buffer(g->scratch.len, g->scratch.p, MHD_RESPMEM_MUST_COPY);
     if (!r) {
@@ -134,7 +153,8 @@ response_of(struct qr_gw *g, const char *type, const char *more_name, const char
     if (MHD_add_response_header(r, "Content-Type", type) == MHD_NO ||
         MHD_add_response_header(r, "Cache-Control", "no-store") == MHD_NO ||
         MHD_add_response_header(r, "X-Content-Type-Options", "nosniff") == MHD_NO ||
-        (more_name && MHD_add_response_header(r, more_name, more_value) == MHD_NO)) {
+        (more_name && MHD_add_response_header(r, more_name, more_value) == MHD_NO) ||
+        !add_cors(c, r)) {
         MHD_destroy_response(r);
         return NULL;
     }
@@ -156,12 +176,12 @@ make_problem(struct qr_gw_conn *c, const struct qr_gw_problem *p)
     qr_err e = raw ? qr_gw_raw_problem(&g->scratch, p) : qr_gw_render_problem(&g->scratch, p);
     if (e == QR_OK) {
         if (p->status == 405) {
-            c->reply = response_of(g, type, "Allow", qr_gw_route_allow(c->route));
+            c->reply = response_of(c, type, "Allow", qr_gw_route_allow(c->route));
         } else if (p->retry_s) {
             (void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)p->retry_s);
-            c->reply = response_of(g, type, "Retry-After", seconds);
+            c->reply = response_of(c, type, "Retry-After", seconds);
         } else {
-            c->reply = response_of(g, type, NULL, NULL);
+            c->reply = response_of(c, type, NULL, NULL);
         }
     }
     if (c->reply && (c->verdict.must_close || g->draining)) {
@@ -180,7 +200,7 @@ static void
 make_ok(struct qr_gw_conn *c, unsigned status, const char *type)
 {
     c->status = status;
-    c->reply = response_of(c->l->gw, type, NULL, NULL);
+    c->reply = response_of(c, type, NULL, NULL);
     if (c->reply && c->l->gw->draining) {
         (void)MHD_add_response_header(c->reply, "Connection", "close");
     }
@@ -405,6 +425,41 @@ build_ask(struct qr_gw_conn *c, struct qr_ask *ask, uint8_t arg[static 33])
     return 1;
 }
 
+#define CORS_HEADERS "Content-Type, X-Stamp, X-Approval, X-Client-Version, traceparent"
+
+/* A browser asks whether a page may send a request here; the party hears nothing of it. */
+static void
+make_preflight(struct qr_gw_conn *c)
+{
+    struct qr_gw *g = c->l->gw;
+    struct qr_gw_problem p = {.status = 405,
+                              .code = QR_GW_CODE_METHOD,
+                              .detail = qr_view_str("no page of another origin may call this")};
+
+    if (g->cors.n == 0 || !c->l->api) {
+        make_problem(c, &p);
+        return;
+    }
+    if (c->head.n_origin != 1 || c->head.n_preflight != 1 ||
+        !qr_gw_cors_find(&g->cors, c->head.origin)) {
+        p.status = 403;
+        p.code = QR_GW_CODE_ORIGIN;
+        p.detail = qr_view_str("this origin may not call this; see [api] cors");
+        make_problem(c, &p);
+        return;
+    }
+    make_bytes(c, 204, TYPE_TEXT, (qr_view){NULL, 0});
+    if (c->reply &&
+        (MHD_add_response_header(c->reply, "Access-Control-Allow-Methods",
+                                 qr_gw_route_allow(c->route)) == MHD_NO ||
+         MHD_add_response_header(c->reply, "Access-Control-Allow-Headers", CORS_HEADERS) ==
+             MHD_NO ||
+         MHD_add_response_header(c->reply, "Access-Control-Max-Age", "600") == MHD_NO)) {
+        MHD_destroy_response(c->reply);
+        c->reply = NULL;
+    }
+}
+
 /* The request is complete and well formed. */
 static enum MHD_Result
 dispatch(struct qr_gw_conn *c)
@@ -413,6 +468,14 @@ dispatch(struct qr_gw_conn *c)
     struct qr_ask ask;
     uint8_t arg[33];
 
+    if (c->method == QR_GW_OPTIONS) {
+        make_preflight(c);
+        return send_reply(c);
+    }
+    if (c->route == QR_GW_OPENAPI) {
+        make_bytes(c, 200, TYPE_JSON, qr_gw_openapi());
+        return send_reply(c);
+    }
     if (c->route == QR_GW_UPCHECK) {
         make_bytes(c, 200, TYPE_TEXT, qr_view_str("OK"));
         return send_reply(c);
@@ -465,7 +528,8 @@ begin(struct qr_gw_conn *c, const char *url, const char *method)
     c->route = route_here(c->l, url, &c->arg);
     memset(&c->head, 0, sizeof c->head);
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, on_field, &c->head);
-    qr_gw_judge(&c->head, c->route, qr_gw_method_of(method), &c->verdict);
+    c->method = qr_gw_method_of(method);
+    qr_gw_judge(&c->head, c->route, c->method, &c->verdict);
     if (c->verdict.problem.status == 0 &&
         qr_dbuf_reserve(&c->body, (size_t)c->verdict.body_len) != QR_OK) {
         c->verdict.problem = qr_gw_problem_of(QR_ERR_NO_MEMORY, (qr_view){NULL, 0});

@@ -253,6 +253,9 @@ qr_gw_new(const struct qr_config_gateway *cfg, struct qr_gw **ret, char *err_tex
                 (e = read_pem(cfg->tls_key, 1, &g->tls_key, err_text, err_cap)) != QR_OK)) {
         goto out;
     }
+    if ((e = qr_gw_cors_parse(cfg->cors, &g->cors, err_text, err_cap)) != QR_OK) {
+        goto out;
+    }
     raise_fd_limit(cfg);
     e = start_listener(g, &g->api, cfg->listen, "api", tls, err_text, err_cap);
     if (e == QR_OK && own_metrics) {

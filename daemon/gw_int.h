@@ -9,6 +9,7 @@
 #define QR_GW_INT_H
 
 #include "daemon/gw_check.h"
+#include "daemon/gw_cors.h"
 #include "daemon/gw_feed.h"
 #include "daemon/gw_http.h"
 #include "daemon/gw_metrics.h"
@@ -46,6 +47,7 @@ struct qr_gw_conn {
     uint64_t started_ns; /* of the request */
     /* the request */
     enum qr_gw_route route;
+    enum qr_gw_method method;
     qr_view arg; /* into the library's copy of the path */
     struct qr_gw_head head;
     struct qr_gw_verdict verdict;
@@ -63,6 +65,7 @@ struct qr_gw {
     struct qr_gw_feed *feed;
     struct qr_gw_store *store; /* NULL: the party keeps its own */
     struct qr_gw_conn *conns;
+    struct qr_gw_cors cors;
     struct qr_gw_metrics count;
     struct qr_dbuf scratch; /* one answer being rendered */
     uint64_t now_ns, sweep_at;

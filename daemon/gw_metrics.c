@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const unsigned statuses[QR_GW_STATUSES] = {0,   200, 400, 401, 403, 404, 405, 409,
-                                                  411, 413, 415, 422, 429, 503, 504};
+static const unsigned statuses[QR_GW_STATUSES] = {0,   200, 204, 400, 401, 403, 404, 405,
+                                                  409, 411, 413, 415, 422, 429, 503, 504};
 static const uint64_t bucket_us[QR_GW_BUCKETS] = {
     500, 1000, 2000, 3000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 10000000};
 

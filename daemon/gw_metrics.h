@@ -12,7 +12,7 @@
 #include "daemon/gw_route.h"
 
 #define QR_GW_BUCKETS 13u
-#define QR_GW_STATUSES 15u /* known ones, and 0 for the rest */
+#define QR_GW_STATUSES 16u /* known ones, and 0 for the rest */
 
 struct qr_gw_metrics {
     uint64_t requests[QR_GW_ROUTES][QR_GW_STATUSES];

@@ -16,6 +16,7 @@
 #define QR_GW_CODE_METHOD "method_not_allowed"
 #define QR_GW_CODE_MEDIA "media_type"
 #define QR_GW_CODE_LENGTH "length_required"
+#define QR_GW_CODE_ORIGIN "origin_denied"
 
 struct qr_gw_problem {
     unsigned status; /* 0: none */

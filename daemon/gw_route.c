@@ -16,6 +16,7 @@ static const struct {
     [QR_GW_KEY] = {"/v1/keys/", "key", 0, QR_QUERY_KEY},
     [QR_GW_ATTESTATION] = {"/v1/attestation", "attestation", 0, QR_QUERY_ATTESTATION},
     [QR_GW_STATUS] = {"/v1/status", "status", 0, QR_QUERY_STATUS},
+    [QR_GW_OPENAPI] = {"/v1/openapi.json", "openapi", 0, NO_QUERY},
     [QR_GW_UPCHECK] = {"/upcheck", "upcheck", 0, NO_QUERY},
     [QR_GW_HEALTHCHECK] = {"/healthcheck", "healthcheck", 0, QR_QUERY_READY},
     [QR_GW_LIVEZ] = {"/livez", "livez", 0, NO_QUERY},
@@ -53,7 +54,10 @@ qr_gw_method_of(const char *method)
     if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0) {
         return QR_GW_GET;
     }
-    return strcmp(method, "POST") == 0 ? QR_GW_POST : QR_GW_OTHER;
+    if (strcmp(method, "POST") == 0) {
+        return QR_GW_POST;
+    }
+    return strcmp(method, "OPTIONS") == 0 ? QR_GW_OPTIONS : QR_GW_OTHER;
 }
 
 const char *
@@ -65,7 +69,7 @@ qr_gw_route_allow(enum qr_gw_route r)
 int
 qr_gw_route_takes(enum qr_gw_route r, enum qr_gw_method m)
 {
-    return m == (routes[r].post ? QR_GW_POST : QR_GW_GET);
+    return m == QR_GW_OPTIONS || m == (routes[r].post ? QR_GW_POST : QR_GW_GET);
 }
 
 enum qr_query

@@ -20,6 +20,7 @@ enum qr_gw_route {
     QR_GW_KEY,
     QR_GW_ATTESTATION,
     QR_GW_STATUS,
+    QR_GW_OPENAPI,
     QR_GW_UPCHECK,
     QR_GW_HEALTHCHECK,
     QR_GW_LIVEZ,
@@ -29,7 +30,7 @@ enum qr_gw_route {
     QR_GW_ROUTES
 };
 
-enum qr_gw_method { QR_GW_GET, QR_GW_POST, QR_GW_OTHER };
+enum qr_gw_method { QR_GW_GET, QR_GW_POST, QR_GW_OPTIONS, QR_GW_OTHER };
 
 /* Short name for logs and metrics: "sign", "none". */
 const char *qr_gw_route_name(enum qr_gw_route r);
@@ -39,6 +40,7 @@ enum qr_gw_route qr_gw_route_find(const char *path, qr_view *ret_arg);
 enum qr_gw_method qr_gw_method_of(const char *method);
 /* For the Allow header: "POST" or "GET, HEAD". */
 const char *qr_gw_route_allow(enum qr_gw_route r);
+/* OPTIONS is taken everywhere: what a browser asks before a request of another page (gw_cors.h). */
 int qr_gw_route_takes(enum qr_gw_route r, enum qr_gw_method m);
 /* The query a GET route asks the party; 0 for POST and for routes that the gateway answers. */
 enum qr_query qr_gw_route_query(enum qr_gw_route r);

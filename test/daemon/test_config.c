@@ -74,7 +74,7 @@ test_defaults(void **state)
     assert_int_equal(p.log.level, QR_LOG_INFO);
     assert_int_equal(load(QR_CONFIG_GATEWAY, GATEWAY_MIN, &g, err, sizeof err), QR_OK);
     assert_string_equal(g.listen, "127.0.0.1:8440");
-    assert_int_equal(g.header_max, 16384);
+    assert_int_equal(g.header_max, 24 * 1024);
     assert_int_equal(g.answer_timeout_ms, 20000);
     assert_string_equal(g.tls_cert, "");
 }
