@@ -20,6 +20,17 @@ def tearDownModule():
     Q.kill()
 
 
+class Chain(unittest.TestCase):
+    def test_accounts_of_viem_and_ethers(self):
+        with kit.Anvil() as chain:
+            own = kit.address_of(Q.key["key"])
+            chain.fund(own)
+            r = kit.node("ts_chain.mjs", kit.config(Q, chain=chain.url, typed=False))
+            self.assertEqual(len(r["mined"]), 4)
+            for tx in r["mined"]:
+                chain.mined(tx, own)
+
+
 class Node(unittest.TestCase):
     def test_offline(self):
         ts = os.path.join(kit.WORK, "ts")
