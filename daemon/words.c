@@ -254,20 +254,6 @@ put_time(struct qr_words *w, const char *label, uint64_t ms)
                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* An earlier item of the same transaction: its number from 1, or 0. */
-static size_t
-same_transaction(const struct qr_request *q, size_t i)
-{
-    for (size_t k = 0; k < i; k++) {
-        enum qr_kind kind = q->items[k].kind;
-        if ((kind == QR_KIND_BTC_LEGACY || kind == QR_KIND_BTC_BIP143) &&
-            qr_view_eq(q->items[k].btc.tx, q->items[i].btc.tx)) {
-            return k + 1;
-        }
-    }
-    return 0;
-}
-
 static const char *const titles[QR_KIND_COUNT] = {
     [QR_KIND_ETH_TX] = "Ethereum transaction",
     [QR_KIND_EIP191] = "Ethereum signed message",
@@ -297,7 +283,7 @@ put_item(struct qr_words *w, const struct qr_request *q, size_t i)
         break;
     case QR_KIND_BTC_LEGACY:
     case QR_KIND_BTC_BIP143:
-        qr_words_btc(w, &item->btc, same_transaction(q, i));
+        qr_words_btc(w, &item->btc, item->btc.first < i ? item->btc.first + 1u : 0);
         break;
     case QR_KIND_EIP191:
     case QR_KIND_KECCAK256:
