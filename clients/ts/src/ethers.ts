@@ -2,7 +2,7 @@
  * A quorum's key as an ethers v6 Signer: `new QuorateSigner(client, provider)`.
  * ethers itself is a peer dependency; nothing of it is bundled.
  */
-import { AbstractSigner, Transaction, TypedDataEncoder, getAddress, resolveAddress, resolveProperties, toUtf8Bytes,
+import { AbstractSigner, Transaction, TypedDataEncoder, copyRequest, getAddress, resolveAddress, resolveProperties, toUtf8Bytes,
          type Provider, type TransactionLike, type TransactionRequest, type TypedDataDomain,
          type TypedDataField } from "ethers";
 
@@ -31,7 +31,8 @@ export class QuorateSigner extends AbstractSigner {
   }
 
   async signTransaction(request: TransactionRequest): Promise<string> {
-    const { to, from, ...rest } = await resolveProperties(request);
+    // What comes may be a Transaction, whose members are getters.
+    const { to, from, ...rest } = await resolveProperties(copyRequest(request));
     const own = await this.getAddress();
     if (from != null && getAddress(await resolveAddress(from, this.provider)) !== own) {
       throw new CheckError("usage", "from is another account");
