@@ -160,6 +160,9 @@ static const struct key gateway_keys[] = {
      "File of the sealed store that is kept for a party without a disk. Set with listen."},
     {"store", "listen", T_TEXT, 0, SOCKET, NULL, "", G(store.listen),
      "Where that party reaches it: unix:///PATH, or tcp://ADDRESS:PORT on loopback."},
+    {"audit", "path", T_TEXT, 0, TEXT, NULL, "", G(audit.path),
+     "Folder for the party's audit log. Empty: not kept, and the party stops when it holds too "
+     "much."},
     {"collateral", "cache", T_TEXT, 0, TEXT, NULL, "", G(collateral.cache),
      "Folder for what vendors were last heard to say; empty: kept in memory, lost at a restart."},
     {"collateral", "refresh", T_MS, 60000, 604800000, NULL, "1440m", G(collateral.refresh_ms),

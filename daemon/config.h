@@ -99,6 +99,9 @@ struct qr_config_gateway {
         char listen[QR_CONFIG_TEXT_MAX]; /* set if path is */
     } store;
     struct {
+        char path[QR_CONFIG_TEXT_MAX]; /* folder of the party's audit log, or empty: not kept */
+    } audit;
+    struct {
         char cache[QR_CONFIG_TEXT_MAX]; /* a folder, or empty: documents are kept in memory only */
         uint32_t refresh_ms;
         struct qr_need_bases bases;

@@ -241,6 +241,7 @@ make_metrics(struct qr_gw_conn *c, qr_view party_text)
     g->scratch.len = 0;
     if (qr_gw_metrics_put(&g->scratch, &g->count, &now) == QR_OK &&
         qr_gw_feed_metrics(g->feed, &g->scratch) == QR_OK &&
+        (!g->audit || qr_gw_audit_metrics(g->audit, &g->scratch) == QR_OK) &&
         qr_dbuf_append(&g->scratch, party_text.p, party_text.len) == QR_OK) {
         make_ok(c, 200, TYPE_METRICS);
     }
@@ -330,6 +331,10 @@ qr_gw_on_answer(void *ctx, void *waiter, const struct qr_answer *a, qr_err why)
         qr_gw_feed_answer(g->feed, waiter, a, why);
         return;
     }
+    if (qr_gw_audit_owns(g->audit, waiter)) {
+        qr_gw_audit_answer(g->audit, a, why);
+        return;
+    }
     struct qr_gw_conn *c = waiter;
     QR_ASSERT(c->phase == QR_GW_WAITING && !c->reply);
     make_answer(c, a, why);
@@ -415,6 +420,12 @@ build_ask(struct qr_gw_conn *c, struct qr_ask *ask, uint8_t arg[static 33])
             return 0;
         }
         ask->body = qr_view_of(arg, 33);
+    } else if (c->route == QR_GW_RECEIPT) {
+        if (qr_hex_decode((const char *)c->arg.p, c->arg.len, arg, 32) != QR_OK) {
+            make_error(c, QR_ERR_NO_RECEIPT, "a request is named by 64 lower-case hex digits");
+            return 0;
+        }
+        ask->body = qr_view_of(arg, 32);
     } else if (c->route == QR_GW_ATTESTATION) {
         if (!args.nonce || qr_hex_decode(args.nonce, args.nonce_len, arg, 32) != QR_OK) {
             make_error(c, QR_ERR_MALFORMED, "give ?nonce= with 64 lower-case hex digits");

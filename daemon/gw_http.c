@@ -249,6 +249,16 @@ qr_gw_new(const struct qr_config_gateway *cfg, struct qr_gw **ret, char *err_tex
                                                    err_text, err_cap)) != QR_OK) {
         goto out;
     }
+    if (cfg->audit.path[0] &&
+        (e = qr_gw_audit_new(cfg->audit.path, g->party, &g->audit, err_text, err_cap)) != QR_OK) {
+        goto out;
+    }
+    if (!cfg->audit.path[0]) {
+        qr_log(
+            QR_LOG_WARN, "audit", "not_kept",
+            "[audit] path is not set: the party stops taking requests when its audit log is full",
+            QR_LOG_END);
+    }
     if (tls && ((e = read_pem(cfg->tls_cert, 0, &g->tls_cert, err_text, err_cap)) != QR_OK ||
                 (e = read_pem(cfg->tls_key, 1, &g->tls_key, err_text, err_cap)) != QR_OK)) {
         goto out;
@@ -296,6 +306,7 @@ qr_gw_free(struct qr_gw *g)
         MHD_stop_daemon(g->metrics.mhd);
     }
     qr_gw_store_free(g->store);
+    qr_gw_audit_free(g->audit);
     qr_gw_feed_free(g->feed);
     qr_gw_party_free(g->party);
     qr_dbuf_free(&g->scratch);
@@ -324,6 +335,9 @@ qr_gw_poll_set(const struct qr_gw *g, struct pollfd out[static QR_GW_POLL_MAX])
     if (qr_gw_feed_fd(g->feed) >= 0) {
         out[n++] = (struct pollfd){.fd = qr_gw_feed_fd(g->feed), .events = POLLIN};
     }
+    if (g->audit && qr_gw_audit_fd(g->audit) >= 0) {
+        out[n++] = (struct pollfd){.fd = qr_gw_audit_fd(g->audit), .events = POLLIN};
+    }
     if (g->store) {
         out[n++] = (struct pollfd){.fd = qr_gw_store_fd(g->store), .events = POLLIN};
     }
@@ -344,7 +358,9 @@ int
 qr_gw_poll_timeout(const struct qr_gw *g, uint64_t now_ns)
 {
     uint64_t at = qr_gw_party_deadline(g->party), feed = qr_gw_feed_deadline(g->feed);
+    uint64_t audit = g->audit ? qr_gw_audit_deadline(g->audit) : UINT64_MAX;
     at = feed < at ? feed : at;
+    at = audit < at ? audit : at;
     if (g->conns && g->sweep_at < at) {
         at = g->sweep_at;
     }
@@ -383,6 +399,9 @@ qr_gw_step(struct qr_gw *g, uint64_t now_ns)
     g->now_ns = now_ns;
     qr_gw_party_step(g->party, now_ns);
     qr_gw_feed_step(g->feed, now_ns);
+    if (g->audit) {
+        qr_gw_audit_step(g->audit, now_ns);
+    }
     if (g->store) {
         qr_gw_store_step(g->store);
     }

@@ -22,7 +22,7 @@
 
 struct qr_gw;
 
-#define QR_GW_POLL_MAX 5u
+#define QR_GW_POLL_MAX 6u
 
 /*
  * Listens at once. Errors, explained in err_text with what and where: ADDRESS (in use, not ours),

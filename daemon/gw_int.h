@@ -8,6 +8,7 @@
 #ifndef QR_GW_INT_H
 #define QR_GW_INT_H
 
+#include "daemon/gw_audit.h"
 #include "daemon/gw_check.h"
 #include "daemon/gw_cors.h"
 #include "daemon/gw_feed.h"
@@ -63,6 +64,7 @@ struct qr_gw {
     struct qr_gw_listener api, metrics;
     struct qr_gw_party *party;
     struct qr_gw_feed *feed;
+    struct qr_gw_audit *audit; /* NULL: the audit log is not kept */
     struct qr_gw_store *store; /* NULL: the party keeps its own */
     struct qr_gw_conn *conns;
     struct qr_gw_cors cors;

@@ -14,6 +14,7 @@ static const struct {
                                NO_QUERY},
     [QR_GW_KEYS] = {"/v1/keys", "keys", 0, QR_QUERY_KEYS},
     [QR_GW_KEY] = {"/v1/keys/", "key", 0, QR_QUERY_KEY},
+    [QR_GW_RECEIPT] = {"/v1/receipts/", "receipt", 0, QR_QUERY_RECEIPT},
     [QR_GW_ATTESTATION] = {"/v1/attestation", "attestation", 0, QR_QUERY_ATTESTATION},
     [QR_GW_STATUS] = {"/v1/status", "status", 0, QR_QUERY_STATUS},
     [QR_GW_OPENAPI] = {"/v1/openapi.json", "openapi", 0, NO_QUERY},

@@ -18,6 +18,7 @@ enum qr_gw_route {
     QR_GW_RAW_TRANSACTION,
     QR_GW_KEYS,
     QR_GW_KEY,
+    QR_GW_RECEIPT,
     QR_GW_ATTESTATION,
     QR_GW_STATUS,
     QR_GW_OPENAPI,
