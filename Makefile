@@ -147,7 +147,7 @@ PROGRAMS :=
 $(BIN)/quorated: NNG := -l:libnng.a
 $(eval $(call program,quorated,$(wildcard daemon/main_party.c) transport/nng_no_tls.c))
 $(eval $(call program,quorate-gateway,$(and $(wildcard daemon/main_gateway.c),daemon/main_gateway.c $(GW_SRC)),$(PKG_LIBS_HTTP)))
-$(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC))))
+$(eval $(call program,quorate,$(and $(wildcard daemon/main_ctl.c),daemon/main_ctl.c $(CTL_SRC)),$(PKG_LIBS_HTTP)))
 $(eval $(call program,quorate-userdata,$(and $(wildcard daemon/main_userdata.c),daemon/main_userdata.c $(UD_SRC)),$(PKG_LIBS_HTTP)))
 $(eval $(call program,quorate-pump,$(wildcard daemon/main_pump.c)))
 $(eval $(call program,quorate-load,$(LOAD_SRC)))
@@ -272,11 +272,14 @@ $(BUILD)/test/daemon/test_gw_%: $(BUILD)/test/daemon/test_gw_%.o $(GW_SRC:%.c=$(
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 $(BUILD)/test/daemon/test_ctl_%: $(BUILD)/test/daemon/test_ctl_%.o $(CTL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 # What answers a client comes from the gateway's writer.
 $(BUILD)/test/daemon/test_client_%: $(BUILD)/test/daemon/test_client_%.o $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS)
+
+$(BUILD)/test/daemon/test_facade_%: $(BUILD)/test/daemon/test_facade_%.o $(BUILD)/daemon/gw_render.o $(TEST_LIB) $(LIB)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS_TEST) $(LIBS) $(PKG_LIBS_HTTP)
 
 # What quorate-userdata alone has.
 $(BUILD)/test/daemon/test_ud_%: $(BUILD)/test/daemon/test_ud_%.o $(UD_SRC:%.c=$(BUILD)/%.o) $(TEST_LIB) $(LIB)
@@ -372,7 +375,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
 CLONE_LINK := -Wl,--wrap=madvise -Wl,--wrap=qr_sign_share
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK) $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_clone: LDFLAGS += $(CLONE_LINK)
-$(BUILD)/test/daemon/test_party_ban% $(BUILD)/test/daemon/test_party_siege $(BUILD)/test/daemon/test_party_limits: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/daemon/test_party_ban% $(BUILD)/test/daemon/test_party_siege: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/shim/test_pump: LDFLAGS += -Wl,--wrap=send
 $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del

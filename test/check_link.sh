@@ -1,6 +1,6 @@
 #!/bin/bash
 # Gate: what the programs and the library for wallets link and how. The party may load these shared
-# objects and no others; HTTP is the gateway's alone. All are position independent, with immediate binding, a read-only
+# objects and no others; HTTP is served by the gateway and the facades alone. All are position independent, with immediate binding, a read-only
 # relocation table, no executable stack, no run path and no banned function of libc.
 # environment: BIN (default build/bin). Exit 1 on a violation.
 set -u
@@ -14,7 +14,7 @@ party="$party|libtss2-(esys|mu|rc)\.so\.0"
 declare -A allow=(
     [quorated]=${party/libnng\\.so\\.1|/}
     [quorate-gateway]="$party|libmicrohttpd\.so\.12|libcurl\.so\.4"
-    [quorate]=$party
+    [quorate]="$party|libmicrohttpd\.so\.12"
     [quorate-userdata]="$party|libcurl\.so\.4"
     [quorate-load]=$party
     [quorate-pump]="$libc|libseccomp\.so\.2"
