@@ -11,6 +11,29 @@ is(qr_view name, const char *s)
     return name.len == strlen(s) && strncasecmp((const char *)name.p, s, name.len) == 0;
 }
 
+static void
+add_approvals(struct qr_gw_head *h, qr_view list)
+{
+    for (size_t at = 0, n = 0; at <= list.len; at += n + 1) {
+        n = 0;
+        while (at + n < list.len && list.p[at + n] != ',') {
+            n++;
+        }
+        qr_view v = {list.len ? list.p + at : list.p, n};
+        while (v.len && (v.p[0] == ' ' || v.p[0] == '\t')) {
+            v.p++;
+            v.len--;
+        }
+        while (v.len && (v.p[v.len - 1] == ' ' || v.p[v.len - 1] == '\t')) {
+            v.len--;
+        }
+        if (h->n_approval < QR_APPROVALS_MAX) {
+            h->approval[h->n_approval] = v;
+        }
+        h->n_approval++;
+    }
+}
+
 void
 qr_gw_head_add(struct qr_gw_head *h, qr_view name, qr_view value)
 {
@@ -34,10 +57,7 @@ qr_gw_head_add(struct qr_gw_head *h, qr_view name, qr_view value)
         h->n_stamp++;
         h->stamp = value;
     } else if (is(name, "X-Approval")) {
-        if (h->n_approval < QR_APPROVALS_MAX) {
-            h->approval[h->n_approval] = value;
-        }
-        h->n_approval++;
+        add_approvals(h, value);
     } else if (is(name, "Origin")) {
         h->n_origin++;
         h->origin = value;

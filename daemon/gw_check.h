@@ -6,7 +6,8 @@
  * Why: two lengths for one body are how requests are smuggled past a proxy, and a second X-Stamp
  *      is how one signature is shown to one reader and another to the next. The library takes
  *      both; here they are refused, and so is every transfer coding: clients know their lengths.
- *      X-Approval alone may stand several times, one approval a line, and its order is kept.
+ *      X-Approval alone may stand several times, and its order is kept; a line may hold several with
+ *      commas between them (RFC 9110 section 5.3), which is how fetch() sends them.
  */
 #ifndef QR_GW_CHECK_H
 #define QR_GW_CHECK_H

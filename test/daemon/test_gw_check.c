@@ -1,5 +1,6 @@
 /* The gateway's parts without sockets: header rules, routes, rendering, metrics. */
 #include "daemon/gw_check.h"
+#include "daemon/gw_cors.h"
 #include "daemon/gw_metrics.h"
 
 #include <jansson.h>
@@ -84,6 +85,118 @@ test_sign_rules(void **state)
     assert_int_equal(judge(QR_GW_KEYS, QR_GW_GET, "Content-Length: 0").problem.status, 0);
 }
 
+/* Seven approvals in their order, and not one more; on GETs nobody looks at them. */
+static void
+test_approvals(void **state)
+{
+    (void)state;
+    static char lines[32 * 1024], value[QR_STAMP_MAX + 2];
+    struct qr_gw_head h = {0};
+    struct qr_gw_verdict v;
+    int n = 0;
+
+    for (unsigned i = 0; i < QR_APPROVALS_MAX; i++) {
+        snprintf(value, sizeof value, "approval%u", i);
+        qr_gw_head_add(&h, qr_view_str("x-approval"), qr_view_of(value, 8));
+    }
+    assert_int_equal(h.n_approval, QR_APPROVALS_MAX);
+    for (unsigned i = 0; i <= QR_APPROVALS_MAX; i++) {
+        n += snprintf(lines + n, sizeof lines - (size_t)n, "X-Approval: a%u\n", i);
+        snprintf(lines + n, sizeof lines - (size_t)n, GOOD "Content-Length: 1");
+        v = judge(QR_GW_SIGN, QR_GW_POST, lines);
+        assert_int_equal(v.problem.status, i < QR_APPROVALS_MAX ? 0 : 400);
+        assert_int_equal(v.must_close, 0);
+        assert_int_equal(judge(QR_GW_RAW_PAYLOAD, QR_GW_POST, lines).problem.status,
+                         v.problem.status);
+    }
+    assert_int_equal(judge(QR_GW_KEYS, QR_GW_GET, lines).problem.status, 400); /* a body */
+    v = judge(QR_GW_SIGN, QR_GW_POST, GOOD "X-Approval:\nContent-Length: 1");
+    assert_int_equal(v.problem.status, 400);
+    /* fetch() joins the lines of one name with ", ". */
+    h = (struct qr_gw_head){0};
+    qr_gw_head_add(&h, qr_view_str("X-Approval"), qr_view_str("aa, bb\t,cc"));
+    qr_gw_head_add(&h, qr_view_str("X-Approval"), qr_view_str("dd"));
+    assert_int_equal(h.n_approval, 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(h.approval[i].len, 2);
+        assert_int_equal(h.approval[i].p[0], 'a' + i);
+    }
+    v = judge(QR_GW_SIGN, QR_GW_POST, GOOD "X-Approval: a,,b\nContent-Length: 1");
+    assert_int_equal(v.problem.status, 400);
+    v = judge(QR_GW_SIGN, QR_GW_POST, GOOD "X-Approval: a,b,c,d,e,f,g,h\nContent-Length: 1");
+    assert_int_equal(v.problem.status, 400);
+    memset(value, 'a', sizeof value - 1);
+    for (size_t len = QR_STAMP_MAX; len <= QR_STAMP_MAX + 1; len++) {
+        snprintf(lines, sizeof lines, GOOD "X-Approval: b\nX-Approval: %.*s\nContent-Length: 1",
+                 (int)len, value);
+        v = judge(QR_GW_SIGN, QR_GW_POST, lines);
+        assert_int_equal(v.problem.status, len > QR_STAMP_MAX ? 413 : 0);
+    }
+}
+
+static void
+test_cors_list(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "*",
+        "null",
+        "https://",
+        "https://*.example.org",
+        "http://example.org",
+        "HTTPS://a.org",
+        "https://A.org",
+        "https://a.org/",
+        "https://a.org/x",
+        "https://a.org:443",
+        "http://localhost:80",
+        "https://a.org:0",
+        "https://a.org:65536",
+        "https://a.org:",
+        "https://a.org:08",
+        "https://u@a.org",
+        "https://a.org?x",
+        "ftp://a.org",
+        "a.org",
+        "https://a.org  https://b.org",
+        "https://a.org ",
+        " https://a.org",
+        "https://a https://b https://c https://d https://e https://f https://g https://h https://i",
+    };
+    struct qr_gw_cors c = {.n = 7};
+    char err[256];
+
+    assert_int_equal(qr_gw_cors_parse("", &c, err, sizeof err), QR_OK);
+    assert_int_equal(c.n, 0);
+    assert_null(qr_gw_cors_find(&c, qr_view_str("")));
+    assert_int_equal(qr_gw_cors_parse("https://app.example.org http://localhost:5173 "
+                                      "https://b-2.org:8443 http://127.0.0.1",
+                                      &c, err, sizeof err),
+                     QR_OK);
+    assert_int_equal(c.n, 4);
+    assert_string_equal(qr_gw_cors_find(&c, qr_view_str("http://localhost:5173")),
+                        "http://localhost:5173");
+    static const char *const other[] = {"https://app.example.org.evil.org",
+                                        "https://app.example.or",
+                                        "http://app.example.org",
+                                        "https://app.example.org:8443",
+                                        "https://APP.example.org",
+                                        "null",
+                                        "*",
+                                        ""};
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        assert_null(qr_gw_cors_find(&c, qr_view_str(other[i])));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        err[0] = '\0';
+        if (qr_gw_cors_parse(bad[i], &c, err, sizeof err) != QR_ERR_CONFIG) {
+            fail_msg("taken: %s", bad[i]);
+        }
+        assert_non_null(strstr(err, "[api] cors: "));
+        assert_int_equal(c.n, 4); /* untouched */
+    }
+}
+
 #define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 static void
@@ -120,6 +233,14 @@ test_routes(void **state)
     assert_int_equal(arg.len, 0);
     assert_int_equal(qr_gw_route_find("/v1/keys/02ab/x", &arg), QR_GW_KEY);
     assert_true(qr_view_eq(arg, qr_view_str("02ab/x")));
+    assert_int_equal(qr_gw_route_find("/public/v1/submit/sign_raw_payload", &arg),
+                     QR_GW_RAW_PAYLOAD);
+    assert_int_equal(qr_gw_route_find("/public/v1/submit/sign_raw_payloads", &arg),
+                     QR_GW_RAW_PAYLOADS);
+    assert_int_equal(qr_gw_route_find("/public/v1/submit/sign_transaction", &arg),
+                     QR_GW_RAW_TRANSACTION);
+    assert_int_equal(qr_gw_route_find("/public/v1/submit/", &arg), QR_GW_NONE);
+    assert_int_equal(qr_gw_route_find("/v1/openapi.json", &arg), QR_GW_OPENAPI);
     static const char *const none[] = {"",         "/",         "/v1",       "/v1/sign/",
                                        "/V1/sign", "/v1/sign?", "//v1/sign", "/v1/../v1/sign",
                                        "v1/sign",  "/v1/key",   "/metrics/"};
@@ -128,6 +249,9 @@ test_routes(void **state)
     }
     assert_int_equal(qr_gw_method_of("HEAD"), QR_GW_GET);
     assert_int_equal(qr_gw_method_of("get"), QR_GW_OTHER);
+    assert_int_equal(qr_gw_method_of("OPTIONS"), QR_GW_OPTIONS);
+    assert_int_equal(qr_gw_method_of("options"), QR_GW_OTHER);
+    assert_true(qr_gw_route_takes(QR_GW_SIGN, QR_GW_OPTIONS));
 }
 
 static void
@@ -156,6 +280,14 @@ test_problems(void **state)
     }
     struct qr_gw_problem p = qr_gw_problem_of(QR_ERR_EXPIRED, (qr_view){NULL, 0});
     assert_true(qr_view_eq(p.detail, qr_view_str(qr_err_text(QR_ERR_EXPIRED))));
+    /* Seconds to wait: one where it may help, the limit's own, or none. */
+    assert_int_equal(qr_gw_problem_of(QR_ERR_NOT_READY, (qr_view){NULL, 0}).retry_s, 1);
+    assert_int_equal(qr_gw_problem_of(QR_ERR_POLICY_DENIED, (qr_view){NULL, 0}).retry_s, 0);
+    struct qr_answer a = {.error = QR_ERR_LIMIT, .need = 9};
+    assert_int_equal(qr_gw_problem_of_answer(&a).retry_s, 0);
+    a.retry_s = 3600;
+    assert_int_equal(qr_gw_problem_of_answer(&a).retry_s, 3600);
+    assert_int_equal(qr_gw_problem_of_answer(&a).need, 0); /* of another error */
     /* A buffer that is too small: an error, not half a document taken for a whole one. */
     struct qr_dbuf d;
     qr_dbuf_init(&d, 20);
@@ -199,7 +331,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sign_rules), cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_sign_rules), cmocka_unit_test(test_approvals),
+        cmocka_unit_test(test_cors_list),  cmocka_unit_test(test_trace),
         cmocka_unit_test(test_routes),     cmocka_unit_test(test_problems),
         cmocka_unit_test(test_metrics),
     };
