@@ -375,7 +375,7 @@ WIRETAP_LINK := $(foreach f,qr_net_reserve qr_net_commit qr_net_cancel qr_net_se
 CLONE_LINK := -Wl,--wrap=madvise -Wl,--wrap=qr_sign_share
 $(BUILD)/test/attacks/%: LDFLAGS += $(WIRETAP_LINK) $(CLONE_LINK)
 $(BUILD)/test/daemon/test_party_clone: LDFLAGS += $(CLONE_LINK)
-$(BUILD)/test/daemon/test_party_ban% $(BUILD)/test/daemon/test_party_siege: LDFLAGS += $(WIRETAP_LINK)
+$(BUILD)/test/daemon/test_party_ban% $(BUILD)/test/daemon/test_party_siege $(BUILD)/test/daemon/test_party_limits: LDFLAGS += $(WIRETAP_LINK)
 $(BUILD)/test/shim/test_pump: LDFLAGS += -Wl,--wrap=send
 $(BUILD)/test/verify/test_cert: LDFLAGS += -Wl,--wrap=X509_verify
 $(BUILD)/test/daemon/test_party_admin: LDFLAGS += -Wl,--wrap=qr_store_put -Wl,--wrap=qr_store_del
