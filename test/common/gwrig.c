@@ -20,14 +20,21 @@ const char gwrig_sign[] =
 static void
 answer_signed(struct fakeparty *f, uint64_t id, uint8_t mark)
 {
-    struct qr_answer_sig sig = {.recid = 1};
+    struct qr_answer_sig sig[QR_ITEMS_MAX] = {{.recid = 1}};
     struct qr_answer a = {.id = id, .is_signed = 1};
-    memset(sig.digest, 0x11, 32);
-    memset(sig.rs, mark, 64);
+    size_t n = gwrig.n_sigs ? gwrig.n_sigs : 1;
+    for (size_t i = 0; i < n; i++) {
+        sig[i].recid = (i & 1) == 0;
+        memset(sig[i].digest, 0x11, 32);
+        memset(sig[i].rs, mark, 64);
+        if (gwrig.digest) {
+            memcpy(sig[i].digest, gwrig.digest, 32);
+        }
+    }
     memset(a.sgn.request, 0x22, 32);
     memset(a.sgn.key, 0x02, 33);
-    a.sgn.sigs = &sig;
-    a.sgn.n_sigs = 1;
+    a.sgn.sigs = sig;
+    a.sgn.n_sigs = n;
     a.sgn.signers[0] = 1;
     a.sgn.signers[1] = 3;
     a.sgn.n_signers = 2;
@@ -60,7 +67,16 @@ answer_error(struct fakeparty *f, const struct qr_ask *ask, qr_err e, const char
 {
     struct qr_answer a = {.id = ask->id, .error = e, .detail = qr_view_str(detail)};
     a.party = e == QR_ERR_POLICY_DENIED ? 2 : 0;
-    a.rule = qr_view_str(e == QR_ERR_POLICY_DENIED ? "deny-\"raw\"" : "");
+    a.rule = qr_view_str(e == QR_ERR_POLICY_DENIED                    ? "deny-\"raw\""
+                         : e == QR_ERR_APPROVALS || e == QR_ERR_LIMIT ? "hot-1"
+                                                                      : "");
+    if (e == QR_ERR_APPROVALS) {
+        a.need = 1;
+        a.n_approvers = 2;
+        a.approvers[0] = qr_view_str("alice");
+        a.approvers[1] = qr_view_str("bob");
+    }
+    a.retry_s = atomic_load(&gwrig.mode) == LIMITED ? 90 : 0;
     fakeparty_answer(f, &a);
 }
 
@@ -77,6 +93,11 @@ remember(const struct qr_ask *ask)
     if (ask->n_stamps) {
         memcpy(gwrig.stamp, ask->stamps[0].p, ask->stamps[0].len);
         gwrig.stamp[ask->stamps[0].len] = '\0';
+    }
+    gwrig.n_approvals = ask->n_stamps > 1 ? ask->n_stamps - 1 : 0;
+    for (size_t i = 0; i < gwrig.n_approvals; i++) {
+        memcpy(gwrig.approval[i], ask->stamps[1 + i].p, ask->stamps[1 + i].len);
+        gwrig.approval[i][ask->stamps[1 + i].len] = '\0';
     }
     if (ask->traceparent.len) {
         memcpy(gwrig.trace, ask->traceparent.p, ask->traceparent.len);
@@ -128,6 +149,13 @@ on_ask(void *ctx, struct fakeparty *f, const struct qr_ask *ask)
                 answer_signed(f, gwrig.held[gwrig.n_held], (uint8_t)(0xa0 + gwrig.n_held));
             }
         }
+        break;
+    case APPROVERS:
+        answer_error(f, ask, QR_ERR_APPROVALS, "1 more of 2 approvers must approve");
+        break;
+    case LIMITED:
+    case NEVER:
+        answer_error(f, ask, QR_ERR_LIMIT, "100 requests in 3600 s");
         break;
     case CUT_FRAME:
         fakeparty_raw(f, "\x00\x00\x00\x40half a frame", 16);
@@ -206,7 +234,7 @@ gwrig_setup(void **state)
     gwrig.cfg = (struct qr_config_gateway){.listen = "127.0.0.1:0",
                                            .max_connections = 64,
                                            .max_per_ip = 64,
-                                           .header_max = 16384,
+                                           .header_max = 24 * 1024,
                                            .max_in_flight = 32,
                                            .idle_timeout_ms = 5000,
                                            .request_timeout_ms = 5000,

@@ -30,6 +30,9 @@ enum mode {
     HOSTILE,   /* text that wants to break out of JSON */
     BACKWARDS, /* keeps three asks, answers in reverse order */
     CUT_FRAME, /* half a frame, then closes */
+    APPROVERS, /* approval_needed: one more of alice and bob */
+    LIMITED,   /* limit_exceeded, room in 90 s */
+    NEVER,     /* limit_exceeded, more than a whole limit */
 };
 
 struct gwrig {
@@ -44,7 +47,11 @@ struct gwrig {
     pthread_mutex_t lock;
     char body[QR_BODY_MAX + 1], stamp[QR_STAMP_MAX + 1], trace[64];
     size_t body_len;
+    size_t n_approvals;
+    char approval[QR_APPROVALS_MAX][QR_STAMP_MAX + 1];
     enum qr_query query;
+    const uint8_t *digest; /* of GOOD's signatures; NULL: 0x11.. */
+    size_t n_sigs;         /* of GOOD; 0: one */
     uint64_t held[3];
     unsigned n_held;
 };
