@@ -1,6 +1,6 @@
 /*
  * Keccak-f[1600] with 24 rounds; theta, rho and pi, chi, iota as the reference names them. Lanes are
- * little-endian; the rotations and the lane order of rho and pi are walked as one cycle.
+ * little-endian; rho and pi are written out, so that every lane's place and rotation is a constant.
  */
 #include "daemon/keccak.h"
 
@@ -15,44 +15,60 @@ static const uint64_t round_constants[24] = {
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 };
 
-static const uint8_t rotations[24] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
-                                      27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
-static const uint8_t lanes[24] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
-                                  15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
-
 static uint64_t
 rotate(uint64_t x, unsigned n)
 {
     return (x << n) | (x >> (64 - n)); /* n is 1..62 */
 }
 
+/* rho and pi of one lane, with theta's sum of its column; all indices are constants. */
+#define TURN(to, from, n) b[to] = rotate(a[from] ^ d[(from) % 5], n)
+
 static void
 permute(uint64_t a[25])
 {
+    uint64_t b[25], c[5], d[5];
+
     for (size_t r = 0; r < 24; r++) {
-        uint64_t c[5], t;
         for (size_t x = 0; x < 5; x++) {
             c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
         }
-        for (size_t x = 0; x < 5; x++) {
-            t = c[(x + 4) % 5] ^ rotate(c[(x + 1) % 5], 1);
-            for (size_t y = 0; y < 25; y += 5) {
-                a[y + x] ^= t;
-            }
-        }
-        t = a[1];
-        for (size_t i = 0; i < 24; i++) {
-            uint64_t next = a[lanes[i]];
-            a[lanes[i]] = rotate(t, rotations[i]);
-            t = next;
-        }
+        d[0] = c[4] ^ rotate(c[1], 1);
+        d[1] = c[0] ^ rotate(c[2], 1);
+        d[2] = c[1] ^ rotate(c[3], 1);
+        d[3] = c[2] ^ rotate(c[4], 1);
+        d[4] = c[3] ^ rotate(c[0], 1);
+        b[0] = a[0] ^ d[0];
+        TURN(1, 6, 44);
+        TURN(2, 12, 43);
+        TURN(3, 18, 21);
+        TURN(4, 24, 14);
+        TURN(5, 3, 28);
+        TURN(6, 9, 20);
+        TURN(7, 10, 3);
+        TURN(8, 16, 45);
+        TURN(9, 22, 61);
+        TURN(10, 1, 1);
+        TURN(11, 7, 6);
+        TURN(12, 13, 25);
+        TURN(13, 19, 8);
+        TURN(14, 20, 18);
+        TURN(15, 4, 27);
+        TURN(16, 5, 36);
+        TURN(17, 11, 10);
+        TURN(18, 17, 15);
+        TURN(19, 23, 56);
+        TURN(20, 2, 62);
+        TURN(21, 8, 55);
+        TURN(22, 14, 39);
+        TURN(23, 15, 41);
+        TURN(24, 21, 2);
         for (size_t y = 0; y < 25; y += 5) {
-            for (size_t x = 0; x < 5; x++) {
-                c[x] = a[y + x];
-            }
-            for (size_t x = 0; x < 5; x++) {
-                a[y + x] ^= ~c[(x + 1) % 5] & c[(x + 2) % 5];
-            }
+            a[y] = b[y] ^ (~b[y + 1] & b[y + 2]);
+            a[y + 1] = b[y + 1] ^ (~b[y + 2] & b[y + 3]);
+            a[y + 2] = b[y + 2] ^ (~b[y + 3] & b[y + 4]);
+            a[y + 3] = b[y + 3] ^ (~b[y + 4] & b[y]);
+            a[y + 4] = b[y + 4] ^ (~b[y] & b[y + 1]);
         }
         a[0] ^= round_constants[r];
     }

@@ -12,12 +12,17 @@
 /* All encodeType texts of one document together. Real ones have some hundred bytes. */
 #define TEXT_MAX (256u * 1024u)
 
+/*
+ * Names of members may have a dollar sign, as in Solidity. Names of types may not: widely used readers
+ * stop at it when they look for the types that one type needs, and hash something else.
+ */
 static int
-is_identifier(qr_view v)
+is_identifier(qr_view v, int dollar)
 {
     for (size_t i = 0; i < v.len; i++) {
         uint8_t c = v.p[i];
-        int letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$';
+        int letter =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (dollar && c == '$');
         if (!letter && !(i > 0 && c >= '0' && c <= '9')) {
             return 0;
         }
@@ -159,7 +164,7 @@ read_member(const struct qr_json_at *at, struct qr_712_types *t, struct qr_712_t
     };
 
     QR_TRY(qr_json_fields(at, fields));
-    if (!is_identifier(name)) {
+    if (!is_identifier(name, 1)) {
         return qr_json_fail(at, QR_ERR_PREIMAGE, "\"%s\" cannot be the name of a member",
                             qr_quote(q, name));
     }
@@ -248,7 +253,7 @@ qr_712_types_read(const struct qr_json_at *at, struct qr_712_types *ret)
     for (size_t i = 0; i < n; i++) {
         each[i] = qr_json_member(at, i);
         qr_view name = qr_view_str(each[i].name);
-        if (!is_identifier(name) || built_in(name, &unused) != 0) {
+        if (!is_identifier(name, 0) || built_in(name, &unused) != 0) {
             return qr_json_fail(at, QR_ERR_PREIMAGE, "\"%s\" cannot be the name of a type",
                                 qr_quote(q, name));
         }
