@@ -106,8 +106,7 @@ test_refused(void **state)
         {"allow", "\"eth_tx\"", "\"eth\":{\"to\":[\"" A1 "\"]}", E, ".eth.to[0]: \""},
         {"allow", "\"eth_tx\"", "\"eth\":{\"to\":[\"0xABcdabcdabcdabcdabcdabcdabcdabcdabcdabcd\"]}",
          E,
-         ".eth.to[0]: \"0xABcdabcdabcdabcdabcdabcdabcdabcdabcda...\" is not \"0x\" and 40 "
-         "lower-case"},
+         ".eth.to[0]: \"0xABcdabcdabcdabcdabcdabcdabcdabcdabcdab...\" is not \"0x\" and 40 lower-"},
         {"allow", "\"eth_tx\"", "\"eth\":{\"to\":[\"0x" A1 "\",\"0x" A1 "\"]}", E,
          ".eth.to[1]: is l"},
         {"allow", "\"eth_tx\"", "\"eth\":{\"selectors\":[\"0xa9059c\"]}", E,
