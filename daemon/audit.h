@@ -5,7 +5,7 @@
  *   {"v":1,"party":1,"boot":7,"serial":12,"prev":"<64 hex>","time_ms":…,"event":"signed",…}
  *   hash = TH("audit"; line without its newline); prev is the hash of the record before it, zeros at a
  *   party's very first. serial rises by one within a boot, from 1; the first record of a boot ("boot")
- *   names the last head that the party's store knew, and its boot nonce.
+ *   names the last record that the party's store knew of, and its boot nonce.
  *   Events: boot, signed, refused, admin, key, policy, roster, peer, head, anchor (audit_read.h).
  *   "head": every second with news, or after 256 records: the party's signature with its identity key over
  *   TH("audit-head"; cluster, party, boot nonce, boot, serial, hash) of the record before it.

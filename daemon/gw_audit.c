@@ -2,6 +2,7 @@
 
 #include "daemon/audit_read.h"
 #include "daemon/log.h"
+#include "protocol/base/hash.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -207,6 +208,7 @@ qr_err
 qr_gw_audit_new(const char *folder, struct qr_gw_party *party, struct qr_gw_audit **ret,
                 char *err_text, size_t err_cap)
 {
+    QR_TRY(qr_hash_init());
     struct qr_gw_audit *a = qr_alloc(sizeof *a);
     if (!a) {
         return QR_ERR_NO_MEMORY;

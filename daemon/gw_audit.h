@@ -1,7 +1,7 @@
 /*
  * qr_gw_audit: keeps the party's audit log on the host's disk.
  *
- * What: asks the party once a second (query AUDIT) for what came after the last record that is durable here, and
+ * What: asks the party twice a second (query AUDIT) for what came after the last record that is durable here, and
  *       appends the lines to [audit] path, one file a boot and QR_GW_AUDIT_FILE_MAX bytes:
  *       audit-PARTY-BOOT-SERIAL.jsonl, SERIAL being that of its first record. Written and synced by a thread
  *       of its own, so that no client waits for the disk; the party is told of a record (by asking for what comes
@@ -18,7 +18,8 @@
 
 #include "daemon/gw_party.h"
 
-#define QR_GW_AUDIT_EVERY_MS 1000u
+#define QR_GW_AUDIT_EVERY_MS 500u
+#define QR_GW_AUDIT_AGAIN_MS 200u /* after records came: they are confirmed, and more may wait */
 #define QR_GW_AUDIT_FILE_MAX (64u * 1024u * 1024u)
 
 struct qr_gw_audit;

@@ -259,6 +259,7 @@ write_all(const struct options *o, const struct qr_userdata *u)
     }
     const struct qr_userdata_fixed gateway[] = {
         {"gateway", "party_socket", "/run/quorate/party/gateway.sock"},
+        {"audit", "path", "/var/lib/quorate/party-audit"},
         {"log", "format", "json"},
         {NULL, NULL, NULL},
     };

@@ -172,12 +172,8 @@ static void
 save(struct qr_party *p)
 {
     struct qr_paudit *a = p->audit;
-    struct qr_audit_head h;
+    const struct qr_audit_head h = a->durable;
     uint8_t rec[META_LEN];
-    if (!a || !a->log) {
-        return;
-    }
-    qr_audit_head(a->log, &h);
     if (h.serial == 0 || (h.boot == a->saved.boot && h.serial == a->saved.serial)) {
         return;
     }
@@ -319,10 +315,11 @@ qr_audit_tick(struct qr_party *p)
     if (p->now - a->head_at >= HEAD_EVERY &&
         (a->news || unrecorded || (a->anchors && p->now - a->head_at >= QUIET_EVERY))) {
         make_head(p);
-        if (a->saved_at == 0 || p->now - a->saved_at >= QR_AUDIT_SAVE_MS * MS) {
-            a->saved_at = p->now;
-            save(p);
-        }
+    }
+    if (a->durable.serial &&
+        (p->draining || a->saved_at == 0 || p->now - a->saved_at >= QR_AUDIT_SAVE_MS * MS)) {
+        a->saved_at = p->now;
+        save(p);
     }
     if (p->now - a->refused_at >= SECOND) {
         a->refused_at = p->now;
@@ -353,7 +350,6 @@ qr_audit_drain(struct qr_party *p)
     if (a->log) {
         qr_audit_event(p, "admin", "drain", 0, "this party stops");
         make_head(p);
-        save(p);
         a->drain_until =
             a->fetched_at && p->now - a->fetched_at < FETCHER_GONE ? p->now + DRAIN_WAIT : p->now;
     }
@@ -363,7 +359,9 @@ int
 qr_audit_drained(const struct qr_party *p)
 {
     const struct qr_paudit *a = p->audit;
-    return !a->log || p->now >= a->drain_until || qr_audit_waiting(a->log) == 0;
+    return !a->log || p->now >= a->drain_until ||
+           (qr_audit_waiting(a->log) == 0 && a->saved.boot == a->durable.boot &&
+            a->saved.serial == a->durable.serial);
 }
 
 /* ---- peers ------------------------------------------------------------------------------- */
@@ -656,9 +654,24 @@ qr_audit_query(struct qr_party *p, qr_view arg, struct qr_dbuf *out)
     if (arg.len != 16) {
         return QR_ERR_LENGTH;
     }
-    if (!p->audit->log) {
+    struct qr_paudit *a = p->audit;
+    uint64_t boot = qr_get64(arg.p), serial = qr_get64(arg.p + 8);
+    if (!a->log) {
         return QR_ERR_NOT_READY;
     }
-    p->audit->fetched_at = p->now;
-    return qr_audit_fetch(p->audit->log, qr_get64(arg.p), qr_get64(arg.p + 8), out);
+    qr_err e = qr_audit_fetch(a->log, boot, serial, out);
+    if (e == QR_ERR_MALFORMED) {
+        qr_party_log(QR_LOG_ERROR, "audit_fetch", 0,
+                     "the gateway holds boot %llu, serial %llu of our audit log, which is beyond "
+                     "it: this party was rolled back, or that is another party's log",
+                     (unsigned long long)boot, (unsigned long long)serial);
+    }
+    QR_TRY(e);
+    a->fetched_at = p->now;
+    qr_view line = qr_audit_line(a->log, boot, serial);
+    if (line.len) {
+        a->durable = (struct qr_audit_head){.boot = boot, .serial = serial};
+        qr_audit_hash(line, a->durable.hash);
+    }
+    return QR_OK;
 }

@@ -10,8 +10,9 @@
  *   admin, key, policy, roster, peer    by qr_audit_event
  *   head      each second with news: signed, and told to the peers
  *   anchor    the newest head of a peer, at most one a second each
- * Nothing here waits for a disk. The store keeps the last head (META "audit"), written at a boot, at a drain and
- * every QR_AUDIT_SAVE_MS while there is news.
+ * Nothing here waits for a disk. The store keeps the last record that the gateway confirmed (META "audit"), written
+ * soon after a boot, at a drain and every QR_AUDIT_SAVE_MS: what the next boot names was on the host's disk, so that a
+ * log that ends before it was cut, by nobody but the host.
  * Receipts (receipt.h): the coordinator answers the query RECEIPT; it asks the other members of the set for
  *   their records (RECEIPT_ASK), and each signs its own (RECEIPT_TELL). Evidence is made once a renewal period and
  *   travels once per peer and period.

@@ -49,7 +49,7 @@ struct qr_receiptrun {
 struct qr_paudit {
     struct qr_audit *log; /* NULL until the first link */
     struct qr_dbuf text;
-    struct qr_audit_head saved;
+    struct qr_audit_head durable, saved; /* with the gateway, as it says; of that in our store */
     uint64_t saved_at, head_at, refused_at, fetched_at, drain_until;
     struct qr_ctl_audit_head told; /* our last head; boot 0: none yet */
     uint64_t news, anchors;        /* records since the last head; anchors apart */

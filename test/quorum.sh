@@ -58,7 +58,7 @@ quorum_gateway() { # DIR I
 quorum_configure() { # DIR I N LOW HIGH STANDBY
     _p="$1/p$2"
     _base=$(cat "$1/base")
-    mkdir -p "$_p/state"
+    mkdir -p "$_p/state" "$_p/audit"
     chmod 700 "$_p/state"
     cat >"$_p/quorated.conf" <<EOF
 [party]
@@ -79,6 +79,8 @@ EOF
 [gateway]
 listen = 127.0.0.1:$((_base + 100 + $2))
 party_socket = $_p/gateway.sock
+[audit]
+path = $_p/audit
 EOF
 }
 

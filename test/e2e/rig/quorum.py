@@ -169,7 +169,9 @@ class Party(Daemon):
         self.port, self.http_port = new_port(), new_port()
         self.address = f"tcp://{ADDRESS}:{self.port}"
         self.http = (ADDRESS, self.http_port)
+        self.audit = os.path.join(self.folder, "audit")
         os.makedirs(self.state, mode=0o700)
+        os.makedirs(self.audit, mode=0o700)
         super().__init__("quorated", os.path.join(self.folder, "quorated.conf"),
                          os.path.join(self.folder, "log"))
         self.write_config(pool, link, more)
@@ -200,7 +202,9 @@ format = json
             f.write(f"""[gateway]
 listen = {ADDRESS}:{self.http_port}
 party_socket = {self.gateway_socket}
-{more}[log]
+{more}[audit]
+path = {self.audit}
+[log]
 format = json
 """)
 
