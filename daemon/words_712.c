@@ -156,6 +156,14 @@ take_index(struct walk *k)
     way_add(k, t);
 }
 
+/* Of what numbers, true, false and null are made. */
+static int
+is_plain(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'E' || c == '+' || c == '-' ||
+           c == '.';
+}
+
 static void
 put_leaf(struct qr_words *w, struct walk *k)
 {
@@ -168,7 +176,7 @@ put_leaf(struct qr_words *w, struct walk *k)
         qr_words_quoted(w, qr_view_of(text, n < sizeof text ? n : sizeof text), n);
     } else {
         size_t from = k->at;
-        while (k->at < k->text.len && !memchr(",]} \t\r\n", k->text.p[k->at], 7)) {
+        while (k->at < k->text.len && is_plain(k->text.p[k->at])) {
             k->at++;
         }
         n = k->at - from;
