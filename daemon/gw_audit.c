@@ -373,8 +373,9 @@ start_job(struct qr_gw_audit *a)
     struct job *j = &a->job;
     if (j->from >= j->text.len) {
         /* A long answer means that more waits. */
-        a->next_ask =
-            a->now_ns + (j->text.len > QR_AUDIT_FETCH_MAX / 2 ? 0 : QR_GW_AUDIT_EVERY_MS * MS);
+        a->next_ask = a->now_ns + (j->text.len > QR_AUDIT_FETCH_MAX / 2 ? 0
+                                   : j->text.len > 0                    ? QR_GW_AUDIT_AGAIN_MS * MS
+                                                     : QR_GW_AUDIT_EVERY_MS * MS);
         j->text.len = 0;
         a->phase = IDLE;
         return;
