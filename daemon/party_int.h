@@ -11,7 +11,7 @@
  * party_attest.c   evidence and its verdict, the quorum's constraints
  * party_stage.c    the time, the age of evidence, the stages that follow from it
  * party_judge.c    is this request allowed? the same code at the coordinator and at every signer
- * party_sign.c     coordinator and signer of online signatures
+ * party_sign.c     online signatures, as coordinator; party_member.c as another signer
  * party_admin.c    the operator's socket: documents and stamped commands
  * party_collateral.c  vendors' documents for the platform's evidence
  * party_release.c  measurement manifests that the policy refers to
@@ -109,7 +109,8 @@ struct qr_signrun {
     uint16_t n; /* items */
     qr_view body, stamp[QR_STAMPS_MAX];
     size_t n_stamps;
-    /* one block: body, stamps, digests, items, shares */
+    qr_view who; /* for the audit log */
+    /* one block: body, stamps, who, digests, items, shares */
     uint8_t *mem;
     size_t mem_len;
     uint8_t (*digest)[32];
@@ -125,8 +126,8 @@ struct qr_signrun {
     uint16_t last_party;
     char reason[96];
     struct qr_sign_common common;
-    uint64_t bytes;
-    uint32_t next; /* chain of its hash bucket */
+    uint64_t out, in; /* payload bytes to and from the other members, over all attempts */
+    uint32_t next;    /* chain of its hash bucket */
 };
 
 struct qr_keyslot {
@@ -405,12 +406,13 @@ qr_err QR_MUST qr_stage_may_enter(const struct qr_party *p, char *why, size_t ca
 void qr_duration_text(uint64_t ms, char out[static 24]);
 
 /* party_judge.c */
+void qr_judge_start(struct qr_judgement *v); /* nothing is known of the request */
 /* On OK the request stands in the replay table and *v says what it is. */
 /* coordinator: 1 keeps room for the answer. */
 qr_err QR_MUST qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps,
                         size_t n, struct qr_judgement *v);
 
-/* party_sign.c */
+/* party_sign.c, party_member.c */
 void qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size_t n);
 void qr_sign_on_request(struct qr_party *p, struct qr_msg_in *m);
 void qr_sign_on_share(struct qr_party *p, struct qr_msg_in *m);

@@ -101,6 +101,7 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
     QR_TRY(qr_approvals_check(p->policy, stamps + 1, n - 1, v->req.hash, &v->approved, v->detail,
                               sizeof v->detail));
     QR_TRY(find_before(p, v, &known));
+    QR_TRY(qr_audit_may_work(p, v->req.n_items, v->detail, sizeof v->detail));
     QR_TRY(decide(p, client, k, known, v));
     if (!known) {
         /* Before it is remembered: what is remembered counts as charged. */
@@ -121,15 +122,21 @@ judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, 
     return e;
 }
 
-qr_err
-qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
-         struct qr_judgement *v)
+void
+qr_judge_start(struct qr_judgement *v)
 {
     v->detail[0] = v->rule[0] = '\0';
     v->approved = 0;
     v->says.need = 0;
     v->says.retry_s = 0;
     memset(&v->client, 0, sizeof v->client);
+}
+
+qr_err
+qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamps, size_t n,
+         struct qr_judgement *v)
+{
+    qr_judge_start(v);
     qr_err e = judge(p, coordinator, body, stamps, n, v);
     if (e != QR_OK) {
         p->c.sign_refused++;

@@ -1,5 +1,5 @@
 /*
- * Online signing: the coordinator's side of a client's request, and every other signer's.
+ * Online signing, the coordinator's side of a client's request; party_member.c is every other signer's.
  *
  * The coordinator is always a member of the set. A request that meets a member which is down, slow
  * or unwilling moves to another set with fresh presignatures; what was consumed stays consumed.
@@ -87,6 +87,7 @@ static void
 refuse(struct qr_party *p, struct qr_signrun *r, qr_err e, uint16_t party, const char *detail)
 {
     qr_replay_fail(p->replay, r->slot);
+    qr_audit_failed(p, r->request, r->who, e, party, detail);
     qr_party_log(QR_LOG_WARN, "request_failed", party,
                  "request failed after %u ms and %u moves: %s",
                  (unsigned)((p->now - r->started) / MS), r->moves, detail);
@@ -111,9 +112,11 @@ begin(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size
 {
     const struct qr_judgement *v = &p->verdict;
     const struct qr_key *k = p->key[v->key].key;
+    char who[QR_AUDIT_WHO_MAX];
+    size_t n_who = qr_audit_who(p, v, who);
     size_t n = v->req.n_items, items = QR_ARENA_ROUND(n * sizeof(struct qr_sign_item));
-    size_t len =
-        items + n * 32 + n * k->pub.t * QR_SIGN_SHARE_LEN + body.len + stamps_len(stamps, n_stamps);
+    size_t len = items + n * 32 + n * k->pub.t * QR_SIGN_SHARE_LEN + body.len +
+                 stamps_len(stamps, n_stamps) + n_who;
     if (p->n_sign_free == 0 || p->sign_bytes + len > SIGN_BYTES_MAX) {
         return QR_ERR_BUSY;
     }
@@ -148,6 +151,8 @@ begin(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps, size
         r->stamp[j] = qr_view_of(mem, stamps[j].len);
         mem += stamps[j].len;
     }
+    memcpy(mem, who, n_who);
+    r->who = qr_view_of(mem, n_who);
     memcpy(r->request, v->req.hash, 32);
     memcpy(r->path, v->req.path, sizeof r->path);
     memcpy(r->rule, v->rule, sizeof r->rule);
@@ -217,7 +222,7 @@ send_request(struct qr_party *p, struct qr_signrun *r, const uint8_t (*ids)[QR_P
         struct qr_buf b = qr_buf_over(out, len);
         qr_ctl_put_sign(&b, &m);
         p->out.commit(p->out.ctx, to, out);
-        r->bytes += len;
+        r->out += len;
         if (!r->used || r->attempt != attempt) {
             return;
         }
@@ -388,6 +393,29 @@ answer_again(struct qr_party *p, uint64_t to)
     p->env.answer(p->env.answer_ctx, to, &a);
 }
 
+/* Written before the signature is released. */
+static qr_err
+log_own(struct qr_party *p, const struct qr_signrun *r, const struct qr_answer_sig *sig,
+        uint64_t us)
+{
+    const struct qr_audit_sign s = {.request = r->request,
+                                    .key = p->key[r->key].key->pub.pk,
+                                    .child = r->common.pk33,
+                                    .coordinator = p->self,
+                                    .mask = r->mask,
+                                    .attempt = r->attempt,
+                                    .epoch = r->common.epoch,
+                                    .path = r->path,
+                                    .depth = r->depth,
+                                    .n = r->n,
+                                    .who = r->who,
+                                    .sig = sig,
+                                    .out = r->out,
+                                    .in = r->in,
+                                    .micros = us};
+    return qr_audit_signed(p, &s);
+}
+
 static void
 finish(struct qr_party *p, struct qr_signrun *r)
 {
@@ -419,13 +447,18 @@ finish(struct qr_party *p, struct qr_signrun *r)
         memcpy(sig[i].digest, r->digest[i], 32);
     }
     uint64_t us = (p->now - r->started) / 1000;
+    qr_err logged = log_own(p, r, sig, us);
+    if (logged != QR_OK) {
+        refuse(p, r, QR_ERR_NOT_READY, p->self, "the audit log took no record of it");
+        return;
+    }
     struct qr_answer a;
     fill_answer(&a, k, r->mask, r->request, sig, r->n);
     a.rule = qr_view_str(r->rule);
     a.sgn.moves = r->moves;
     a.sgn.move_reason = qr_view_str(r->reason);
     a.sgn.micros = us;
-    a.sgn.bytes = r->bytes;
+    a.sgn.bytes = r->out + r->in;
     p->c.sign_ok += r->n;
     p->c.sign_us_sum += us;
     p->c.sign_us_count++;
@@ -450,7 +483,7 @@ qr_sign_on_share(struct qr_party *p, struct qr_msg_in *m)
     if (!r || r->attempt != s.attempt || !(r->mask & bit(m->from)) || (r->got & bit(m->from))) {
         return; /* too late, or of an attempt we left */
     }
-    r->bytes += m->payload.len;
+    r->in += m->payload.len;
     if (s.code != 0) {
         move(p, r, m->from, (qr_err)s.code, qr_err_text((qr_err)s.code));
         return;
@@ -519,6 +552,7 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
     }
     qr_err e = qr_judge(p, 1, body, stamps, n, v);
     if (e != QR_OK) {
+        qr_audit_refused(p, p->self, body, v, e);
         answer_refusal(p, to, e);
         return;
     }
@@ -539,92 +573,6 @@ qr_sign_ask(struct qr_party *p, uint64_t to, qr_view body, const qr_view *stamps
         return;
     }
     next_set(p, r);
-}
-
-/* ---- the other signers ------------------------------------------------------------------- */
-
-static qr_err
-sign_as_member(struct qr_party *p, uint16_t from, const struct qr_ctl_sign *m, const uint8_t *sid,
-               uint32_t epoch, uint8_t *shares)
-{
-    struct qr_judgement *v = &p->verdict;
-    struct qr_pool_id pool = {.set_mask = m->set_mask, .owner = from};
-    struct qr_sign_common common;
-    uint16_t S[QR_MAX_PARTIES], t = 0;
-    uint8_t rq[32];
-
-    if (p->draining || p->store_failed) {
-        return QR_ERR_NOT_READY;
-    }
-    QR_TRY(qr_attest_may_sign(p, m->set_mask));
-    QR_TRY(qr_judge(p, 0, m->body, m->stamp, m->n_stamps, v));
-    const struct qr_key *k = p->key[v->key].key;
-    if (memcmp(v->req.hash, sid, 32) != 0 || v->req.n_items != m->n || epoch != k->pub.epoch) {
-        return QR_ERR_SID;
-    }
-    if (!(m->set_mask & bit(p->self)) || !(m->set_mask & bit(from)) ||
-        (p->peer[from].retired & m->set_mask) || (p->peer[p->self].retired & m->set_mask)) {
-        return QR_ERR_SET;
-    }
-    for (uint16_t i = 1; i <= QR_MAX_PARTIES; i++) {
-        if (m->set_mask & bit(i)) {
-            S[t++] = i;
-        }
-    }
-    memcpy(pool.key_id, k->pub.key_id, 32);
-    qr_sign_rq(m->body, m->stamp, m->n_stamps, rq);
-    QR_TRY(qr_sign_prepare(&k->pub, S, t, sid, rq, v->req.path, v->req.depth, &common));
-    for (uint16_t i = 0; i < m->n; i++) {
-        struct qr_sign_item item;
-        QR_TRY(qr_pool_take(p->pool, &pool, m->presig_ids + (size_t)i * QR_PRESIG_ID_LEN,
-                            p->presig_tmp));
-        p->c.presigs_spent++;
-        QR_TRY(qr_sign_share(&common, v->req.items[i].digest, i, p->presig_tmp,
-                             shares + (size_t)i * QR_SIGN_SHARE_LEN, &item));
-    }
-    return QR_OK;
-}
-
-/* What a peer may know of a refusal: its class, not its cause, unless the client can mend it. */
-static uint16_t
-coarse(qr_err e)
-{
-    if (e == QR_OK) {
-        return 0;
-    }
-    if (e == QR_ERR_CONSUMED) {
-        return QR_ERR_NO_PRESIGS;
-    }
-    if (e == QR_ERR_EXPIRED || e == QR_ERR_NOT_YET_VALID || e == QR_ERR_REPLAY_CONFLICT ||
-        e == QR_ERR_LIMIT) {
-        return (uint16_t)e;
-    }
-    return qr_err_class(e) == QR_CLASS_AUTH ? QR_ERR_POLICY_DENIED : QR_ERR_NOT_READY;
-}
-
-void
-qr_sign_on_request(struct qr_party *p, struct qr_msg_in *m)
-{
-    uint8_t shares[QR_ITEMS_MAX * QR_SIGN_SHARE_LEN];
-    struct qr_ctl_sign s = {0};
-    p->verdict.detail[0] = '\0';
-    qr_err e = qr_ctl_get_sign(m->payload, &s);
-    if (e == QR_OK) {
-        e = sign_as_member(p, m->from, &s, m->sid, m->epoch, shares);
-    }
-    if (e != QR_OK) {
-        qr_party_log(QR_LOG_WARN, "sign_refused", m->from, "did not sign for this party: %s%s%s",
-                     qr_err_text(e), p->verdict.detail[0] ? ": " : "", p->verdict.detail);
-    }
-    struct qr_ctl_share a = {
-        .attempt = s.attempt, .code = coarse(e), .n = e == QR_OK ? s.n : 0, .shares = shares};
-    size_t len = 8 + (size_t)a.n * QR_SIGN_SHARE_LEN;
-    uint8_t *out = p->out.reserve(p->out.ctx, m->from, QR_MSG_SIGN_SHARE, m->epoch, m->sid, len);
-    if (out) {
-        struct qr_buf b = qr_buf_over(out, len);
-        qr_ctl_put_share(&b, &a);
-        p->out.commit(p->out.ctx, m->from, out);
-    }
 }
 
 /* ---- time and loss ----------------------------------------------------------------------- */
