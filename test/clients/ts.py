@@ -7,11 +7,15 @@ import unittest
 from lib import kit
 
 Q = CONFIG = None
+PAGE = f"http://127.0.0.1:{20000 + os.getpid() % 20000}"  # where the browser's page comes from
 
 
 def setUpModule():
     global Q, CONFIG
-    Q = kit.Quorum().start()
+    Q = kit.Quorum()
+    for p in Q.parties:
+        p.write_gateway_config(f"[api]\ncors = {PAGE}\n")
+    Q.start(rules=[kit.allow()])
     Q.keygen()
     CONFIG = kit.config(Q)
 
@@ -25,7 +29,7 @@ class Chain(unittest.TestCase):
         with kit.Anvil() as chain:
             own = kit.address_of(Q.key["key"])
             chain.fund(own)
-            r = kit.node("ts_chain.mjs", kit.config(Q, chain=chain.url, typed=False))
+            r = kit.node("ts_chain.mjs", kit.config(Q, chain=chain.url))
             self.assertEqual(len(r["mined"]), 4)
             for tx in r["mined"]:
                 chain.mined(tx, own)
@@ -40,6 +44,13 @@ class Node(unittest.TestCase):
 
     def test_live(self):
         kit.node_tests(kit.js("ts_live.mjs"), config_file=CONFIG)
+
+
+class Browser(unittest.TestCase):
+    def test_a_page(self):
+        r = kit.node("ts_browser.mjs", kit.config(Q, page_origin=PAGE), timeout=120)
+        self.assertEqual(r["failed"], [])
+        self.assertEqual(r["passed"], 8)
 
 
 if __name__ == "__main__":

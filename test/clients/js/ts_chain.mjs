@@ -43,7 +43,7 @@ const mined = [];
   const message = "a message, with an \u00e4";
   assert.equal(await recoverMessageAddress({ message, signature: await wallet.signMessage({ message }) }), account.address);
   const t = { ...typed, primaryType: "Order" };
-  if (config.typed) assert.equal(await recoverTypedDataAddress({ ...t, signature: await wallet.signTypedData(t) }), account.address);
+  assert.equal(await recoverTypedDataAddress({ ...t, signature: await wallet.signTypedData(t) }), account.address);
 }
 {
   const provider = new JsonRpcProvider(config.chain, Network.from(31337), { staticNetwork: true });
@@ -55,7 +55,7 @@ const mined = [];
   assert.equal((await tx.wait()).status, 1);
   assert.equal((await provider.getTransaction(tx.hash)).from, own);
   assert.equal(verifyMessage("hello", await signer.signMessage("hello")), own);
-  if (config.typed) assert.equal(verifyTypedData(typed.domain, typed.types, typed.message, await signer.signTypedData(typed.domain, typed.types, typed.message)), own);
+  assert.equal(verifyTypedData(typed.domain, typed.types, typed.message, await signer.signTypedData(typed.domain, typed.types, typed.message)), own);
   await assert.rejects(signer.signTransaction({ to, from: to, value: 1 }), /another account/);
   provider.destroy();
 }
