@@ -131,6 +131,9 @@ struct qr_policy;
 struct qr_manifest;
 /* The policy in words: lines on stdout, or with --json one array without a newline after it. */
 int qr_ctl_explain(const struct qr_ctl *c, const struct qr_peers *p);
+/* The same of its requests, for a quorum of n and t (0: not known). */
+int qr_ctl_explain_requests(const struct qr_ctl *c, const struct qr_policy *p, unsigned n,
+                            unsigned t);
 /* Makes manifests (with FILE.sigs beside them) count; the caller frees kept[i] after the policy. */
 int qr_ctl_add_manifests(const struct qr_ctl *c, struct qr_policy *p,
                          const struct qr_ctl_list *files,

@@ -12,7 +12,7 @@
 #define DOC_TEXT_MAX (QR_DOC_MAX + 1024u)
 #define LOAD_MS 15000u
 /* Every client, every key, every kind whose meaning a party can see: not bare digests. */
-#define DEFAULT_RULE "default:allow:*:*:sha256,sha256d,eip191,eth_tx"
+#define DEFAULT_RULE "default:allow:*:*:sha256,sha256d,eip191,eip712,eth_tx,btc_legacy,btc_bip143"
 
 /* ---- documents on disk ---- */
 
@@ -511,10 +511,10 @@ policy_new(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
     return code;
 }
 
-/* The stamps and the cluster, when the roster is given. */
+/* The stamps and the cluster, when the roster is given; how many parties it has. */
 static int
 check_authority(const struct qr_ctl *c, const char *roster, const struct qr_policy *p,
-                const struct doc *d)
+                const struct doc *d, unsigned long *ret_n)
 {
     struct qr_roster *r = NULL;
     struct doc rd = {0};
@@ -524,6 +524,7 @@ check_authority(const struct qr_ctl *c, const char *roster, const struct qr_poli
         code = memcmp(qr_policy_cluster(p), r->cluster, 32) != 0
                    ? qr_ctl_fail(c, QR_EXIT_REFUSED, "%s is for another cluster", d->path)
                    : check_stamps(c, d, &r->admins);
+        *ret_n = r->n;
     }
     qr_roster_free(r);
     doc_free(&rd);
@@ -534,6 +535,7 @@ static int
 policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
 {
     const char *roster = NULL;
+    unsigned long n = 0, threshold = 0;
     char err[QR_ERR_TEXT_MAX] = "";
     struct qr_ctl_list rest, files = {.n = 0};
     struct qr_manifest *manifest[QR_CTL_LIST_MAX] = {NULL};
@@ -544,6 +546,11 @@ policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **ar
          0},
         {"manifest", QR_CTL_MANY, &files, "FILE", "a release manifest that the policy believes", 0,
          0},
+        {"parties", QR_CTL_NUMBER, &n, "N", "how many parties; a roster says it, too", 0,
+         QR_MAX_PARTIES},
+        {"threshold", QR_CTL_NUMBER, &threshold, "T",
+         "the lowest threshold of your keys: shows what each party gets of every limit", 0,
+         QR_MAX_PARTIES},
         {.kind = QR_CTL_END},
     };
 
@@ -553,8 +560,13 @@ policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **ar
     }
     if (qr_policy_parse(bytes_of(&d), &p, err, sizeof err) != QR_OK) {
         code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", d.path, err);
-    } else if (!roster || (code = check_authority(c, roster, p, &d)) == QR_EXIT_OK) {
+    } else if (!roster || (code = check_authority(c, roster, p, &d, &n)) == QR_EXIT_OK) {
         code = qr_ctl_add_manifests(c, p, &files, manifest);
+    }
+    if (code == QR_EXIT_OK && threshold > 0 && n < threshold) {
+        code =
+            qr_ctl_fail(c, QR_EXIT_USAGE,
+                        "--threshold wants --parties or --roster beside it, with as many parties");
     }
     if (code == QR_EXIT_OK) {
         printf(c->json ? "{\"ok\":true,\"serial\":%llu,\"clients\":%zu,\"stamps_checked\":%s,"
@@ -563,6 +575,10 @@ policy_check(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **ar
                (unsigned long long)qr_policy_serial(p), qr_policy_n_clients(p),
                c->json ? (roster ? "true" : "false") : (roster ? "yes" : "no, give --roster"));
         code = qr_ctl_explain(c, qr_policy_peers(p));
+        fputs(c->json ? ",\"requests\":" : "requests:\n", stdout);
+        if (code == QR_EXIT_OK) {
+            code = qr_ctl_explain_requests(c, p, (unsigned)n, (unsigned)threshold);
+        }
         if (c->json) {
             puts("}");
         }

@@ -351,28 +351,42 @@ put_line(void *ctx, const char *text)
     w->n++;
 }
 
-int
-qr_ctl_explain(const struct qr_ctl *c, const struct qr_peers *p)
+/* As lines, or as one array: of the peers' part, or of the requests' in a quorum of n and t. */
+static int
+explain(const struct qr_ctl *c, const struct qr_peers *peers, const struct qr_policy *p, unsigned n,
+        unsigned t)
 {
     struct qr_dbuf d;
     struct words w = {NULL, 0};
 
-    if (!c->json) {
-        qr_peers_explain(p, put_line, &w);
-        return QR_EXIT_OK;
-    }
     qr_dbuf_init(&d, QR_CTL_FILE_MAX);
     struct qr_jsonw json = qr_jsonw_to(&d);
-    w.json = &json;
-    qr_peers_explain(p, put_line, &w);
-    int code = QR_EXIT_OK;
-    if (json.err == QR_OK) {
-        printf("[%.*s]", (int)d.len, (const char *)d.p);
+    w.json = c->json ? &json : NULL;
+    if (peers) {
+        qr_peers_explain(peers, put_line, &w);
     } else {
+        qr_policy_explain(p, n, t, put_line, &w);
+    }
+    int code = QR_EXIT_OK;
+    if (c->json && json.err == QR_OK) {
+        printf("[%.*s]", (int)d.len, (const char *)d.p);
+    } else if (c->json) {
         code = qr_ctl_fail(c, QR_EXIT_INTERNAL, "%s", qr_err_text(json.err));
     }
     qr_dbuf_free(&d);
     return code;
+}
+
+int
+qr_ctl_explain(const struct qr_ctl *c, const struct qr_peers *p)
+{
+    return explain(c, p, NULL, 0, 0);
+}
+
+int
+qr_ctl_explain_requests(const struct qr_ctl *c, const struct qr_policy *p, unsigned n, unsigned t)
+{
+    return explain(c, NULL, p, n, t);
 }
 
 /* Manifests stay in `kept` as long as the policy. */
