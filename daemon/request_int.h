@@ -13,7 +13,7 @@
 #include "proto/json_strict.h"
 
 /* Outputs that the transactions of one request spend, all together. */
-#define QR_REQ_PREVOUTS_MAX (4u * QR_BTC_INPUTS_MAX)
+#define QR_REQ_PREVOUTS_MAX (2u * QR_BTC_INPUTS_MAX)
 
 /* What is being read, besides the result. */
 struct qr_req_reader {
