@@ -126,8 +126,9 @@ struct qr_signrun {
     uint16_t last_party;
     char reason[96];
     struct qr_sign_common common;
-    uint64_t out, in; /* payload bytes to and from the other members, over all attempts */
-    uint32_t next;    /* chain of its hash bucket */
+    uint64_t out, in;     /* payload bytes to and from the other members, over all attempts */
+    uint32_t request_len; /* payload bytes of the last SIGN_REQUEST, to each member the same */
+    uint32_t next;        /* chain of its hash bucket */
 };
 
 struct qr_keyslot {

@@ -223,6 +223,7 @@ send_request(struct qr_party *p, struct qr_signrun *r, const uint8_t (*ids)[QR_P
         qr_ctl_put_sign(&b, &m);
         p->out.commit(p->out.ctx, to, out);
         r->out += len;
+        r->request_len = (uint32_t)len;
         if (!r->used || r->attempt != attempt) {
             return;
         }
@@ -410,8 +411,8 @@ log_own(struct qr_party *p, const struct qr_signrun *r, const struct qr_answer_s
                                     .n = r->n,
                                     .who = r->who,
                                     .sig = sig,
-                                    .out = r->out,
-                                    .in = r->in,
+                                    .out = r->request_len,
+                                    .in = 8 + (uint64_t)r->n * QR_SIGN_SHARE_LEN,
                                     .micros = us};
     return qr_audit_signed(p, &s);
 }
