@@ -269,7 +269,9 @@ sim_fault_apply(const struct sim_event *e)
     case SIM_DRAIN:
         done = sim_may_step(h);
         if (done) {
+            sim.running = h; /* it writes and tells its last head */
             qr_party_drain(h->party);
+            sim.running = NULL;
             h->draining = 1;
             (void)later(15 * SIM_S, STOP, e->a, 0, 0);
         }
