@@ -17,6 +17,8 @@ const struct attack attacks[] = {
      attack_rolled_back_store},
     {"cloned_process", "a connection follows the last one of the same two processes",
      attack_cloned_process},
+    {"hostile_gateway", "every party judges every request itself: stamp, rule, approvals, limits",
+     attack_hostile_gateway},
 };
 
 const size_t attacks_n = sizeof attacks / sizeof attacks[0];

@@ -42,5 +42,7 @@ enum attack_result attack_rsid_twice(char *said, size_t cap);
 enum attack_result attack_forged_stamp(char *said, size_t cap);
 enum attack_result attack_rolled_back_store(char *said, size_t cap);
 enum attack_result attack_cloned_process(char *said, size_t cap);
+/* By whoever stands between clients and parties, one of which is his as well. */
+enum attack_result attack_hostile_gateway(char *said, size_t cap);
 
 #endif

@@ -91,9 +91,9 @@ struct siege {
 };
 
 /* The policy's limits, of the whole quorum in one window. */
-#define SIEGE_PAY_REQUESTS 30u
-#define SIEGE_PAY_WEI 20000u
-#define SIEGE_MOLE_REQUESTS 12u
+#define SIEGE_PAY_REQUESTS 12u
+#define SIEGE_PAY_WEI 5000u
+#define SIEGE_MOLE_REQUESTS 6u
 #define SIEGE_APPROVED_LIFE_MS 600000u
 
 /* siege_try.c: the next attempt: body, stamps, and what is done with them. */
