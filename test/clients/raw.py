@@ -16,7 +16,7 @@ def setUpModule():
     global Q
     Q = kit.Quorum().start()
     # Messages come as digests from these clients: one client may have them signed, the other not.
-    rules = [kit.allow(), {**kit.allow(clients=["client"]), "id": "messages", "kinds": ["digest"]}]
+    rules = [kit.allow(), kit.allow("messages", clients=["client"], kinds=["digest"])]
     Q.load("LOAD_POLICY", Q.make_policy(2, rules, clients={"client": Q.client, "plain": PLAIN}))
     Q.wait_up()
     Q.keygen()

