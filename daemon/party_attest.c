@@ -106,6 +106,19 @@ learn(struct qr_party *p)
 
 /* ---- ourselves --------------------------------------------------------------------------- */
 
+/* What the platform signs of the time counts as a vendor's date does: it can only be too old. */
+static int64_t
+signed_time(const struct qr_party *p, int64_t issued_ms)
+{
+    const struct qr_tee *t = p->env.tee;
+    int64_t now = -1;
+
+    if (!t->profile->clock_signed || !t->time || t->time(t->ctx, &now) != QR_OK) {
+        return issued_ms;
+    }
+    return now > issued_ms ? now : issued_ms;
+}
+
 /*
  * Our own evidence by our own policy: where we stand among the quorum's domains, and a word to our own
  * operator before every peer has refused us. What it is made over is no channel's binder, and it goes
@@ -136,7 +149,7 @@ judge_self(struct qr_party *p, uint8_t *mem, char *why, size_t cap)
     a->self_domain = d;
     a->self_end_ms = a->found.earliest_end_ms;
     learn(p);
-    qr_qtime_issued(&a->time, p->self, a->found.latest_issue_ms);
+    qr_qtime_issued(&a->time, p->self, signed_time(p, a->found.latest_issue_ms));
     return QR_OK;
 }
 
