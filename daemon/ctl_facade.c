@@ -8,6 +8,7 @@
 
 #include "daemon/client/client.h"
 #include "daemon/facade/kms.h"
+#include "daemon/facade/rpc.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/sdnotify.h"
@@ -67,33 +68,50 @@ load(const struct qr_ctl *c, struct facade *f, enum qr_facade_sort sort)
                : qr_ctl_fail(c, QR_EXIT_USAGE, "--gateway: %s", err);
 }
 
-/* Serves until SIGTERM or SIGINT; threads are started with both blocked. */
+/* Blocked before threads start, so that only sigwait sees them. */
 static int
-serve(const struct qr_ctl *c, const struct facade *f, size_t body_max, qr_facade_fn fn, void *ctx)
+block_stop(sigset_t *stop)
+{
+    sigemptyset(stop);
+    sigaddset(stop, SIGTERM);
+    sigaddset(stop, SIGINT);
+    return pthread_sigmask(SIG_BLOCK, stop, NULL) == 0;
+}
+
+/* Serves until SIGTERM or SIGINT. */
+static int
+serve(const struct qr_ctl *c, const struct facade *f, enum qr_facade_sort sort)
 {
     struct qr_facade_http *h = NULL;
+    struct qr_kms kms = {.client = f->client, .conf = f->conf, .now_ms = qr_wall_ms};
+    struct qr_rpc *rpc = qr_alloc(sizeof *rpc);
     char err[512];
     sigset_t stop;
-    int got;
+    int got = 0;
 
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    if (pthread_sigmask(SIG_BLOCK, &stop, NULL) != 0) {
-        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "signals cannot be blocked");
+    if (!rpc || qr_rpc_init(rpc, f->client, f->conf) != QR_OK || !block_stop(&stop)) {
+        qr_free(rpc);
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "no memory, or signals cannot be blocked");
     }
-    if (qr_facade_http_new(f->listen, body_max, fn, ctx, &h, err, sizeof err) != QR_OK) {
-        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s", err);
+    qr_err e = sort == QR_FACADE_KMS ? qr_facade_http_new(f->listen, QR_KMS_BODY_MAX, qr_kms_handle,
+                                                          &kms, &h, err, sizeof err)
+                                     : qr_facade_http_new(f->listen, QR_RPC_BODY_MAX, qr_rpc_handle,
+                                                          rpc, &h, err, sizeof err);
+    if (e == QR_OK) {
+        qr_rpc_listens(rpc, f->listen, qr_facade_http_port(h));
+        qr_log(QR_LOG_INFO, "facade", "listening", "the facade answers",
+               QR_LOG_STR("listen", f->listen), QR_LOG_U64("port", qr_facade_http_port(h)),
+               QR_LOG_END);
+        (void)qr_sd_notify("READY=1");
+        while (sigwait(&stop, &got) != 0) {
+        }
+        (void)qr_sd_notify("STOPPING=1");
+        qr_log(QR_LOG_INFO, "facade", "stopping", "no new request is taken", QR_LOG_END);
+        qr_facade_http_free(h);
     }
-    qr_log(QR_LOG_INFO, "facade", "listening", "the facade answers",
-           QR_LOG_STR("listen", f->listen), QR_LOG_U64("port", qr_facade_http_port(h)), QR_LOG_END);
-    qr_sd_notify("READY=1");
-    while (sigwait(&stop, &got) != 0) {
-    }
-    qr_sd_notify("STOPPING=1");
-    qr_log(QR_LOG_INFO, "facade", "stopping", "no new request is taken", QR_LOG_END);
-    qr_facade_http_free(h);
-    return QR_EXIT_OK;
+    qr_rpc_clear(rpc);
+    qr_free(rpc);
+    return e == QR_OK ? QR_EXIT_OK : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s", err);
 }
 
 static int
@@ -121,9 +139,13 @@ facade(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv,
     }
     qr_log_init(QR_LOG_INFO, c->json ? QR_LOG_JSON : QR_LOG_AUTO);
     code = load(c, &f, sort);
+    if (code == QR_EXIT_OK && sort == QR_FACADE_RPC && !f.conf->token[0] &&
+        strncmp(f.listen, "unix:", 5) != 0) {
+        code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: token must be there, or listen on unix:PATH",
+                           f.config);
+    }
     if (code == QR_EXIT_OK) {
-        struct qr_kms k = {.client = f.client, .conf = f.conf, .now_ms = qr_wall_ms};
-        code = serve(c, &f, QR_KMS_BODY_MAX, qr_kms_handle, &k);
+        code = serve(c, &f, sort);
     }
     qr_client_free(f.client);
     qr_facade_conf_free(f.conf);
@@ -138,8 +160,15 @@ facade_kms(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv
     return facade(c, cmd, argc, argv, QR_FACADE_KMS);
 }
 
+static int
+facade_rpc(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
+{
+    return facade(c, cmd, argc, argv, QR_FACADE_RPC);
+}
+
 const struct qr_ctl_cmd qr_ctl_facade_cmds[] = {
     {"facade kms", "", "Answer a key manager's JSON API on this machine, in a client's name.",
      facade_kms},
+    {"facade rpc", "", "Answer Ethereum JSON-RPC's signing methods on this machine.", facade_rpc},
     {.name = NULL},
 };
