@@ -7,18 +7,22 @@ import hmac
 import http.client
 import json
 import os
+import socket
+import stat
 import subprocess
 import time
 import unittest
 
 from rig import documents, ec, suite
-from rig.quorum import ADDRESS, Quorum, ctl, die_with_parent, new_folder, program, until
+from rig.keccak import keccak256
+from rig.quorum import Quorum, ctl, die_with_parent, new_folder, program, until
 
 REGION, ACCOUNT = "us-east-1", "111122223333"
 ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 LESSER = "AKIDLESSER"
 KINDS = ["sha256", "digest", "eip191", "eth_tx", "eip712"]
-Q = F = KMS = None
+TOKEN = "t" * 31 + "k"
+Q = F = KMS = RPC = None
 
 
 def path(name):
@@ -44,6 +48,7 @@ class Facade:
             self.process = subprocess.Popen([program("quorate"), *args], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, preexec_fn=die_with_parent)
         self.port = until(self.listening, f"the facade {what}; {self.log_path}")["port"]
+        self.socket = listen[5:] if listen.startswith("unix:") else None
 
     def events(self):
         with open(self.log_path, encoding="utf-8") as f:
@@ -61,6 +66,10 @@ class Facade:
 
     def raw(self, method, target, headers, body):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        if self.socket:
+            c.sock = socket.socket(socket.AF_UNIX)
+            c.sock.settimeout(30)
+            c.sock.connect(self.socket)
         try:
             c.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers:
@@ -86,8 +95,15 @@ def kms_config(**over):
             "keys": keys, "access": access, **over}
 
 
+def rpc_config(**over):
+    return {"v": 1, "type": "quorate/rpc-facade", "chain_id": 31337, "token": TOKEN,
+            "origins": ["https://app.example.org"],
+            "accounts": [{"key": Q.key["key"], "path": []},
+                         {"key": Q.key["key"], "path": [7]}], **over}
+
+
 def setUpModule():
-    global Q, F, KMS
+    global Q, F, KMS, RPC
     Q, F = Quorum(), new_folder()
     rules = [documents.allow("some", kinds=KINDS)]
     Q.start(rules=rules)
@@ -96,10 +112,12 @@ def setUpModule():
         f.write(Q.roster)
     Q.client.write_pem(path("client.pem"))
     KMS = Facade("kms", write("kms.json", kms_config()))
+    RPC = Facade("rpc", write("rpc.json", rpc_config()))
 
 
 def tearDownModule():
     KMS.stop()
+    RPC.stop()
     Q.kill()
 
 
@@ -304,6 +322,260 @@ class Kms(unittest.TestCase):
             access=kms_config()["access"][:1] * 2)))
         start(78, "no key has this id", config=write("nokey.json", kms_config(
             access=[{"id": ACCESS, "secret": SECRET, "keys": ["cold"]}])))
+
+
+# ---- Ethereum, as far as it is needed
+
+
+def rlp(x):
+    """The encoding of bytes, numbers and lists of them."""
+    if isinstance(x, int):
+        x = x.to_bytes((x.bit_length() + 7) // 8, "big")
+    if isinstance(x, bytes):
+        if len(x) == 1 and x[0] < 0x80:
+            return x
+        return length(len(x), 0x80) + x
+    body = b"".join(map(rlp, x))
+    return length(len(body), 0xc0) + body
+
+
+def length(n, base):
+    if n < 56:
+        return bytes([base + n])
+    b = n.to_bytes((n.bit_length() + 7) // 8, "big")
+    return bytes([base + 55 + len(b)]) + b
+
+
+def unrlp(b):
+    """One item and what is behind it."""
+    k = b[0]
+    if k < 0x80:
+        return b[:1], b[1:]
+    base = 0xc0 if k >= 0xc0 else 0x80
+    n, at = k - base, 1
+    if n > 55:
+        at += n - 55
+        n = int.from_bytes(b[1:at], "big")
+    body, rest = b[at:at + n], b[at + n:]
+    if base == 0x80:
+        return body, rest
+    items = []
+    while body:
+        item, body = unrlp(body)
+        items.append(item)
+    return items, rest
+
+
+def address(public):
+    x, y = ec.SECP256K1.decode(public)
+    return "0x" + keccak256(x.to_bytes(32, "big") + y.to_bytes(32, "big"))[12:].hex()
+
+
+def signer(digest, r, s, recid):
+    """Who made this signature, as an address."""
+    assert s <= ec.SECP256K1.n // 2
+    return address(ec.SECP256K1.recover(digest, r, s, recid))
+
+
+def rpc(method, *params, facade=None, headers=None, raw=None, drop=(), verb="POST", target="/"):
+    """One call; the answer's result, or its error as an exception."""
+    facade = facade or RPC
+    body = raw if raw is not None else json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    given = {"Host": f"127.0.0.1:{facade.port}", "Content-Type": "application/json",
+             "Authorization": f"Bearer {TOKEN}", **(headers or {})}
+    status, head, text = facade.raw(verb, target, [
+        *((k, v) for k, v in given.items() if k not in drop), ("Content-Length", str(len(body)))],
+        body)
+    return status, head, json.loads(text) if text[:1] in b"{[" and text else text
+
+
+def result(*args, **how):
+    status, _, o = rpc(*args, **how)
+    assert status == 200 and "result" in o, o
+    return o["result"]
+
+
+class Rpc(unittest.TestCase):
+    def error(self, code, answer):
+        self.assertEqual(answer[0], 200, answer)
+        self.assertEqual(answer[2]["error"]["code"], code, answer)
+        return answer[2]["error"]
+
+    def accounts(self):
+        public = bytes.fromhex(Q.key["key"])
+        child = ec.child(public, bytes.fromhex(Q.key["chain_code"]), [7])
+        return [address(public), address(child)]
+
+    def test_accounts_and_chain(self):
+        self.assertEqual(result("eth_accounts"), self.accounts())
+        self.assertEqual(result("eth_chainId"), "0x7a69")
+        self.assertEqual(result("net_version"), "31337")
+
+    def test_messages(self):
+        for account in self.accounts():
+            message = "I agree".encode()
+            digest = keccak256(b"\x19Ethereum Signed Message:\n7" + message)
+            for method, params in (("personal_sign", ("0x" + message.hex(), account)),
+                                   ("eth_sign", (account.upper().replace("0X", "0x"),
+                                                 "0x" + message.hex()))):
+                sig = bytes.fromhex(result(method, *params)[2:])
+                self.assertEqual(len(sig), 65)
+                self.assertEqual(signer(digest, int.from_bytes(sig[:32], "big"),
+                                        int.from_bytes(sig[32:64], "big"), sig[64] - 27), account)
+
+    def sign_tx(self, fields, tx_type, unsigned):
+        """A transaction through the facade; returns the signed fields."""
+        account = self.accounts()[0]
+        o = result("eth_signTransaction", {"from": account, **fields})
+        raw = bytes.fromhex(o["raw"][2:])
+        self.assertEqual(o["tx"]["hash"], "0x" + keccak256(raw).hex())
+        prefix = bytes([tx_type]) if tx_type else b""
+        self.assertTrue(raw.startswith(prefix))
+        items, rest = unrlp(raw[len(prefix):])
+        self.assertEqual(rest, b"")
+        v, r, s = (int.from_bytes(x, "big") for x in items[-3:])
+        recid = v if tx_type else v - 35 - 2 * 31337
+        if not tx_type:
+            unsigned = [*unsigned, 31337, 0, 0]
+        digest = keccak256(prefix + rlp(unsigned))
+        self.assertEqual(signer(digest, r, s, recid), account)
+        self.assertEqual(rlp(items[:-3]), rlp(unsigned if tx_type else unsigned[:-3]))
+        return o["tx"]
+
+    def test_transactions_of_each_type(self):
+        to = "0x" + "11" * 20
+        base = {"to": to, "nonce": "0x7", "gas": "0x5208", "value": "0xde0b6b3a7640000"}
+        tob, value = bytes.fromhex(to[2:]), 10**18
+        tx = self.sign_tx({**base, "maxFeePerGas": "0x3b9aca00", "maxPriorityFeePerGas": "0x0"}, 2,
+                          [31337, 7, 0, 10**9, 21000, tob, value, b"", []])
+        self.assertEqual((tx["type"], tx["value"], tx["input"]), ("0x2", "0xde0b6b3a7640000", "0x"))
+        self.sign_tx({**base, "gasPrice": "0x1"}, 0, [7, 1, 21000, tob, value, b""])
+        key = "0x" + "0a" * 32
+        self.sign_tx({**base, "gasPrice": "0x1", "data": "0xa9059cbb00",
+                      "accessList": [{"address": to, "storageKeys": [key]}]}, 1,
+                     [31337, 7, 1, 21000, tob, value, bytes.fromhex("a9059cbb00"),
+                      [[tob, [bytes.fromhex(key[2:])]]]])
+        # A contract is made: no receiver, code that is longer than 55 bytes.
+        code = bytes(range(100))
+        fields = {"nonce": "0x0", "gasLimit": "0xf4240", "maxFeePerGas": "0x2",
+                  "maxPriorityFeePerGas": "0x1", "input": "0x" + code.hex(), "chainId": "0x7a69",
+                  "type": "0x2"}
+        self.sign_tx(fields, 2, [31337, 0, 1, 2, 10**6, b"", 0, code, []])
+
+    def test_transactions_that_are_refused(self):
+        good = {"from": self.accounts()[0], "to": "0x" + "11" * 20, "nonce": "0x7", "gas": "0x5208",
+                "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x0"}
+        result("eth_signTransaction", good)
+        for name, over in (
+                ("nonce", {"nonce": None}), ("gas", {"gas": None}), ("gas", {"gasLimit": "0x5209"}),
+                ("nonce", {"nonce": "0x07"}), ("nonce", {"nonce": 7}), ("nonce", {"nonce": "7"}),
+                ("nonce", {"nonce": "0x1" + "0" * 16}), ("value", {"value": "0x" + "f" * 65}),
+                ("chainId", {"chainId": "0x1"}), ("to", {"to": "0x11"}), ("to", {"to": 5}),
+                ("data", {"data": "0x1"}), ("data", {"data": "zz"}),
+                ("input", {"data": "0x00", "input": "0x01"}),
+                ("maxFeePerGas", {"gasPrice": "0x1"}), ("type", {"type": "0x3"}),
+                ("type", {"type": "0x4"}), ("gasPrice", {"type": "0x0"}),
+                ("blobVersionedHashes", {"blobVersionedHashes": []}),
+                ("authorizationList", {"authorizationList": []}),
+                ("accessList", {"accessList": [{"address": "0x1", "storageKeys": []}]}),
+                ("accessList", {"accessList": [{"address": "0x" + "11" * 20,
+                                                "storageKeys": ["0x1"]}]}),
+                ("eth_accounts", {"from": "0x" + "11" * 20}), ("from", {"from": "me"})):
+            with self.subTest(name=name, over=over):
+                answer = rpc("eth_signTransaction", {**good, **over})
+                self.assertIn(name, self.error(-32602, answer)["message"])
+
+    def test_typed_data(self):
+        doc = {"types": {"EIP712Domain": [{"name": "name", "type": "string"}],
+                         "Note": [{"name": "text", "type": "string"}]},
+               "primaryType": "Note", "domain": {"name": "x"}, "message": {"text": "hi"}}
+
+        def h(s):
+            return keccak256(s.encode())
+        domain = keccak256(h("EIP712Domain(string name)") + h("x"))
+        digest = keccak256(b"\x19\x01" + domain + keccak256(h("Note(string text)") + h("hi")))
+        account = self.accounts()[0]
+        for given in (doc, json.dumps(doc)):
+            sig = bytes.fromhex(result("eth_signTypedData_v4", account, given)[2:])
+            self.assertEqual(signer(digest, int.from_bytes(sig[:32], "big"),
+                                    int.from_bytes(sig[32:64], "big"), sig[64] - 27), account)
+        self.error(-32602, rpc("eth_signTypedData_v4", account, {**doc, "primaryType": "Other"}))
+        self.error(-32602, rpc("eth_signTypedData_v4", account, 5))
+
+    def test_calls_and_batches(self):
+        self.error(-32601, rpc("eth_sendTransaction", {}))
+        self.error(-32601, rpc("eth_getBalance", "0x", "latest"))
+        self.error(-32602, rpc("personal_sign", "0x00"))
+        self.error(-32602, rpc("personal_sign", "hello", self.accounts()[0]))
+        self.error(-32602, rpc("personal_sign", "0x" + "00" * 32769, self.accounts()[0]))
+        self.error(-32602, rpc("eth_sign", "0x" + "11" * 20, "0x00"))
+        for raw in (b"", b"{", b"[1", b'{"id":1,"id":1}', b"\xff"):
+            self.error(-32700, rpc("", raw=raw))
+        for raw in (b"5", b"{}", b"[]", b'{"jsonrpc":"2.0","method":"eth_accounts"}',
+                    b'{"jsonrpc":"1.0","id":1,"method":"eth_accounts"}',
+                    b'{"jsonrpc":"2.0","id":{},"method":"eth_accounts"}',
+                    b'{"jsonrpc":"2.0","id":1,"method":"eth_accounts","params":{}}',
+                    json.dumps([{}] * 33).encode()):
+            answer = rpc("", raw=raw)
+            o = answer[2][0] if isinstance(answer[2], list) else answer[2]
+            self.assertEqual(o["error"]["code"], -32600 if raw != b"5" else -32700, answer)
+        call = {"jsonrpc": "2.0", "method": "eth_chainId"}
+        many = rpc("", raw=json.dumps([{**call, "id": i} for i in range(32)]).encode())[2]
+        self.assertEqual([o["id"] for o in many], list(range(32)))
+
+    def test_who_may_ask(self):
+        def status(**how):
+            return rpc("eth_accounts", **how)[0]
+        app = "https://app.example.org"
+        self.assertEqual(status(drop=["Authorization"]), 401)
+        for wrong in (f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN[:-1]}x", TOKEN, f"Basic {TOKEN}"):
+            self.assertEqual(status(headers={"Authorization": wrong}), 401)
+        self.assertEqual(status(headers={"Host": f"localhost:{RPC.port}"}), 200)
+        for host in ("rebound.example.org", f"rebound.example.org:{RPC.port}", "127.0.0.1"):
+            self.assertEqual(status(headers={"Host": host}), 421)
+        for origin in ("https://evil.example.org", "null", app + ".evil.example", app + ":444"):
+            self.assertEqual(status(headers={"Origin": origin}), 403)
+        answer = rpc("eth_accounts", headers={"Origin": app})
+        self.assertEqual((answer[0], answer[1]["access-control-allow-origin"]), (200, app))
+        answer = rpc("", raw=b"", verb="OPTIONS", headers={"Origin": app}, drop=["Authorization"])
+        self.assertEqual((answer[0], answer[1]["access-control-allow-methods"]), (204, "POST"))
+        self.assertEqual(status(verb="GET"), 405)
+        self.assertEqual(status(target="/other"), 404)
+        self.assertEqual(status(headers={"Content-Type": "text/plain"}), 415)
+        self.assertEqual(status(raw=b" " * 100000), 413)
+
+    def test_a_unix_socket_needs_no_token(self):
+        config = rpc_config()
+        del config["token"]
+        write("unix.json", config)
+        own = Facade("rpc", path("unix.json"), listen=f"unix:{path('rpc.sock')}")
+        self.assertEqual(stat.S_IMODE(os.stat(path("rpc.sock")).st_mode), 0o600)
+        self.assertEqual(result("eth_accounts", facade=own, drop=["Authorization"],
+                                headers={"Host": "anything"}), self.accounts())
+        self.assertEqual(own.stop(), 0)
+        self.assertFalse(os.path.exists(path("rpc.sock")))
+        r = ctl("facade", "rpc", "--listen", "127.0.0.1:0", "--gateway", gateway_urls(), "--roster",
+                path("roster"), "--client", path("client.pem"), "--config", path("unix.json"),
+                check=78)
+        self.assertIn("token must be there", r.err)
+
+    def test_the_policy_decides_in_the_end(self):
+        if not os.path.exists(path("stranger2.pem")):
+            ec.Key("p256").write_pem(path("stranger2.pem"))
+        other = Facade("rpc", path("rpc.json"), client="stranger2.pem")
+        error = self.error(-32003, rpc("personal_sign", "0x00", self.accounts()[0], facade=other))
+        self.assertEqual(error["data"]["code"], "client_unknown")
+        other.stop()
+        nowhere = Facade("rpc", path("rpc.json"), gateways="http://127.0.0.1:1")
+        self.error(-32002, rpc("eth_accounts", facade=nowhere))
+        nowhere.stop()
+
+    def test_another_gateway_is_tried(self):
+        one = Facade("rpc", path("rpc.json"), gateways="http://127.0.0.1:1," + gateway_urls((2, 3)))
+        self.assertEqual(len(result("personal_sign", "0x00", self.accounts()[0], facade=one)), 132)
+        self.assertTrue([e for e in one.events() if e["ev"] == "gateway_failed"])
+        one.stop()
 
 
 if __name__ == "__main__":
