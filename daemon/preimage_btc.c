@@ -4,6 +4,7 @@
  */
 #include "daemon/preimage_btc.h"
 
+#include "daemon/btc_wire.h"
 #include "daemon/ripemd160.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/mem.h"
@@ -11,12 +12,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define OUTPOINT 36u
+#define OUTPOINT QR_BTC_OUTPOINT
 #define P2WPKH_CODE 25u
 
 struct reader {
-    const uint8_t *p;
-    size_t len, at;
+    struct qr_btc_cur c;
     char *why;
     size_t why_cap;
 };
@@ -33,70 +33,23 @@ refuse(const struct reader *r, const char *format, ...)
     return QR_ERR_PREIMAGE;
 }
 
-/* ---- little-endian numbers ---- */
-
-static uint64_t
-get_le(const uint8_t *p, size_t n)
-{
-    uint64_t v = 0;
-    while (n > 0) {
-        v = (v << 8) | p[--n];
-    }
-    return v;
-}
-
-static void
-put_le64(uint8_t *p, uint64_t v)
-{
-    for (size_t i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
-}
-
-/* Writes a compact size (n < 2^16, as scripts are); returns its length. */
-static size_t
-put_size(uint8_t *p, size_t n)
-{
-    if (n < 0xfd) {
-        p[0] = (uint8_t)n;
-        return 1;
-    }
-    p[0] = 0xfd;
-    p[1] = (uint8_t)n;
-    p[2] = (uint8_t)(n >> 8);
-    return 3;
-}
-
 static qr_err
-skip(struct reader *r, size_t n, const char *name)
+take(struct reader *r, size_t n, const char *name, qr_view *ret)
 {
-    if (n > r->len - r->at) {
+    if (qr_btc_take(&r->c, n, ret) != QR_OK) {
         return refuse(r, "the transaction ends inside %s", name);
     }
-    r->at += n;
     return QR_OK;
 }
 
-/* A compact size, in its shortest form. */
 static qr_err
 take_size(struct reader *r, uint64_t *ret, const char *name)
 {
-    size_t at = r->at, n = 0;
-
-    QR_TRY(skip(r, 1, name));
-    uint8_t head = r->p[at];
-    if (head < 0xfd) {
-        *ret = head;
-        return QR_OK;
-    }
-    n = (size_t)2 << (head - 0xfd); /* 2, 4, 8 */
-    QR_TRY(skip(r, n, name));
-    uint64_t v = get_le(r->p + at + 1, n);
-    if (v < 0xfd || (n > 2 && v >> (4 * n) == 0)) {
+    qr_err e = qr_btc_take_size(&r->c, ret);
+    if (e == QR_ERR_MALFORMED) {
         return refuse(r, "%s is not written in its shortest form", name);
     }
-    *ret = v;
-    return QR_OK;
+    return e == QR_OK ? QR_OK : refuse(r, "the transaction ends inside %s", name);
 }
 
 /* ---- the transaction ---- */
@@ -106,8 +59,9 @@ read_inputs(struct reader *r, struct qr_btc *t)
 {
     static const uint8_t none[32];
     uint64_t n = 0, script = 0;
+    qr_view v;
 
-    if (r->len - r->at >= 2 && r->p[r->at] == 0 && r->p[r->at + 1] == 1) {
+    if (r->c.len - r->c.at >= 2 && r->c.p[r->c.at] == 0 && r->c.p[r->c.at + 1] == 1) {
         return refuse(r, "the transaction is in the form with witnesses (marker 00 01); send it "
                          "without them");
     }
@@ -118,16 +72,15 @@ read_inputs(struct reader *r, struct qr_btc *t)
     }
     t->n_in = (uint16_t)n;
     for (unsigned i = 0; i < t->n_in; i++) {
-        size_t at = r->at;
-        QR_TRY(skip(r, OUTPOINT, "an input"));
-        if (memcmp(r->p + at, none, sizeof none) == 0) {
+        QR_TRY(take(r, OUTPOINT, "an input", &v));
+        if (memcmp(v.p, none, sizeof none) == 0) {
             return refuse(r, "input %u spends no output (a coinbase)", i);
         }
         QR_TRY(take_size(r, &script, "the length of an input's script"));
         if (script != 0) {
             return refuse(r, "input %u has a script; send the unsigned transaction", i);
         }
-        QR_TRY(skip(r, 4, "an input's sequence"));
+        QR_TRY(take(r, 4, "an input's sequence", &v));
     }
     return QR_OK;
 }
@@ -136,6 +89,7 @@ static qr_err
 read_outputs(struct reader *r, struct qr_btc *t)
 {
     uint64_t n = 0, script = 0;
+    qr_view v;
 
     QR_TRY(take_size(r, &n, "the number of outputs"));
     if (n == 0 || n > QR_PREIMAGE_MAX / 9) {
@@ -143,11 +97,10 @@ read_outputs(struct reader *r, struct qr_btc *t)
                       (unsigned long long)n, QR_PREIMAGE_MAX / 9);
     }
     t->n_out = (uint16_t)n;
-    t->outputs_at = r->at;
+    t->outputs_at = r->c.at;
     for (unsigned i = 0; i < t->n_out; i++) {
-        size_t at = r->at;
-        QR_TRY(skip(r, 8, "an output's amount"));
-        uint64_t sat = get_le(r->p + at, 8);
+        QR_TRY(take(r, 8, "an output's amount", &v));
+        uint64_t sat = qr_btc_get_le(v.p, 8);
         if (sat > QR_SAT_MAX || t->out_sat + sat > QR_SAT_MAX) {
             return refuse(r, "output %u: more satoshis than there are", i);
         }
@@ -157,7 +110,7 @@ read_outputs(struct reader *r, struct qr_btc *t)
             return refuse(r, "the script of output %u has %llu bytes; at most %u are allowed", i,
                           (unsigned long long)script, QR_BTC_SCRIPT_MAX);
         }
-        QR_TRY(skip(r, (size_t)script, "an output's script"));
+        QR_TRY(take(r, (size_t)script, "an output's script", &v));
     }
     return QR_OK;
 }
@@ -201,7 +154,7 @@ check_code(const struct reader *r, qr_view s)
             return refuse(r, "the script ends inside a push");
         }
         if (width > 0) {
-            n = (size_t)get_le(s.p + at, width);
+            n = (size_t)qr_btc_get_le(s.p + at, width);
             at += width;
         }
         if (n > s.len - at) {
@@ -311,13 +264,6 @@ bip143_code(const struct reader *r, const struct qr_btc_prevout *p,
 
 /* ---- digests, SIGHASH_ALL ---- */
 
-static void
-sha256d(const uint8_t *p, size_t n, uint8_t ret[static 32])
-{
-    qr_sha256(qr_view_of(p, n), ret);
-    qr_sha256(qr_view_of(ret, 32), ret);
-}
-
 /* The transaction with the script in its input, and the flag; in mem (tx + code + 7 bytes). */
 static void
 legacy_digest(const struct qr_btc *t, qr_view code, uint8_t *mem, uint8_t ret[static 32])
@@ -325,13 +271,13 @@ legacy_digest(const struct qr_btc *t, qr_view code, uint8_t *mem, uint8_t ret[st
     size_t cut = input_at(t, t->input) + OUTPOINT, n = cut;
 
     memcpy(mem, t->tx.p, cut);
-    n += put_size(mem + n, code.len);
+    n += qr_btc_put_size(mem + n, code.len);
     memcpy(mem + n, code.p, code.len);
     n += code.len;
     memcpy(mem + n, t->tx.p + cut + 1, t->tx.len - cut - 1);
     n += t->tx.len - cut - 1;
     memcpy(mem + n, "\1\0\0\0", 4);
-    sha256d(mem, n + 4, ret);
+    qr_btc_hash256(qr_view_of(mem, n + 4), ret);
 }
 
 /* In mem: 41 bytes an input, or 159 and the code. */
@@ -345,27 +291,27 @@ bip143_digest(const struct qr_btc *t, qr_view code, uint8_t *mem, uint8_t ret[st
     for (size_t i = 0; i < t->n_in; i++) {
         memcpy(mem + i * OUTPOINT, t->tx.p + input_at(t, i), OUTPOINT);
     }
-    sha256d(mem, t->n_in * OUTPOINT, prevouts);
+    qr_btc_hash256(qr_view_of(mem, t->n_in * OUTPOINT), prevouts);
     for (size_t i = 0; i < t->n_in; i++) {
         memcpy(mem + i * 4, t->tx.p + input_at(t, i) + OUTPOINT + 1, 4);
     }
-    sha256d(mem, t->n_in * (size_t)4, sequences);
-    sha256d(t->tx.p + t->outputs_at, t->tx.len - 4 - t->outputs_at, outputs);
+    qr_btc_hash256(qr_view_of(mem, t->n_in * (size_t)4), sequences);
+    qr_btc_hash256(qr_view_of(t->tx.p + t->outputs_at, t->tx.len - 4 - t->outputs_at), outputs);
 
     memcpy(mem, t->tx.p, 4);
     memcpy(mem + 4, prevouts, 32);
     memcpy(mem + 36, sequences, 32);
     memcpy(mem + 68, own, OUTPOINT);
     n = 68 + OUTPOINT;
-    n += put_size(mem + n, code.len);
+    n += qr_btc_put_size(mem + n, code.len);
     memcpy(mem + n, code.p, code.len);
     n += code.len;
-    put_le64(mem + n, t->own_sat);
+    qr_btc_put_le(mem + n, t->own_sat, 8);
     memcpy(mem + n + 8, own + OUTPOINT + 1, 4);
     memcpy(mem + n + 12, outputs, 32);
     memcpy(mem + n + 44, t->tx.p + t->tx.len - 4, 4);
     memcpy(mem + n + 48, "\1\0\0\0", 4);
-    sha256d(mem, n + 52, ret);
+    qr_btc_hash256(qr_view_of(mem, n + 52), ret);
 }
 
 static qr_err
@@ -392,26 +338,47 @@ check_prevouts(const struct reader *r, const struct qr_btc_prevout *prev, size_t
     return QR_OK;
 }
 
+static qr_err
+outline(struct reader *r, qr_view tx, struct qr_btc *t)
+{
+    qr_view v;
+
+    t->tx = tx;
+    if (tx.len > QR_PREIMAGE_MAX) {
+        return refuse(r, "the transaction has %zu bytes; at most %u are allowed", tx.len,
+                      QR_PREIMAGE_MAX);
+    }
+    QR_TRY(take(r, 4, "the version", &v));
+    QR_TRY(read_inputs(r, t));
+    QR_TRY(read_outputs(r, t));
+    QR_TRY(take(r, 4, "the lock time", &v));
+    if (r->c.at != r->c.len) {
+        return refuse(r, "%zu bytes are left over after the transaction", r->c.len - r->c.at);
+    }
+    return QR_OK;
+}
+
+qr_err
+qr_btc_outline(qr_view tx, struct qr_btc *ret, char *why, size_t why_cap)
+{
+    struct reader r = {.c = {.p = tx.p, .len = tx.len}, .why = why, .why_cap = why_cap};
+    struct qr_btc t = {0};
+
+    QR_TRY(outline(&r, tx, &t));
+    *ret = t;
+    return QR_OK;
+}
+
 qr_err
 qr_btc_parse(qr_view tx, int bip143, uint32_t input, const struct qr_btc_prevout *prev, size_t n,
              struct qr_btc *ret, uint8_t digest[static 32], char *why, size_t why_cap)
 {
-    struct reader r = {.p = tx.p, .len = tx.len, .why = why, .why_cap = why_cap};
-    struct qr_btc t = {.tx = tx, .bip143 = bip143 != 0};
+    struct reader r = {.c = {.p = tx.p, .len = tx.len}, .why = why, .why_cap = why_cap};
+    struct qr_btc t = {.bip143 = bip143 != 0};
     uint8_t p2wpkh[P2WPKH_CODE];
     qr_view code;
 
-    if (tx.len > QR_PREIMAGE_MAX) {
-        return refuse(&r, "the transaction has %zu bytes; at most %u are allowed", tx.len,
-                      QR_PREIMAGE_MAX);
-    }
-    QR_TRY(skip(&r, 4, "the version"));
-    QR_TRY(read_inputs(&r, &t));
-    QR_TRY(read_outputs(&r, &t));
-    QR_TRY(skip(&r, 4, "the lock time"));
-    if (r.at != r.len) {
-        return refuse(&r, "%zu bytes are left over after the transaction", r.len - r.at);
-    }
+    QR_TRY(outline(&r, tx, &t));
     if (input >= t.n_in) {
         return refuse(&r, "there is no input %u (counted from 0); the transaction has %u", input,
                       (unsigned)t.n_in);
@@ -437,16 +404,22 @@ qr_btc_parse(qr_view tx, int bip143, uint32_t input, const struct qr_btc_prevout
     return QR_OK;
 }
 
+qr_view
+qr_btc_outpoint(const struct qr_btc *t, size_t i)
+{
+    return qr_view_of(t->tx.p + input_at(t, i), OUTPOINT);
+}
+
 void
 qr_btc_output(const struct qr_btc *t, size_t i, uint64_t *ret_sat, qr_view *ret_script)
 {
     const uint8_t *p = t->tx.p + t->outputs_at;
 
     for (;; i--) {
-        uint64_t sat = get_le(p, 8);
+        uint64_t sat = qr_btc_get_le(p, 8);
         size_t n = p[8], head = 9;
         if (n == 0xfd) { /* longer ones have scripts above the limit */
-            n = (size_t)get_le(p + 9, 2);
+            n = (size_t)qr_btc_get_le(p + 9, 2);
             head = 11;
         }
         if (i == 0) {

@@ -51,6 +51,11 @@ struct qr_btc {
 qr_err QR_MUST qr_btc_parse(qr_view tx, int bip143, uint32_t input,
                             const struct qr_btc_prevout *prev, size_t n, struct qr_btc *ret,
                             uint8_t digest[static 32], char *why, size_t why_cap);
+/* Reads the transaction alone: the fields about inputs' outputs stay zero. QR_ERR_PREIMAGE. */
+qr_err QR_MUST qr_btc_outline(qr_view tx, struct qr_btc *ret, char *why, size_t why_cap);
+#define QR_BTC_OUTPOINT 36u
+/* Id (32 bytes, as hashed) and index (4, little-endian) of what input i < n_in spends. */
+qr_view qr_btc_outpoint(const struct qr_btc *t, size_t i);
 /* Output i < n_out of a transaction that qr_btc_parse took. O(i). */
 void qr_btc_output(const struct qr_btc *t, size_t i, uint64_t *ret_sat, qr_view *ret_script);
 
