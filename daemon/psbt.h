@@ -9,7 +9,7 @@
  *       of an input has the id that the input names; both forms of an output agree; SIGHASH_ALL alone;
  *       not finalised; and at the end that a signature is the key's over that input's digest.
  * What is kept: every record that we do not read is written back as it came.
- * Refused by name: version 2 (BIP370), Taproot inputs, MuSig2.
+ * Refused by name: version 2 (BIP370). Taproot inputs of others are let be; no key is asked for one.
  * Source: BIP174.
  */
 #ifndef QR_PSBT_H
