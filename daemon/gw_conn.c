@@ -42,7 +42,10 @@ qr_gw_on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context
         }
         if (c->next) {
             c->next->prev = c->prev;
+        } else {
+            g->oldest = c->prev;
         }
+        g->ending -= c->ending ? 1 : 0;
         g->count.connections--;
         qr_dbuf_free(&c->body);
         qr_free(c);
@@ -63,6 +66,8 @@ qr_gw_on_connection(void *cls, struct MHD_Connection *mhd, void **socket_context
     c->next = g->conns;
     if (c->next) {
         c->next->prev = c;
+    } else {
+        g->oldest = c;
     }
     g->conns = c;
     g->count.connections++;
@@ -296,6 +301,7 @@ make_answer(struct qr_gw_conn *c, const struct qr_answer *a, qr_err why)
 {
     struct qr_gw *g = c->l->gw;
 
+    c->known |= a && a->is_signed;
     if (c->route == QR_GW_HEALTHCHECK || c->route == QR_GW_READYZ) {
         make_health(c, a, why);
     } else if (c->route == QR_GW_METRICS) {

@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
-#define SWEEP_EVERY (250 * MS)
 #define BACKLOG 1024
 #define PEM_MAX (64u * 1024u)
-#define SPARE_FDS 64u
+#define SPARE_FDS (QR_GW_SURPLUS + 64u)
 #define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static void fail(char *err_text, size_t err_cap, const char *format, ...)
@@ -177,10 +176,10 @@ start_listener(struct qr_gw *g, struct qr_gw_listener *l, const char *address, c
         flags, 0, NULL, NULL, qr_gw_on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, g,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_NOTIFY_CONNECTION, qr_gw_on_connection,
         l, MHD_OPTION_NOTIFY_COMPLETED, qr_gw_on_completed, l, MHD_OPTION_UNESCAPE_CALLBACK,
-        no_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)cfg->max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)cfg->max_per_ip,
-        MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)cfg->header_max,
+        no_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)cfg->max_connections + QR_GW_SURPLUS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)cfg->max_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)cfg->header_max,
 #if MHD_VERSION >= 0x00097701
         MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #else
@@ -370,29 +369,6 @@ qr_gw_poll_timeout(const struct qr_gw *g, uint64_t now_ns)
     return earlier(timeout, &g->metrics);
 }
 
-/*
- * The library's own time-out starts anew with every byte. This one does not: header and body must be
- * there in time, and an answer must be taken in time.
- */
-static void
-sweep(struct qr_gw *g)
-{
-    uint64_t idle = g->cfg.idle_timeout_ms * MS, request = g->cfg.request_timeout_ms * MS;
-
-    g->sweep_at = g->now_ns + SWEEP_EVERY;
-    for (struct qr_gw_conn *c = g->conns; c; c = c->next) {
-        uint64_t limit = c->phase == QR_GW_RECEIVING ? request : idle + request;
-        if (c->phase == QR_GW_WAITING || g->now_ns - c->since_ns < limit || c->fd < 0) {
-            continue;
-        }
-        if (c->phase != QR_GW_IDLE) {
-            g->count.closed_slow_total++;
-        }
-        shutdown(c->fd, SHUT_RDWR); /* the library finds it closed */
-        c->since_ns = g->now_ns;
-    }
-}
-
 void
 qr_gw_step(struct qr_gw *g, uint64_t now_ns)
 {
@@ -410,9 +386,8 @@ qr_gw_step(struct qr_gw *g, uint64_t now_ns)
         MHD_run(g->metrics.mhd);
     }
     qr_gw_party_flush(g->party, now_ns);
-    if (now_ns >= g->sweep_at) {
-        sweep(g);
-    }
+    qr_gw_crowd_shed(g);
+    qr_gw_crowd_sweep(g);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "daemon/gw_audit.h"
 #include "daemon/gw_check.h"
 #include "daemon/gw_cors.h"
+#include "daemon/gw_crowd.h"
 #include "daemon/gw_feed.h"
 #include "daemon/gw_http.h"
 #include "daemon/gw_metrics.h"
@@ -43,6 +44,8 @@ struct qr_gw_conn {
     struct MHD_Connection *mhd;
     struct qr_gw_conn *prev, *next;
     int fd;
+    int known;  /* it has got a signature */
+    int ending; /* we have shut it down; the library does not know yet */
     enum qr_gw_phase phase;
     uint64_t since_ns;   /* of the phase */
     uint64_t started_ns; /* of the request */
@@ -64,13 +67,14 @@ struct qr_gw {
     struct qr_gw_listener api, metrics;
     struct qr_gw_party *party;
     struct qr_gw_feed *feed;
-    struct qr_gw_audit *audit; /* NULL: the audit log is not kept */
-    struct qr_gw_store *store; /* NULL: the party keeps its own */
-    struct qr_gw_conn *conns;
+    struct qr_gw_audit *audit;         /* NULL: the audit log is not kept */
+    struct qr_gw_store *store;         /* NULL: the party keeps its own */
+    struct qr_gw_conn *conns, *oldest; /* the newest first */
+    uint64_t ending;                   /* how many of them are */
     struct qr_gw_cors cors;
     struct qr_gw_metrics count;
     struct qr_dbuf scratch; /* one answer being rendered */
-    uint64_t now_ns, sweep_at;
+    uint64_t now_ns, sweep_at, say_shed_at;
     int draining;
     char *tls_cert, *tls_key; /* PEM text; NULL: plain HTTP */
     char mhd_error[256];      /* the library's last complaint */

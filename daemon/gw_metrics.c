@@ -106,6 +106,8 @@ qr_gw_metrics_put(struct qr_dbuf *out, const struct qr_gw_metrics *m, const stru
             m->connections_total);
     put_one(&p, "slow_connections_closed_total", "counter",
             "Connections closed because a request did not arrive in time.", m->closed_slow_total);
+    put_one(&p, "shed_connections_total", "counter",
+            "Connections closed because more than max_connections were open.", m->shed_total);
     put_one(&p, "in_flight", "gauge", "Requests waiting for the party.", now->in_flight);
     put_one(&p, "party_up", "gauge", "1 while connected to the party.", now->party_up ? 1 : 0);
     put_one(&p, "party_connects_total", "counter", "Connections made to the party.",

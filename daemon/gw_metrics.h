@@ -18,7 +18,7 @@ struct qr_gw_metrics {
     uint64_t requests[QR_GW_ROUTES][QR_GW_STATUSES];
     uint64_t sign_bucket[QR_GW_BUCKETS + 1]; /* not cumulative; the last is +Inf */
     uint64_t sign_count, sign_sum_ns;
-    uint64_t connections_total, closed_slow_total;
+    uint64_t connections_total, closed_slow_total, shed_total;
     uint64_t connections; /* open now */
 };
 

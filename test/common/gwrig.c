@@ -233,7 +233,7 @@ gwrig_setup(void **state)
     gwrig_party();
     gwrig.cfg = (struct qr_config_gateway){.listen = "127.0.0.1:0",
                                            .max_connections = 64,
-                                           .max_per_ip = 64,
+                                           .max_per_ip = 256,
                                            .header_max = 24 * 1024,
                                            .max_in_flight = 32,
                                            .idle_timeout_ms = 5000,

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,6 +241,73 @@ test_connection_limits(void **state)
 }
 
 static void
+roomy_for_one(struct qr_config_gateway *c)
+{
+    c->max_connections = 8;
+}
+
+/* Connections that say nothing do not keep anybody out, and nobody's request is cut off for them. */
+static void
+test_crowd(void **state)
+{
+    (void)state;
+    struct rawhttp known, busy, slow[24], late;
+    struct rawresp r;
+    gwrig_restart(roomy_for_one);
+    gwrig_wait_party(1);
+    rawhttp_open(&known, qr_gw_port(gwrig.gw), 5000); /* the oldest of all */
+    rawhttp_text(&known, gwrig_sign);
+    rawhttp_read(&known, &r);
+    assert_int_equal(r.status, 200);
+    atomic_store(&gwrig.mode, BACKWARDS); /* holds three */
+    rawhttp_open(&busy, qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&busy, gwrig_sign);
+    while (fakeparty_asks(gwrig.party) < 2) {
+        usleep(500);
+    }
+    for (int i = 0; i < 24; i++) {
+        rawhttp_open(&slow[i], qr_gw_port(gwrig.gw), 5000);
+        if (i % 2) { /* a request that never ends */
+            rawhttp_text(&slow[i], "POST /v1/sign HTTP/1.1\r\n" HOST STAMP JSON
+                                   "Content-Length: 100\r\n\r\n{");
+        }
+    }
+    assert_true(rawhttp_closed(&slow[0])); /* the oldest stranger went */
+    atomic_store(&gwrig.mode, GOOD);
+    for (int i = 0; i < 2; i++) { /* newcomers and old clients are served */
+        rawhttp_open(&late, qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&late, gwrig_sign);
+        rawhttp_read(&late, &r);
+        assert_int_equal(r.status, 200);
+        rawhttp_close(&late);
+        rawhttp_text(&known, gwrig_sign);
+        rawhttp_read(&known, &r);
+        assert_int_equal(r.status, 200);
+    }
+    rawhttp_open(&late, qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&late, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
+    rawhttp_read(&late, &r);
+    const char *shed = strstr(r.body, "\nquorate_gateway_shed_connections_total ");
+    assert_non_null(shed);
+    assert_in_range(strtoul(shed + 40, NULL, 10), 18, 28);
+    rawhttp_close(&late);
+    /* The one at the party was left alone: its answer comes when the party gives it. */
+    atomic_store(&gwrig.mode, BACKWARDS);
+    for (int i = 0; i < 2; i++) {
+        rawhttp_close(&slow[i + 22]);
+        rawhttp_open(&slow[i + 22], qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&slow[i + 22], gwrig_sign);
+    }
+    rawhttp_read(&busy, &r);
+    assert_int_equal(r.status, 200);
+    rawhttp_close(&busy);
+    rawhttp_close(&known);
+    for (int i = 0; i < 24; i++) {
+        rawhttp_close(&slow[i]);
+    }
+}
+
+static void
 test_drain(void **state)
 {
     (void)state;
@@ -324,10 +392,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_party_away),         CASE(test_party_breaks),
-        CASE(test_party_silent),       CASE(test_client_leaves),
-        CASE(test_too_many_in_flight), CASE(test_slow_clients),
-        CASE(test_connection_limits),  CASE(test_drain),
+        CASE(test_party_away),
+        CASE(test_party_breaks),
+        CASE(test_party_silent),
+        CASE(test_client_leaves),
+        CASE(test_too_many_in_flight),
+        CASE(test_slow_clients),
+        CASE(test_connection_limits),
+        CASE(test_crowd),
+        CASE(test_drain),
         CASE(test_memory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,7 @@ prepare(void)
 
     fuzz_mute();
     (void)snprintf(cfg.listen, sizeof cfg.listen, "127.0.0.1:0");
+    (void)snprintf(cfg.cors, sizeof cfg.cors, "https://a.org");
     (void)snprintf(cfg.party_socket, sizeof cfg.party_socket, "%s/party.sock", fuzz_dir());
     memcpy(a.sun_path, cfg.party_socket, strlen(cfg.party_socket) + 1);
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -129,6 +130,11 @@ say(struct fuzz_in *in, uint8_t op)
         a.detail = fuzz_bytes(in);
         a.rule = qr_view_str("a-rule");
         a.party = op >> 4 & 1;
+        a.need = a.retry_s = op >> 5;
+        a.n_approvers = op >> 6;
+        for (size_t i = 0; i < a.n_approvers; i++) {
+            a.approvers[i] = qr_view_str("an \"approver\"");
+        }
     } else if (whats[k] == QR_ASK_SIGN) {
         a.is_signed = 1;
         a.sgn.n_sigs = a.sgn.n_signers = 1;
@@ -183,6 +189,14 @@ request(struct fuzz_in *in, int fd, uint8_t op)
         "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n",
         "HEAD /livez HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /upcheck HTTP/1.1\r\nHost: h\r\n\r\n",
+        "POST /public/v1/submit/sign_raw_payload HTTP/1.1\r\nHost: h\r\nX-Stamp: c3Q\r\n"
+        "Content-Type: application/json\r\nContent-Length: 72\r\n\r\n"
+        "{\"type\":\"ACTIVITY_TYPE_SIGN_RAW_PAYLOAD_V2\",\"organizationId\":\"01234567\"}",
+        "POST /v1/sign HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nX-Stamp: c3Q\r\n"
+        "X-Approval: YQ\r\nX-Approval: Yg\r\nContent-Length: 7\r\n\r\n{\"v\":1}",
+        "OPTIONS /v1/sign HTTP/1.1\r\nHost: h\r\nOrigin: https://a.org\r\n"
+        "Access-Control-Request-Method: POST\r\n\r\n",
+        "GET /v1/openapi.json HTTP/1.1\r\nHost: h\r\nOrigin: https://a.org\r\n\r\n",
         "POST /v1/sign HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\n",
         "POST /v1/sign HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
