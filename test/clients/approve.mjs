@@ -193,10 +193,10 @@ try {
     let approver = null, entry = null;
     await check('enrolment prints the policy element and the entry', async () => {
         const tab = await open(`${origin(APPROVE)}/enrol.html`);
-        await tab.getByLabel('Name').fill('alice smith');
+        await tab.getByRole('textbox', {name: 'Name'}).fill('alice smith');
         await tab.getByRole('button', {name: 'Make a passkey'}).click();
         await tab.getByRole('alert').filter({hasText: 'letters, digits'}).waitFor();
-        await tab.getByLabel('Name').fill('alice');
+        await tab.getByRole('textbox', {name: 'Name'}).fill('alice');
         await tab.getByRole('button', {name: 'Make a passkey'}).click();
         await tab.locator('#result-part').waitFor({state: 'visible'});
         approver = JSON.parse(await tab.inputValue('#policy'));
@@ -379,8 +379,7 @@ try {
         // and with the header it is not even loaded
         sites[APPROVE].headers = strict;
         await tab.goto(`${origin(EVIL)}/frame.html`);
-        await tab.waitForTimeout(0);
-        must(await tab.frameLocator('iframe').locator('h1').count() === 0, 'frame-ancestors');
+        must(tab.frames().length === 2 && tab.frames().every((f) => !f.url().startsWith(origin(APPROVE))), 'frame-ancestors');
         await tab.context().close();
     });
 
@@ -404,7 +403,7 @@ try {
             const out = [];
             await fetch(evil).catch((e) => out.push(e.name));
             try { document.body.innerHTML = '<img src=x>'; } catch (e) { out.push(e.name); }
-            try { (0, eval)('1'); } catch (e) { out.push(e.name); }
+            try { document.createElement('script').textContent = '1'; } catch (e) { out.push(e.name); }
             const s = document.createElement('img');
             s.src = `${evil}/x.png`;
             await new Promise((done) => { s.onerror = done; document.body.append(s); });
@@ -427,6 +426,9 @@ try {
         must(await tab.getByRole('rowheader').count() > 10, 'row headers');
         await tab.context().close();
     });
+} catch (e) {
+    failed++;
+    console.log(`FAIL  the rest: ${e.stack ?? e}`);
 } finally {
     await browser.close();
     server.close();
