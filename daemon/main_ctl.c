@@ -15,7 +15,8 @@
 static const struct qr_ctl_cmd *const groups[] = {
     qr_ctl_key_cmds,     qr_ctl_doc_cmds,     qr_ctl_admin_cmds,     qr_ctl_sign_cmds,
     qr_ctl_verify_cmds,  qr_ctl_measure_cmds, qr_ctl_image_eif_cmds, qr_ctl_image_uki_cmds,
-    qr_ctl_release_cmds, qr_ctl_facade_cmds, qr_ctl_approve_cmds};
+    qr_ctl_release_cmds, qr_ctl_facade_cmds,  qr_ctl_approve_cmds,   qr_ctl_audit_cmds,
+    qr_ctl_receipt_cmds};
 
 static void
 usage(FILE *out)
