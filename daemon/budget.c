@@ -11,6 +11,7 @@
 /* Of a share, at least one: what a crash may forfeit, against a durable write for each. */
 #define BLOCKS 16u
 #define NEVER INT64_MIN
+#define TIME_MAX_MS (UINT64_C(1) << 48) /* year 10889 */
 
 struct entry {
     struct qr_limit limit;
@@ -20,10 +21,11 @@ struct entry {
 
 struct qr_budget {
     uint32_t divisor;
-    int opened;      /* nothing was rolled back */
-    int failed;      /* a reservation did not become durable */
-    int64_t now_ms;  /* NEVER: not known yet */
-    int64_t started; /* the highest that was said */
+    int opened;       /* nothing was rolled back */
+    int failed;       /* a reservation did not become durable */
+    int64_t now_ms;   /* NEVER: not known yet */
+    int64_t started;  /* the highest that was said */
+    int64_t floor_ms; /* what an earlier process had reached: its windows are over */
     size_t n;
     struct entry entry[];
 };
@@ -86,10 +88,10 @@ set_shares(struct qr_budget *b)
 /* ---- the record ---- */
 
 /*
- * u8 version, u16 count, then of each limit of which anything was reserved: u8 length and the rule's
+ * u8 version, u64 the time that was reached, u16 count, then of each limit of which anything was reserved: u8 length and the rule's
  * id, u8 unit, u32 window_s, u64 number of the window, 32 bytes reserved. Big-endian.
  */
-#define RECORD_HEAD 3u
+#define RECORD_HEAD 11u
 #define RECORD_TAIL (1u + 4u + 8u + 32u)
 
 qr_err
@@ -101,7 +103,8 @@ qr_budget_record(const struct qr_budget *b, struct qr_dbuf *out)
     for (size_t i = 0; i < b->n; i++) {
         count = (uint16_t)(count + !qr_u256_is_zero(&b->entry[i].reserved));
     }
-    qr_put16(raw + 1, count);
+    qr_put64(raw + 1, (uint64_t)(b->now_ms > b->floor_ms ? b->now_ms : b->floor_ms));
+    qr_put16(raw + 9, count);
     QR_TRY(qr_dbuf_append(out, raw, RECORD_HEAD));
     for (size_t i = 0; i < b->n; i++) {
         const struct entry *e = &b->entry[i];
@@ -140,7 +143,7 @@ read_entry(struct qr_budget *b, qr_view record, size_t *at)
     l.window_s = qr_get32(p + 1);
     uint64_t window = qr_get64(p + 5);
     if ((unsigned)l.unit >= QR_UNIT_COUNT || l.window_s == 0 ||
-        window > (uint64_t)INT64_MAX / 1000 / l.window_s - 1) {
+        window > TIME_MAX_MS / 1000 / l.window_s) {
         return QR_ERR_STORE_CORRUPT;
     }
     struct entry *e = find(b, &l);
@@ -163,10 +166,12 @@ read_record(struct qr_budget *b, qr_view record)
     if (record.len == 0) {
         return QR_OK;
     }
-    if (record.len < RECORD_HEAD || record.p[0] != RECORD_VERSION) {
+    if (record.len < RECORD_HEAD || record.p[0] != RECORD_VERSION ||
+        qr_get64(record.p + 1) > TIME_MAX_MS) {
         return QR_ERR_STORE_CORRUPT;
     }
-    for (uint16_t left = qr_get16(record.p + 1); left > 0; left--) {
+    b->floor_ms = (int64_t)qr_get64(record.p + 1);
+    for (uint16_t left = qr_get16(record.p + 9); left > 0; left--) {
         QR_TRY(read_entry(b, record, &at));
     }
     return at == record.len ? QR_OK : QR_ERR_STORE_CORRUPT;
@@ -231,6 +236,7 @@ qr_budget_inherit(struct qr_budget *b, const struct qr_budget *old)
     b->opened |= old->opened;
     b->failed |= old->failed;
     b->started = old->started > b->started ? old->started : b->started;
+    b->floor_ms = old->floor_ms > b->floor_ms ? old->floor_ms : b->floor_ms;
     qr_budget_divide(b, old->divisor);
     for (size_t i = 0; i < old->n; i++) {
         const struct entry *from = &old->entry[i];
@@ -258,9 +264,10 @@ qr_budget_divide(struct qr_budget *b, uint32_t divisor)
 void
 qr_budget_time(struct qr_budget *b, int64_t now_ms, int64_t started_ms)
 {
-    if (now_ms < 0 || now_ms < b->now_ms) {
+    if (now_ms < 0 || now_ms < b->now_ms || (uint64_t)now_ms > TIME_MAX_MS) {
         return; /* a lower bound says no less for being lower */
     }
+    now_ms = now_ms > b->floor_ms ? now_ms : b->floor_ms;
     /* What began before the first bound that we hear is not new either, whatever our clock said when we
      * started. */
     if (b->now_ms == NEVER && now_ms > started_ms) {

@@ -238,7 +238,9 @@ explain_eth(struct out *o, const struct qr_rule *r)
     if (asks(r, QR_PRED_ETH_SELECTORS)) {
         put(o, "    that call");
         put_list(o, &r->eth_selectors, one_selector);
-        put(o, r->no_data ? "%s nothing (no data)" : "", r->eth_selectors.n ? ", or" : "");
+        if (r->no_data) {
+            put(o, "%s nothing (no data)", r->eth_selectors.n ? ", or" : "");
+        }
         end(o);
     }
     if (asks(r, QR_PRED_ETH_VALUE)) {
@@ -301,7 +303,9 @@ explain_other_kinds(struct out *o, const struct qr_rule *r)
     if (asks(r, QR_PRED_BTC_RECIPIENTS)) {
         put(o, r->deny ? "    with any output to" : "    outputs to nobody but");
         put_list(o, &r->recipients, one_script);
-        put(o, r->deny ? "" : ", or back to the script that is signed for");
+        if (!r->deny) {
+            put(o, ", or back to the script that is signed for");
+        }
         end(o);
     }
     if (asks(r, QR_PRED_BTC_VALUE)) {
