@@ -50,7 +50,7 @@ class Browser(unittest.TestCase):
     def test_a_page(self):
         r = kit.node("ts_browser.mjs", kit.config(Q, page_origin=PAGE), timeout=120)
         self.assertEqual(r["failed"], [])
-        self.assertEqual(r["passed"], 8)
+        self.assertEqual(r["passed"], 9)
 
 
 if __name__ == "__main__":

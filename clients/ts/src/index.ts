@@ -6,5 +6,6 @@ export { checkKey, checkSignature, derive, ethereumAddress, type EcdsaSignature,
 export { prepareRequest, type Item, type PreparedRequest, type RequestOptions } from "./request.js";
 export { parseRoster, type Roster, type RosterParty } from "./roster.js";
 export { derOf, newStampKey, pemStamper, stamp, webCryptoStamper, type Stamper, type StampScheme } from "./stamp.js";
+export { verifyReceipt, type Receipt, type ReceiptTrust } from "./receipt.js";
 export { requestHash } from "./hash.js";
 export type { BytesLike } from "./bytes.js";

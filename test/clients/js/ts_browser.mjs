@@ -36,7 +36,7 @@ try {
   tab.on("pageerror", (e) => errors.push(String(e)));
   await tab.goto(`${config.page_origin}/`);
   const out = await tab.evaluate(inPage, {
-    gateways: config.gateways, roster: config.roster, key: config.key, pem: readFileSync(config.client_pem, "utf8"), address: config.address,
+    gateways: config.gateways, roster: config.roster, policy: config.policy, key: config.key, pem: readFileSync(config.client_pem, "utf8"), address: config.address,
   });
   result({ ...out, failed: [...out.failed, ...errors] });
 } finally {
@@ -72,6 +72,21 @@ async function inPage(c) {
   await check("a signature is made and verified", async () => {
     const r = await new q.QuorateClient(base).sign(hello, { path: [3] });
     return r.signatures.length === 1 && r.signers.length === 2;
+  });
+  await check("a receipt is verified, and refused for another policy", async () => {
+    const client = new q.QuorateClient(base);
+    const r = await client.sign(hello);
+    for (let i = 0; ; i++) {
+      try {
+        const receipt = await client.receipt(r.request);
+        const said = q.verifyReceipt(receipt, { roster: client.roster, policy: c.policy, key: await client.key() });
+        await refuses(async () => q.verifyReceipt(receipt, { roster: client.roster, policy: c.policy + " " }), (e) => e instanceof q.CheckError);
+        return said.rule === "all" && said.signers.length === 2;
+      } catch (e) {
+        if (i === 100 || e instanceof q.CheckError) throw e;
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    }
   });
   await check("the address", async () => (await new q.QuorateClient(base).address()).toLowerCase() === c.address);
   await check("a key that the policy does not know, not extractable", async () => {

@@ -5,7 +5,8 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 
 import {
-  AllGatewaysFailed, CheckError, NetworkError, Problem, QuorateClient, ethereumAddress, pemStamper, webCryptoStamper,
+  AllGatewaysFailed, CheckError, NetworkError, Problem, QuorateClient, ethereumAddress, parseRoster, pemStamper, verifyReceipt,
+  webCryptoStamper,
 } from "quorate-client";
 
 const config = JSON.parse(readFileSync(process.env.QUORATE_CONFIG, "utf8"));
@@ -161,3 +162,61 @@ test("a gateway that sends no JSON", () =>
   refused((url, text) => (url === "/v1/sign" ? text.slice(0, -3) : text), "malformed", /JSON/));
 test("a gateway that sends too much", () =>
   refused((url, text) => (url === "/v1/sign" ? text + " ".repeat(5 << 20) : text), "untrusted", /more than/));
+
+test("a receipt: verified, and refused when anything in it is changed", async () => {
+  const client = new QuorateClient(base);
+  const p = await client.prepare(hello, { path: [2] });
+  const r = await client.send(p);
+  let receipt;
+  for (let i = 0; receipt === undefined; i++) { // the gateway has it once the audit log was fetched
+    try {
+      receipt = await client.receipt(p.hash);
+    } catch (e) {
+      if (i === 100) throw e;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+  const trust = { roster: client.roster, policy: config.policy, body: p.body, key: await client.key() };
+  const said = verifyReceipt(receipt, trust);
+  assert.deepEqual(said.signers, r.signers);
+  assert.deepEqual(said.signatures, r.signatures);
+  assert.deepEqual(said.path, [2]);
+  assert.equal(said.client, "client");
+  assert.equal(said.rule, "all");
+  assert.equal(said.evidenceChecked, false);
+  assert.ok(said.links.length === 1 && said.links[0].out > 0 && said.links[0].in > 0);
+
+  const bad = (text, more, words) => assert.throws(() => verifyReceipt(text, { ...trust, ...more }), (e) => {
+    assert.ok(e instanceof CheckError, e.stack);
+    assert.match(e.message, words);
+    return true;
+  });
+  const o = JSON.parse(receipt);
+  const edit = (f) => {
+    const c = structuredClone(o);
+    f(c);
+    return JSON.stringify(c);
+  };
+  const inRecord = (i, from, to) => edit((c) => {
+    const was = c.parties[i].record;
+    c.parties[i].record = was.replace(from, to);
+    assert.notEqual(c.parties[i].record, was);
+  });
+  bad(inRecord(0, '"rule":"all"', '"rule":"any"'), {}, /party \d: its part is not signed/);
+  bad(inRecord(1, /"measurement":"../, '"measurement":"00'), {}, /not signed/);
+  bad(edit((c) => { c.parties[0].made_ms++; }), {}, /not signed/);
+  bad(edit((c) => { c.parties[0].evidence = c.parties[1].evidence; }), {}, /not signed/);
+  bad(edit((c) => { c.parties[0].signature = flip(c.parties[0].signature); }), {}, /not signed/);
+  bad(edit((c) => { c.parties.pop(); }), {}, /parties/);
+  bad(edit((c) => { c.parties[1] = c.parties[0]; }), {}, /one part of each|do not agree/);
+  bad(edit((c) => { c.request = flip(c.request); }), {}, /another request/);
+  bad(edit((c) => { c.cluster = flip(c.cluster); }), {}, /another cluster/);
+  bad(edit((c) => { c.more = 1; }), {}, /unknown member/);
+  bad(receipt, { policy: config.policy.replace('"serial":1', '"serial":2') }, /another policy/);
+  bad(receipt, { roster: parseRoster(config.roster.replace('"name":"test"', '"name":"tent"')) }, /another roster/);
+  bad(receipt, { body: p.body.slice(1) }, /body/);
+  bad(receipt, { key: { ...trust.key, chainCode: new Uint8Array(32) } }, /key/);
+  const other = await client.sign(hello);
+  await assert.rejects(client.receipt(new Uint8Array(32)), (e) => e instanceof AllGatewaysFailed);
+  assert.notDeepEqual(other.request, p.hash);
+});
