@@ -1,5 +1,6 @@
 export { QuorateClient, type ClientOptions, type Progress, type SendOptions, type SignResult } from "./client.js";
 export { AllGatewaysFailed, CheckError, NetworkError, Problem, type ProblemCode } from "./errors.js";
+export { approvalLink, requestFile } from "./approve.js";
 export { bitcoinDigest, type Prevout } from "./bitcoin.js";
 export { typedDataDigest, typedDataJson, type TypedData } from "./eip712.js";
 export { checkKey, checkSignature, derive, ethereumAddress, type EcdsaSignature, type QuorumKey } from "./key.js";
