@@ -9,13 +9,15 @@
  *   Events: boot, signed, refused, admin, key, policy, roster, peer, head, anchor (audit_read.h).
  *   "head": every second with news, or after 256 records: the party's signature with its identity key over
  *   TH("audit-head"; cluster, party, boot nonce, boot, serial, hash) of the record before it.
- *   "anchor": another party's head as it told us; so each log holds the heads of all the others.
+ *   "anchor": a signed head of another party as it told us: of records that its host had confirmed as durable.
+ *   So each log vouches for all the others.
  * Who keeps it: the gateway (gw_audit.h), as lines in files. It may lose or change them; the chain, the signed
  *   heads and the anchors in the other parties' logs show it (quorate audit verify). The party keeps the
  *   records that were not fetched yet, and the newest ones for receipts, in a ring of QR_AUDIT_BYTES.
  * When nobody fetches: a full ring refuses requests (NOT_READY), it never drops what was not fetched.
  * Time is never waited for: no write to a disk before an answer. What a crash loses is what was not fetched
- *   (a second's worth); the next boot's first record and the peers' anchors show that something is missing.
+ *   (less than a second's worth), and of signatures the other signers' logs have their records. What was
+ *   fetched and is gone is told by the next boot's first record and by the peers' anchors.
  * Nothing secret, no preimage and no stamp is in a record.
  * Memory: the ring is made of segments that are allocated when they are needed, and used again once every
  *   line in them was fetched; a line never leaves its segment, so that views stay good until it goes.

@@ -283,6 +283,15 @@ voucher(const struct place *p, char out[static 48])
     return out;
 }
 
+/* Past the places of parties whose logs are not given. */
+static void
+skip_to(struct qr_audit_check *k, uint16_t party)
+{
+    while (k->at < k->n_places && k->place[k->at].party < party) {
+        k->at++;
+    }
+}
+
 /* Places of boots before `boot` (or of all, UINT64_MAX) of this party that no line reached. */
 static void
 tell_unreached(struct qr_audit_check *k, uint16_t party, uint64_t boot, int has_last)
@@ -363,12 +372,10 @@ check_places(struct qr_audit_check *k, const char *where, const struct qr_audit_
         if (memcmp(p->hash, r->hash, 32) == 0) {
             k->sum.anchors++;
         } else if (!k->p.is) {
-            tell(
-                k, where,
-                "party %u, boot %llu: record %llu is another one than %s vouches for: this log was "
-                "rewritten, or the party wrote two",
-                r->party, (unsigned long long)r->boot, (unsigned long long)r->serial,
-                voucher(p, by));
+            pend(k, where,
+                 "record %llu is another one than %s vouches for: it was changed, or the party "
+                 "wrote two logs",
+                 (unsigned long long)r->serial, voucher(p, by));
         }
     }
 }
@@ -444,6 +451,7 @@ qr_audit_check_line(struct qr_audit_check *k, const char *where, qr_view line)
             k->sum.uncovered += k->since_head - 1;
             k->since_head = 1;
         }
+        skip_to(k, r.party);
         tell_unreached(k, r.party, r.boot, k->begun);
         begin_boot(k, where, line, &r);
         k->begun = 1;
@@ -467,9 +475,7 @@ qr_audit_check_end(struct qr_audit_check *k, uint16_t party)
         settle(k, 0);
         k->sum.uncovered += k->since_head;
     }
-    while (k->at < k->n_places && k->place[k->at].party < party) {
-        k->at++;
-    }
+    skip_to(k, party);
     tell_unreached(k, party, UINT64_MAX, k->begun);
     k->begun = 0;
     k->since_head = 0;

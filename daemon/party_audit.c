@@ -15,7 +15,8 @@
 #define QUIET_EVERY (60 * SECOND) /* a head for anchors alone */
 #define DETAIL_MAX 200u
 #define FETCHER_GONE (5 * SECOND) /* who has not fetched for so long is not waited for */
-#define DRAIN_WAIT (2 * SECOND)
+#define DRAIN_WAIT (3 * SECOND)
+#define STALE (30 * SECOND)
 
 qr_err
 qr_audit_open(struct qr_party *p)
@@ -163,6 +164,7 @@ qr_audit_link(struct qr_party *p)
     member_u64(&w, "last_serial", last.serial);
     qr_receipt_forget(a);
     a->told.boot = 0;
+    a->durable_at = a->fetched_at = p->now; /* a gateway is about to come */
     a->saved_at = 0;
     a->refused_more = a->strangers = 0;
     return add(p, "boot", &w, 1);
@@ -187,8 +189,9 @@ save(struct qr_party *p)
 
 /* ---- heads and anchors ------------------------------------------------------------------- */
 
+/* Our newest signed place to one peer, or all (0). */
 static void
-tell_head(struct qr_party *p, uint16_t to)
+send_place(struct qr_party *p, uint16_t to)
 {
     const struct qr_paudit *a = p->audit;
     uint8_t buf[QR_CTL_AUDIT_HEAD_LEN], sid[32] = {0};
@@ -205,19 +208,51 @@ tell_head(struct qr_party *p, uint16_t to)
     }
 }
 
-/* Signs what there is, as a record of its own, and tells the peers. */
+/* 0 on success. */
+static int
+sign_place(const struct qr_party *p, const struct qr_audit_head *h, struct qr_ctl_audit_head *ret)
+{
+    uint8_t hash[32];
+    *ret = (struct qr_ctl_audit_head){.boot = h->boot, .serial = h->serial};
+    memcpy(ret->hash, h->hash, 32);
+    memcpy(ret->nonce, p->boot_nonce, 32);
+    qr_audit_head_hash(p->roster->cluster, p->self, p->boot_nonce, h, hash);
+    return qr_state_sign((void *)(uintptr_t)p, hash, ret->sig);
+}
+
+/*
+ * The place that the gateway confirmed last goes to the peers, so that what they vouch for is what our host once
+ * held: where it is gone, the host lost it. Who confirms nothing for STALE does not hide what there is.
+ */
+static void
+tell_place(struct qr_party *p)
+{
+    struct qr_paudit *a = p->audit;
+    struct qr_audit_head h = a->durable;
+    struct qr_ctl_audit_head m;
+    if (p->now - a->durable_at >= STALE) {
+        qr_audit_head(a->log, &h);
+    }
+    if (h.boot != p->boot_counter || h.serial == 0 ||
+        (a->told.boot == h.boot && a->told.serial >= h.serial)) {
+        return;
+    }
+    if (!sign_place(p, &h, &m)) {
+        a->told = m;
+        a->told_at = p->now;
+        send_place(p, 0);
+    }
+}
+
+/* Signs what there is, as a record of its own. */
 static void
 make_head(struct qr_party *p)
 {
     struct qr_paudit *a = p->audit;
     struct qr_audit_head h;
-    uint8_t hash[32];
+    struct qr_ctl_audit_head m;
     qr_audit_head(a->log, &h);
-    qr_audit_head_hash(p->roster->cluster, p->self, p->boot_nonce, &h, hash);
-    struct qr_ctl_audit_head m = {.boot = h.boot, .serial = h.serial};
-    memcpy(m.hash, h.hash, 32);
-    memcpy(m.nonce, p->boot_nonce, 32);
-    if (!qr_state_sign(p, hash, m.sig)) {
+    if (!sign_place(p, &h, &m)) {
         struct qr_jsonw w = begin(a);
         member_hex(&w, "boot_nonce", p->boot_nonce, 32);
         member_hex(&w, "signature", m.sig, 64);
@@ -236,8 +271,6 @@ make_head(struct qr_party *p)
             a->said_lost = 0;
             a->news = 0;
             a->anchors = 0;
-            a->told = m;
-            tell_head(p, 0);
         }
     }
     a->head_at = p->now;
@@ -306,13 +339,21 @@ qr_audit_tick(struct qr_party *p)
         return;
     }
     for (uint16_t i = 1; i <= p->roster->n; i++) {
-        if (a->peer[i].waits && p->now >= a->peer[i].next_at) {
+        if (a->peer[i].waits && p->now >= a->peer[i].next_at && !p->draining) {
             a->peer[i].next_at = p->now + SECOND;
             anchor(p, i);
         }
     }
+    if (p->now - a->told_at >= HEAD_EVERY) {
+        tell_place(p);
+    }
+    if (p->draining && !a->final && qr_sign_running(p) == 0) {
+        a->final =
+            1; /* the log's last record: nothing is added any more, so that it can be fetched */
+        make_head(p);
+    }
     int unrecorded = a->strangers || a->refused_more || a->lost;
-    if (p->now - a->head_at >= HEAD_EVERY &&
+    if (!a->final && p->now - a->head_at >= HEAD_EVERY &&
         (a->news || unrecorded || (a->anchors && p->now - a->head_at >= QUIET_EVERY))) {
         make_head(p);
     }
@@ -349,7 +390,6 @@ qr_audit_drain(struct qr_party *p)
     struct qr_paudit *a = p->audit;
     if (a->log) {
         qr_audit_event(p, "admin", "drain", 0, "this party stops");
-        make_head(p);
         a->drain_until =
             a->fetched_at && p->now - a->fetched_at < FETCHER_GONE ? p->now + DRAIN_WAIT : p->now;
     }
@@ -360,7 +400,7 @@ qr_audit_drained(const struct qr_party *p)
 {
     const struct qr_paudit *a = p->audit;
     return !a->log || p->now >= a->drain_until ||
-           (qr_audit_waiting(a->log) == 0 && a->saved.boot == a->durable.boot &&
+           (a->final && qr_audit_waiting(a->log) == 0 && a->saved.boot == a->durable.boot &&
             a->saved.serial == a->durable.serial);
 }
 
@@ -383,7 +423,7 @@ qr_audit_up(struct qr_party *p, const struct qr_peer_info *info)
         qr_hex_encode(qr_view_of(info->boot_nonce, 32), nonce);
         qr_audit_event(p, "peer", "up", info->index, "attested; boot nonce %s", nonce);
     }
-    tell_head(p, info->index);
+    send_place(p, info->index);
 }
 
 /* ---- records of requests ----------------------------------------------------------------- */
@@ -554,7 +594,7 @@ qr_audit_signed(struct qr_party *p, const struct qr_audit_sign *s)
 static int
 may_refuse(struct qr_paudit *a)
 {
-    if (!a->log || a->refusals >= QR_AUDIT_REFUSED_RATE || !qr_audit_room(a->log, 0)) {
+    if (!a->log || a->final || a->refusals >= QR_AUDIT_REFUSED_RATE || !qr_audit_room(a->log, 0)) {
         a->refused_more++;
         return 0;
     }
@@ -631,7 +671,7 @@ qr_audit_event(struct qr_party *p, const char *event, const char *what, uint16_t
     struct qr_paudit *a = p->audit;
     char text[400];
     va_list ap;
-    if (!a || !a->log) {
+    if (!a || !a->log || (p->draining && strcmp(event, "peer") == 0)) {
         return; /* before there is a roster nobody could tell whose log it is */
     }
     va_start(ap, fmt);
@@ -671,6 +711,7 @@ qr_audit_query(struct qr_party *p, qr_view arg, struct qr_dbuf *out)
     qr_view line = qr_audit_line(a->log, boot, serial);
     if (line.len) {
         a->durable = (struct qr_audit_head){.boot = boot, .serial = serial};
+        a->durable_at = p->now;
         qr_audit_hash(line, a->durable.hash);
     }
     return QR_OK;

@@ -8,8 +8,10 @@
  *             what is above that, and what came from no known client, is counted in the next head's record
  *             ("unrecorded"), so that a stranger cannot fill the disk of the log's keeper
  *   admin, key, policy, roster, peer    by qr_audit_event
- *   head      each second with news: signed, and told to the peers
- *   anchor    the newest head of a peer, at most one a second each
+ *   head      each second with news: signed
+ *   anchor    the newest signed place of a peer, at most one a second each. What a party tells its peers is the last
+ *             record that its gateway confirmed as durable (when none was for 30 s: the last there is), so that a
+ *             log that ends before it was cut by its keeper, and not by a crash
  * Nothing here waits for a disk. The store keeps the last record that the gateway confirmed (META "audit"), written
  * soon after a boot, at a drain and every QR_AUDIT_SAVE_MS: what the next boot names was on the host's disk, so that a
  * log that ends before it was cut, by nobody but the host.

@@ -50,12 +50,12 @@ struct qr_paudit {
     struct qr_audit *log; /* NULL until the first link */
     struct qr_dbuf text;
     struct qr_audit_head durable, saved; /* with the gateway, as it says; of that in our store */
-    uint64_t saved_at, head_at, refused_at, fetched_at, drain_until;
-    struct qr_ctl_audit_head told; /* our last head; boot 0: none yet */
+    uint64_t saved_at, head_at, refused_at, fetched_at, drain_until, durable_at, told_at;
+    struct qr_ctl_audit_head told; /* what the peers heard of us last; boot 0: nothing yet */
     uint64_t news, anchors;        /* records since the last head; anchors apart */
     uint64_t strangers, refused_more, lost;
     unsigned refusals; /* this second */
-    int said_lost, full;
+    int said_lost, full, final;
     struct qr_paudit_peer peer[QR_MAX_PARTIES + 1];
     struct qr_shown shown[QR_MAX_PARTIES + 1];
     struct qr_receiptrun run[QR_RECEIPT_RUNS];
