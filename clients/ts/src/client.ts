@@ -187,7 +187,9 @@ export class QuorateClient {
     const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
     let status: number, retry: string | null, type: string, bytes: Uint8Array;
     try {
-      const r = await (this.#o.fetch ?? globalThis.fetch)(gateway + path, { ...init, signal, redirect: "error" });
+      const r = await (this.#o.fetch ?? globalThis.fetch)(gateway + path, {
+        ...init, signal, redirect: "error", cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer",
+      });
       status = r.status;
       retry = r.headers.get("Retry-After");
       type = r.headers.get("Content-Type") ?? "";

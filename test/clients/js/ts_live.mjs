@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 
 import {
-  AllGatewaysFailed, CheckError, NetworkError, Problem, QuorateClient, ethereumAddress, parseRoster, pemStamper, verifyReceipt,
+  AllGatewaysFailed, CheckError, NetworkError, Problem, QuorateClient, checkKey, ethereumAddress, parseRoster, pemStamper, verifyReceipt,
   webCryptoStamper,
 } from "quorate-client";
 
@@ -163,6 +163,21 @@ test("a gateway that sends no JSON", () =>
 test("a gateway that sends too much", () =>
   refused((url, text) => (url === "/v1/sign" ? text + " ".repeat(5 << 20) : text), "untrusted", /more than/));
 
+test("a key record with any character changed", async () => {
+  const text = await (await fetch(`${config.gateways[0]}/v1/keys/${config.key}`)).text();
+  const roster = parseRoster(config.roster), wanted = Uint8Array.from(Buffer.from(config.key, "hex"));
+  const good = checkKey(text, wanted, roster);
+  let refused = 0;
+  for (let i = 0; i < text.trimEnd().length; i += 5) {
+    const c = text[i];
+    const changed = text.slice(0, i) + (/[0-9a-f]/.test(c) ? flip(c) : c === "x" ? "y" : "x") + text.slice(i + 1);
+    assert.throws(() => checkKey(changed, wanted, roster), CheckError, `at ${i}`);
+    refused++;
+  }
+  assert.ok(refused > 200, `${refused}`);
+  assert.equal(good.insecureSim, true);
+});
+
 test("a receipt: verified, and refused when anything in it is changed", async () => {
   const client = new QuorateClient(base);
   const p = await client.prepare(hello, { path: [2] });
@@ -212,6 +227,10 @@ test("a receipt: verified, and refused when anything in it is changed", async ()
   bad(edit((c) => { c.request = flip(c.request); }), {}, /another request/);
   bad(edit((c) => { c.cluster = flip(c.cluster); }), {}, /another cluster/);
   bad(edit((c) => { c.more = 1; }), {}, /unknown member/);
+  for (let i = 0; i < receipt.trimEnd().length; i += 101) {
+    const c = receipt[i] === "7" ? "8" : "7";
+    bad(receipt.slice(0, i) + c + receipt.slice(i + 1), {}, /./);
+  }
   bad(receipt, { policy: config.policy.replace('"serial":1', '"serial":2') }, /another policy/);
   bad(receipt, { roster: parseRoster(config.roster.replace('"name":"test"', '"name":"tent"')) }, /another roster/);
   bad(receipt, { body: p.body.slice(1) }, /body/);
