@@ -22,6 +22,7 @@
 #include "test/common/parties.h"
 #include "test/common/vendor.h"
 #include "test/fuzz/fuzz.h"
+#include "test/fuzz/kit_approval_seeds.h"
 #include "test/fuzz/kit_dcap_seeds.h"
 #include "test/fuzz/kit_eif_seeds.h"
 #include "test/fuzz/kit_nsm_seeds.h"
@@ -774,6 +775,7 @@ main(int argc, char **argv)
     documents();
     texts();
     collateral();
+    fuzz_seeds_approval(seed);
     fuzz_seeds_platform(seed);
     fuzz_seeds_snp(seed);
     fuzz_seeds_eif(seed);
