@@ -158,8 +158,10 @@ turn(struct qr_loop *loop, struct qr_party *p, struct qr_hostsock *host, const i
             qr_log(QR_LOG_INFO, "main", "draining", "finishing what is in flight", QR_LOG_END);
             (void)qr_sd_notify("STOPPING=1");
             qr_party_drain(p);
-            qr_hostsock_stop(host);
             drain_until = now + DRAIN_MS * 1000000ull;
+        }
+        if (drain_until && qr_party_drained(p)) {
+            qr_hostsock_stop(host); /* not before: the gateway fetches the end of the audit log */
         }
         if (drain_until && ((qr_party_drained(p) && qr_hostsock_idle(host)) || now > drain_until)) {
             return;
