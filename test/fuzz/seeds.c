@@ -25,8 +25,10 @@
 #include "test/fuzz/kit_approval_seeds.h"
 #include "test/fuzz/kit_dcap_seeds.h"
 #include "test/fuzz/kit_eif_seeds.h"
+#include "test/fuzz/kit_facade_seeds.h"
 #include "test/fuzz/kit_nsm_seeds.h"
 #include "test/fuzz/kit_platform_seeds.h"
+#include "test/fuzz/kit_preimage_seeds.h"
 #include "test/fuzz/kit_seeds.h"
 #include "test/fuzz/kit_tpm_seeds.h"
 #include "test/fuzz/kit_verify_seeds.h"
@@ -777,8 +779,10 @@ main(int argc, char **argv)
     collateral();
     fuzz_seeds_approval(seed);
     fuzz_seeds_platform(seed);
+    fuzz_seeds_preimage(seed);
     fuzz_seeds_snp(seed);
     fuzz_seeds_eif(seed);
+    fuzz_seeds_facade(seed);
     fuzz_seeds_peers(seed);
     fuzz_seeds_dcap(seed);
     fuzz_seeds_nitro(seed);
