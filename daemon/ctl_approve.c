@@ -328,8 +328,9 @@ link_to(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if ((strncmp(page, "https://", 8) != 0 && strncmp(page, "http://localhost", 16) != 0) ||
-        page[strcspn(page, "# \t\r\n")] != '\0') {
+    const char *host = strncmp(page, "http://localhost", 16) == 0 ? page + 16 : NULL;
+    int local = host && (*host == ':' || *host == '/' || *host == '\0');
+    if ((strncmp(page, "https://", 8) != 0 && !local) || page[strcspn(page, "# \t\r\n")] != '\0') {
         return qr_ctl_fail(c, QR_EXIT_USAGE,
                            "--page takes an https:// address without anything behind a '#'");
     }

@@ -31,8 +31,8 @@ static const struct qr_ctl_cmd *
 find(const char *name)
 {
     const struct qr_ctl_cmd *const groups[] = {
-        qr_ctl_key_cmds,    qr_ctl_doc_cmds,     qr_ctl_admin_cmds,  qr_ctl_sign_cmds,
-        qr_ctl_verify_cmds, qr_ctl_measure_cmds, qr_ctl_release_cmds};
+        qr_ctl_key_cmds,    qr_ctl_doc_cmds,     qr_ctl_admin_cmds,   qr_ctl_sign_cmds,
+        qr_ctl_verify_cmds, qr_ctl_measure_cmds, qr_ctl_release_cmds, qr_ctl_approve_cmds};
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         for (const struct qr_ctl_cmd *c = groups[g]; c->name; c++) {
             if (strcmp(c->name, name) == 0) {

@@ -15,6 +15,7 @@
 #include "daemon/policy.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/mem.h"
 #include "test/common/documents.h"
 #include "test/common/stamps.h"
 
@@ -635,6 +636,120 @@ test_form(void **state)
                      QR_ERR_APPROVAL_INVALID);
 }
 
+/* ---- all approvals of a request ---- */
+
+static struct qr_policy *
+policy_of_three(void)
+{
+    char text[4096], passkey[600];
+    struct qr_policy *p = NULL;
+
+    passkey_text(passkey, sizeof passkey, "example.org", "\"https://approve.example.org\"");
+    int n = snprintf(text, sizeof text,
+                     "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"" DOC_CLUSTER
+                     "\",\"serial\":3,\"peers\":{\"insecure_sim\":true},\"requests\":{"
+                     "\"clients\":[],\"approvers\":["
+                     "{\"name\":\"bob\",\"scheme\":\"ed25519\",\"key\":\"%s\"},%s,"
+                     "{\"name\":\"carol\",\"scheme\":\"secp256k1\",\"key\":\"%s\"}],"
+                     "\"gateways\":[\"https://gateway.example.org\"],\"rules\":[]}}",
+                     bob.hex, passkey, carol.hex);
+    assert_true(n > 0 && (size_t)n < sizeof text);
+    if (qr_policy_parse(qr_view_str(text), &p, why, sizeof why) != QR_OK) {
+        fail_msg("%s", why);
+    }
+    return p;
+}
+
+static void
+test_all(void **state)
+{
+    const struct assertion good = GOOD;
+    static char a[QR_STAMP_MAX + 1], b[QR_STAMP_MAX + 1], c[QR_STAMP_MAX + 1], m[QR_STAMP_MAX + 1],
+        late[QR_STAMP_MAX + 1];
+    struct qr_policy *p = policy_of_three();
+    uint64_t mask = 99;
+
+    (void)state;
+    (void)assertion_header(&good, &alice, alice.hex, a);
+    assert_int_equal(qr_approval_sign(bob.key, request, b, sizeof b), QR_OK);
+    assert_int_equal(qr_approval_sign(carol.key, request, c, sizeof c), QR_OK);
+    assert_int_equal(qr_approval_sign(mallory.key, request, m, sizeof m), QR_OK);
+    assert_int_equal(qr_approval_sign(carol.key, other, late, sizeof late), QR_OK);
+    const struct {
+        const char *h[3];
+        uint64_t mask; /* 0 with headers: refused */
+        const char *why;
+    } cases[] = {
+        {{NULL}, 0, NULL},
+        {{a}, 2, NULL},
+        {{b}, 1, NULL},
+        {{c, a}, 6, NULL},
+        {{c, a, b}, 7, NULL},
+        {{b, b}, 0, "approval 2: bob's stands here twice"},
+        {{a, a}, 0, "approval 2: alice's stands here twice"},
+        {{m}, 0, "approval 1: the policy (serial 3) has no approver with its key (p256)"},
+        {{b, c, m}, 0, "approval 3: the policy (serial 3) has no approver"},
+        {{b, late}, 0, "approval 2: carol's signature is not over the approval of exactly"},
+        {{b, ""}, 0, "approval 2: "},
+        {{"not one", b}, 0, "approval 1: approval is not base64url"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        qr_view h[3];
+        size_t n = 0;
+        while (n < 3 && cases[i].h[n]) {
+            h[n] = qr_view_str(cases[i].h[n]);
+            n++;
+        }
+        mask = 99;
+        why[0] = 0;
+        qr_err e = qr_approvals_check(p, h, n, request, &mask, why, sizeof why);
+        if (cases[i].why ? e != QR_ERR_APPROVAL_INVALID || mask != 99 || !strstr(why, cases[i].why)
+                         : e != QR_OK || mask != cases[i].mask) {
+            fail_msg("case %zu: %d, mask %llu, \"%s\"", i, (int)e, (unsigned long long)mask, why);
+        }
+    }
+    qr_view many[QR_APPROVALS_MAX + 1];
+    for (size_t i = 0; i <= QR_APPROVALS_MAX; i++) {
+        many[i] = qr_view_str(b);
+    }
+    assert_int_equal(
+        qr_approvals_check(p, many, QR_APPROVALS_MAX + 1, request, &mask, why, sizeof why),
+        QR_ERR_TOO_LARGE);
+    qr_policy_free(p);
+}
+
+/* Memory that runs out is said, and nothing is taken for approved. */
+static unsigned left;
+
+static int
+gate(size_t n)
+{
+    (void)n;
+    return left-- > 0;
+}
+
+static void
+test_no_memory(void **state)
+{
+    const struct assertion good = GOOD;
+    char out[QR_STAMP_MAX + 1];
+    struct qr_policy *p = policy_of_three();
+    qr_view h = assertion_header(&good, &alice, alice.hex, out);
+    qr_err e = QR_ERR_NO_MEMORY;
+    uint64_t mask = 99;
+
+    (void)state;
+    for (unsigned n = 0; e != QR_OK; n++) {
+        left = n;
+        qr_alloc_gate(gate);
+        e = qr_approvals_check(p, &h, 1, request, &mask, why, sizeof why);
+        qr_alloc_gate(NULL);
+        assert_true(e == QR_OK ? mask == 2 : e == QR_ERR_NO_MEMORY && mask == 99);
+        assert_true(n < 1000);
+    }
+    qr_policy_free(p);
+}
+
 int
 main(void)
 {
@@ -642,7 +757,8 @@ main(void)
         cmocka_unit_test(test_approvers),    cmocka_unit_test(test_approver_members),
         cmocka_unit_test(test_own_key),      cmocka_unit_test(test_passkey),
         cmocka_unit_test(test_passkey_bits), cmocka_unit_test(test_published),
-        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_form),         cmocka_unit_test(test_all),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
