@@ -10,6 +10,7 @@
 #include "daemon/client/client.h"
 #include "daemon/client/ecsig.h"
 #include "daemon/ctl_want.h"
+#include "protocol/base/check.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 
@@ -20,7 +21,7 @@
 
 struct job {
     struct qr_ctl_want want;
-    const char *gateways, *der, *pem, *ca;
+    const char *gateways, *der, *pem, *out, *receipt;
     struct qr_ctl_list approval;
     struct qr_dbuf approval_text[QR_APPROVALS_MAX];
     struct qr_ctl say; /* how on_step speaks */
@@ -110,7 +111,7 @@ new_client(const struct qr_ctl *c, struct job *j, const char *gateways)
     const struct qr_client_opts o = {.gateways = gateways,
                                      .roster = j->want.r,
                                      .key = j->want.client_key,
-                                     .ca_file = j->ca,
+                                     .ca_file = j->want.ca,
                                      .on_step = on_step,
                                      .ctx = &j->say};
 
@@ -131,7 +132,34 @@ job_clear(struct job *j)
     }
 }
 
+static int
+sign_it(const struct qr_ctl *c, struct job *j)
+{
+    static struct qr_client_fail f;
+    (void)c; /* on_step has told every failure */
+    return exit_code(qr_client_sign(j->client, &j->j, &f));
+}
+
 /* ---- results ---- */
+
+/* The set's members hand in their words when all of them have audited it: soon, not at once. */
+static int
+write_receipt(const struct qr_ctl *c, const struct job *j)
+{
+    static struct qr_client_fail f;
+    struct qr_dbuf d;
+
+    enum qr_client_verdict v = qr_client_receipt(j->client, j->j.request.hash, &d, &f);
+    if (v != QR_CLIENT_DONE) {
+        return qr_ctl_fail(c, exit_code(v),
+                           "the signature is good, but there is no receipt yet; ask again with "
+                           "quorate receipt get: %s",
+                           f.text);
+    }
+    int code = qr_ctl_write(c, j->receipt, qr_view_of(d.p, d.len), 0644);
+    qr_dbuf_free(&d);
+    return code;
+}
 
 static void
 print_signature_json(const struct qr_client_job *j, size_t i)
@@ -190,7 +218,7 @@ print_human(const struct qr_ctl *c, const struct qr_client_job *j)
 }
 
 static int
-write_results(const struct qr_ctl *c, const struct job *j)
+write_results(const struct qr_ctl *c, struct job *j)
 {
     uint8_t der[QR_ECSIG_DER_MAX];
     struct qr_dbuf pem;
@@ -206,6 +234,9 @@ write_results(const struct qr_ctl *c, const struct job *j)
                    : qr_ctl_fail(c, QR_EXIT_INTERNAL, "the public key cannot be encoded");
         qr_dbuf_free(&pem);
     }
+    if (code == QR_EXIT_OK && j->out) {
+        code = qr_ctl_want_psbt(c, &j->want, &j->j, j->out);
+    }
     if (code == QR_EXIT_OK && c->json) {
         print_json(&j->j);
     } else if (code == QR_EXIT_OK) {
@@ -216,42 +247,48 @@ write_results(const struct qr_ctl *c, const struct job *j)
 
 /* ---- sign, request ---- */
 
-#define WANT_OPTIONS(w)                                                                            \
-    {"roster", QR_CTL_TEXT, &(w).roster, "FILE", "the roster you trust", 1, 0},                    \
-        {"key", QR_CTL_TEXT, &(w).key_hex, "HEX", "the quorum's public key", 0, 0},                \
-        {"client",                                                                                 \
-         QR_CTL_TEXT,                                                                              \
-         &(w).client,                                                                              \
-         "FILE",                                                                                   \
-         "your private key, whose public half is in the policy",                                   \
-         0,                                                                                        \
-         0},                                                                                       \
-        {"kind",                                                                                   \
-         QR_CTL_TEXT,                                                                              \
-         &(w).kind,                                                                                \
-         "KIND",                                                                                   \
-         "sha256 (default), sha256d, keccak256, eip191, eip712, eth_tx, digest",                   \
-         0,                                                                                        \
-         0},                                                                                       \
-        {"path", QR_CTL_TEXT, &(w).path, "0/5", "BIP32 child, non-hardened", 0, 0},                \
-        {"hex", QR_CTL_FLAG, &(w).hex, NULL, "the input is hex text", 0, 0},                       \
-        {"id", QR_CTL_TEXT, &(w).id, "ID", "request id; repeat it to repeat a request", 0, 0},     \
-    {                                                                                              \
-        "life", QR_CTL_NUMBER, &(w).life_s, "SECONDS",                                             \
-            "how long it may be answered (default 120); longer while approvers decide", 0,         \
-            QR_APPROVAL_LIFE_MS / 1000                                                             \
-    }
+#define OPTIONS_MAX 24u
+
+/* What both commands take, then `own`, which ends with QR_CTL_END. */
+static void
+put_options(struct qr_ctl_want *w, const struct qr_ctl_opt *own,
+            struct qr_ctl_opt out[static OPTIONS_MAX])
+{
+    const struct qr_ctl_opt both[] = {
+        {"roster", QR_CTL_TEXT, &w->roster, "FILE", "the roster you trust", 1, 0},
+        {"key", QR_CTL_TEXT, &w->key_hex, "HEX", "the quorum's public key", 0, 0},
+        {"client", QR_CTL_TEXT, &w->client, "FILE",
+         "your private key, whose public half is in the policy", 0, 0},
+        {"kind", QR_CTL_TEXT, &w->kind, "KIND",
+         "sha256 (default), sha256d, keccak256, eip191, eip712, eth_tx, digest", 0, 0},
+        {"psbt", QR_CTL_TEXT, &w->psbt_file, "FILE",
+         "a PSBT instead of FILE: all inputs of the key", 0, 0},
+        {"path", QR_CTL_TEXT, &w->path, "0/5", "BIP32 child, non-hardened", 0, 0},
+        {"hex", QR_CTL_FLAG, &w->hex, NULL, "the input is hex text", 0, 0},
+        {"id", QR_CTL_TEXT, &w->id, "ID", "request id; repeat it to repeat a request", 0, 0},
+        {"life", QR_CTL_NUMBER, &w->life_s, "SECONDS",
+         "how long it may be answered (default 120); longer while approvers decide", 0,
+         QR_APPROVAL_LIFE_MS / 1000},
+        {"ca", QR_CTL_TEXT, &w->ca, "FILE", "roots for https instead of the system's", 0, 0},
+    };
+    size_t n = sizeof both / sizeof both[0];
+
+    memcpy(out, both, sizeof both);
+    do {
+        QR_ASSERT(n < OPTIONS_MAX);
+        out[n++] = *own;
+    } while (own++->kind != QR_CTL_END);
+}
 
 static int
 sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
 {
     static struct job j;
     struct qr_ctl_list rest;
-    struct qr_client_fail f;
-    const struct qr_ctl_opt opts[] = {
+    struct qr_ctl_opt opts[OPTIONS_MAX];
+    const struct qr_ctl_opt own[] = {
         {"gateway", QR_CTL_TEXT, &j.gateways, "URL[,URL...]", "gateways, tried in this order", 1,
          0},
-        WANT_OPTIONS(j.want),
         {"request", QR_CTL_TEXT, &j.want.request, "FILE", "a request by quorate request, as it is",
          0, 0},
         {"approval", QR_CTL_MANY, &j.approval, "FILE", "an approver's consent; up to 7 times", 0,
@@ -259,16 +296,21 @@ sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
         {"der", QR_CTL_TEXT, &j.der, "FILE", "write the (first) signature in DER", 0, 0},
         {"pem", QR_CTL_TEXT, &j.pem, "FILE", "write the public key it verifies under, in PEM", 0,
          0},
-        {"ca", QR_CTL_TEXT, &j.ca, "FILE", "roots for https instead of the system's", 0, 0},
+        {"out", QR_CTL_TEXT, &j.out, "FILE", "write the PSBT with its signatures", 0, 0},
+        {"receipt", QR_CTL_TEXT, &j.receipt, "FILE", "write the receipt", 0, 0},
         {.kind = QR_CTL_END},
     };
 
     memset(&j, 0, sizeof j);
+    put_options(&j.want, own, opts);
     int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 0, QR_CTL_LIST_MAX);
     if (code >= 0) {
         return code;
     }
     j.want.files = &rest;
+    if ((j.want.psbt_file == NULL) != (j.out == NULL)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "--psbt and --out belong together");
+    }
     code = qr_ctl_want_trust(c, &j.want);
     if (code == QR_EXIT_OK) {
         code = read_approvals(c, &j);
@@ -280,10 +322,13 @@ sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
         code = qr_ctl_want_job(c, &j.want, j.client, &j.j);
     }
     if (code == QR_EXIT_OK) {
-        code = exit_code(qr_client_sign(j.client, &j.j, &f));
+        code = sign_it(c, &j);
     }
     if (code == QR_EXIT_OK) {
         code = write_results(c, &j);
+    }
+    if (code == QR_EXIT_OK && j.receipt) {
+        code = write_receipt(c, &j);
     }
     job_clear(&j);
     return code;
@@ -297,14 +342,17 @@ request(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     char hash[65];
     struct qr_dbuf d;
     struct qr_ctl_list rest;
-    const struct qr_ctl_opt opts[] = {
-        WANT_OPTIONS(j.want),
+    struct qr_ctl_opt opts[OPTIONS_MAX];
+    const struct qr_ctl_opt own[] = {
+        {"gateway", QR_CTL_TEXT, &j.gateways, "URL[,URL...]",
+         "for a PSBT with --path: shows the key", 0, 0},
         {"out", QR_CTL_TEXT, &out, "FILE", "where to write it (default: stdout)", 0, 0},
         {.kind = QR_CTL_END},
     };
 
     memset(&j, 0, sizeof j);
-    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 1, QR_CTL_LIST_MAX);
+    put_options(&j.want, own, opts);
+    int code = qr_ctl_parse(c, cmd, opts, argc, argv, &rest, 0, QR_CTL_LIST_MAX);
     if (code >= 0) {
         return code;
     }
@@ -312,7 +360,7 @@ request(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     qr_dbuf_init(&d, QR_CTL_REQUEST_MAX);
     code = qr_ctl_want_trust(c, &j.want);
     if (code == QR_EXIT_OK) {
-        code = new_client(c, &j, NOWHERE);
+        code = new_client(c, &j, j.gateways ? j.gateways : NOWHERE);
     }
     if (code == QR_EXIT_OK) {
         code = qr_ctl_want_job(c, &j.want, j.client, &j.j);

@@ -6,6 +6,7 @@
 #include "proto/json_strict.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
+#include "protocol/derive.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -37,8 +38,13 @@ qr_ctl_want_trust(const struct qr_ctl *c, struct qr_ctl_want *w)
     char err[QR_ERR_TEXT_MAX] = "";
     struct qr_dbuf d;
 
-    if (!w->request && (!w->key_hex || !w->client || w->files->n == 0)) {
-        return qr_ctl_fail(c, QR_EXIT_USAGE, "--key, --client and a FILE are needed, or --request");
+    if (!w->request &&
+        (!w->key_hex || !w->client || (w->files->n == 0) == (w->psbt_file == NULL))) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE,
+                           "--key, --client and either FILE or --psbt are needed, or --request");
+    }
+    if (w->psbt_file && (w->kind || w->hex)) {
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "--psbt says by itself what is signed");
     }
     if (w->request && (w->key_hex || w->client || w->files->n || w->kind || w->path || w->id)) {
         return qr_ctl_fail(c, QR_EXIT_USAGE, "--request says all of what is asked, and who asks");
@@ -82,11 +88,118 @@ read_files(const struct qr_ctl *c, struct qr_ctl_want *w, enum qr_kind kind)
     return code;
 }
 
+/* ---- PSBT ---- */
+
 static int
-prepare(const struct qr_ctl *c, struct qr_ctl_want *w, const struct qr_client *client,
+read_psbt(const struct qr_ctl *c, struct qr_ctl_want *w)
+{
+    char err[QR_ERR_TEXT_MAX] = "";
+    struct qr_dbuf d;
+
+    int code = qr_ctl_read(c, w->psbt_file, 2 * QR_PSBT_MAX, &d);
+    if (code != QR_EXIT_OK) {
+        return code;
+    }
+    if (qr_psbt_read(qr_view_of(d.p, d.len), &w->psbt, err, sizeof err) != QR_OK) {
+        code = qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", w->psbt_file, err);
+    }
+    qr_dbuf_free(&d);
+    return code;
+}
+
+/* The key that signs: the quorum's, or its child, for which a gateway must show the chain code. */
+static int
+signing_key(const struct qr_ctl *c, const struct qr_ctl_want *w, const uint32_t *path, size_t depth,
+            struct qr_client *client, uint8_t ret[static 33])
+{
+    static struct qr_client_fail f;
+    static struct qr_key_pub pub;
+    qr_pt pk;
+    qr_fq tau;
+
+    memcpy(ret, w->key, 33);
+    if (depth == 0) {
+        return QR_EXIT_OK;
+    }
+    if (qr_client_key(client, w->key, &pub, &f) != QR_CLIENT_DONE) {
+        return qr_ctl_fail(c, QR_EXIT_TEMPORARY,
+                           "no gateway shows the key, so its child %s is not known", w->path);
+    }
+    if (qr_pt_parse(&pk, pub.pk) != QR_OK ||
+        qr_derive(&pk, pub.cc, path, depth, &pk, &tau, NULL) != QR_OK) {
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "the key has no child %s", w->path);
+    }
+    qr_pt_put(ret, &pk);
+    return QR_EXIT_OK;
+}
+
+/* An item for each input of the key; the first of each kind carries the transaction. */
+static int
+psbt_items(const struct qr_ctl *c, struct qr_ctl_want *w, const uint8_t pk[static 33])
+{
+    struct qr_psbt_ask ask[QR_BTC_INPUTS_MAX];
+    size_t first[2] = {QR_ITEMS_MAX, QR_ITEMS_MAX};
+    size_t n = qr_psbt_asks(w->psbt, pk, ask);
+
+    if (n == 0) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: no input is this key's to sign", w->psbt_file);
+    }
+    if (n > QR_ITEMS_MAX) {
+        return qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %zu inputs are this key's, at most %u at once",
+                           w->psbt_file, n, QR_ITEMS_MAX);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int is_143 = ask[i].bip143;
+        struct qr_want_item *item = &w->item[w->n_items];
+        *item = (struct qr_want_item){.kind = is_143 ? QR_KIND_BTC_BIP143 : QR_KIND_BTC_LEGACY,
+                                      .input = ask[i].input};
+        if (first[is_143] == QR_ITEMS_MAX) {
+            first[is_143] = w->n_items;
+            item->bytes = qr_psbt_tx(w->psbt);
+            item->prev = qr_psbt_prevouts(w->psbt);
+            item->n_prev = qr_psbt_n_inputs(w->psbt);
+        } else {
+            item->has_of = 1;
+            item->of = first[is_143];
+        }
+        w->n_items++;
+    }
+    return QR_EXIT_OK;
+}
+
+int
+qr_ctl_want_psbt(const struct qr_ctl *c, struct qr_ctl_want *w, const struct qr_client_job *j,
+                 const char *out)
+{
+    struct qr_dbuf d;
+    int code = QR_EXIT_OK;
+
+    for (size_t i = 0; i < j->out.n && code == QR_EXIT_OK; i++) {
+        const struct qr_request_item *item = &j->request.items[i];
+        int is_btc = item->kind == QR_KIND_BTC_BIP143 || item->kind == QR_KIND_BTC_LEGACY;
+        if (!is_btc || qr_psbt_add(w->psbt, item->btc.input, j->out.pk, j->out.rs[i]) != QR_OK) {
+            code = qr_ctl_fail(c, QR_EXIT_REFUSED, "%s: signature %zu is not of one of its inputs",
+                               w->psbt_file, i + 1);
+        }
+    }
+    qr_dbuf_init(&d, 2 * QR_PSBT_MAX);
+    if (code == QR_EXIT_OK) {
+        code = qr_psbt_write(w->psbt, qr_psbt_was_text(w->psbt), &d) == QR_OK
+                   ? qr_ctl_write(c, out, qr_view_of(d.p, d.len), 0644)
+                   : qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
+    }
+    qr_dbuf_free(&d);
+    return code;
+}
+
+/* ---- requests ---- */
+
+static int
+prepare(const struct qr_ctl *c, struct qr_ctl_want *w, struct qr_client *client,
         struct qr_client_job *j)
 {
     uint32_t path[QR_PATH_MAX];
+    uint8_t pk[33];
     char why[512];
     uint64_t now = qr_wall_ms();
     struct qr_want want = {.key = w->key, .id = w->id, .path = path, .item = w->item};
@@ -95,6 +208,15 @@ prepare(const struct qr_ctl *c, struct qr_ctl_want *w, const struct qr_client *c
         return qr_ctl_fail(c, QR_EXIT_USAGE,
                            "--path \"%s\": up to %u numbers below 2^31 with / between them",
                            w->path, QR_PATH_MAX);
+    }
+    if (w->psbt) {
+        int code = signing_key(c, w, path, want.depth, client, pk);
+        if (code == QR_EXIT_OK) {
+            code = psbt_items(c, w, pk);
+        }
+        if (code != QR_EXIT_OK) {
+            return code;
+        }
     }
     want.n = w->n_items;
     if (w->life_s) {
@@ -143,14 +265,15 @@ adopt(const struct qr_ctl *c, const struct qr_ctl_want *w, struct qr_client_job 
 }
 
 int
-qr_ctl_want_job(const struct qr_ctl *c, struct qr_ctl_want *w, const struct qr_client *client,
+qr_ctl_want_job(const struct qr_ctl *c, struct qr_ctl_want *w, struct qr_client *client,
                 struct qr_client_job *j)
 {
     const char *name = w->kind ? w->kind : qr_kind_name(QR_KIND_SHA256);
     enum qr_kind kind;
 
-    if (w->request) {
-        return adopt(c, w, j);
+    int code = w->psbt_file ? read_psbt(c, w) : QR_EXIT_OK;
+    if (code != QR_EXIT_OK || w->request) {
+        return code == QR_EXIT_OK ? adopt(c, w, j) : code;
     }
     if (qr_kind_parse(qr_view_str(name), &kind) != QR_OK) {
         return qr_ctl_fail(c, QR_EXIT_USAGE,
@@ -159,9 +282,9 @@ qr_ctl_want_job(const struct qr_ctl *c, struct qr_ctl_want *w, const struct qr_c
                            name);
     }
     if (kind == QR_KIND_BTC_LEGACY || kind == QR_KIND_BTC_BIP143) {
-        return qr_ctl_fail(c, QR_EXIT_USAGE, "for Bitcoin, --kind psbt and the PSBT as FILE");
+        return qr_ctl_fail(c, QR_EXIT_USAGE, "Bitcoin is signed with --psbt FILE");
     }
-    int code = read_files(c, w, kind);
+    code = read_files(c, w, kind);
     return code == QR_EXIT_OK ? prepare(c, w, client, j) : code;
 }
 
@@ -170,6 +293,7 @@ qr_ctl_want_free(struct qr_ctl_want *w)
 {
     EVP_PKEY_free(w->client_key);
     qr_roster_free(w->r);
+    qr_psbt_free(w->psbt);
     for (size_t i = 0; i < QR_CTL_LIST_MAX; i++) {
         qr_dbuf_free(&w->input[i]);
     }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct gateway {
     char text[QR_CLIENT_URL_MAX];
@@ -394,4 +395,23 @@ qr_client_get(struct qr_client *c, const char *path, struct qr_dbuf *ret, struct
 {
     const struct task t = {.path = path, .ret = ret};
     return ask_all(c, &t, f);
+}
+
+enum qr_client_verdict
+qr_client_receipt(struct qr_client *c, const uint8_t request[static 32], struct qr_dbuf *ret,
+                  struct qr_client_fail *f)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    char path[32 + 65] = "/v1/receipts/";
+    uint64_t until = qr_mono_ns() + QR_CLIENT_RECEIPT_MS * UINT64_C(1000000);
+    enum qr_client_verdict v;
+
+    qr_hex_encode(qr_view_of(request, 32), path + strlen(path));
+    for (;;) {
+        v = qr_client_get(c, path, ret, f);
+        if (v == QR_CLIENT_DONE || v == QR_CLIENT_UNTRUSTED || qr_mono_ns() > until) {
+            return v;
+        }
+        nanosleep(&pause, NULL);
+    }
 }

@@ -96,6 +96,13 @@ enum qr_client_verdict qr_client_sign(struct qr_client *c, struct qr_client_job 
 /* A key's record, checked against the roster; remembered from then on. */
 enum qr_client_verdict qr_client_key(struct qr_client *c, const uint8_t key[static 33],
                                      struct qr_key_pub *ret, struct qr_client_fail *fail);
+/*
+ * The receipt of a request that was signed, from the gateways in turn, for up to QR_CLIENT_RECEIPT_MS: its
+ * members speak when their audit logs have it. Not judged: qr_receipt_verify (receipt.h).
+ */
+#define QR_CLIENT_RECEIPT_MS 10000u
+enum qr_client_verdict qr_client_receipt(struct qr_client *c, const uint8_t request[static 32],
+                                         struct qr_dbuf *ret, struct qr_client_fail *fail);
 /* GET path of the first gateway that answers 200; its body, not judged in any way. */
 enum qr_client_verdict qr_client_get(struct qr_client *c, const char *path, struct qr_dbuf *ret,
                                      struct qr_client_fail *fail);

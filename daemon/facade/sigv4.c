@@ -89,6 +89,14 @@ skip(const char **p, const char *text)
     return 1;
 }
 
+/* One that may be there. */
+static int
+skip_blank(const char **p)
+{
+    *p += **p == ' ';
+    return 1;
+}
+
 #define WORD_SET "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 #define NAME_SET "abcdefghijklmnopqrstuvwxyz0123456789-"
 #define HEX_SET "0123456789abcdef"
@@ -132,9 +140,9 @@ read_authorization(const char *p, struct qr_sigv4 *s)
            take(&p, '/', "0123456789", 8, &s->date) && s->date.len == 8 &&
            take(&p, '/', WORD_SET, QR_SIGV4_WORD_MAX, &s->region) &&
            take(&p, '/', WORD_SET, QR_SIGV4_WORD_MAX, &s->service) && skip(&p, "aws4_request,") &&
-           (skip(&p, " "), skip(&p, "SignedHeaders=")) &&
-           take(&p, ',', NAME_SET ";", 1024, &s->signed_list) &&
-           (skip(&p, " "), skip(&p, "Signature=")) && take(&p, '\0', HEX_SET, 64, &hex) &&
+           skip_blank(&p) && skip(&p, "SignedHeaders=") &&
+           take(&p, ',', NAME_SET ";", 1024, &s->signed_list) && skip_blank(&p) &&
+           skip(&p, "Signature=") && take(&p, '\0', HEX_SET, 64, &hex) &&
            qr_hex_decode((const char *)hex.p, hex.len, s->signature, 32) == QR_OK && read_list(s);
 }
 
