@@ -249,6 +249,8 @@ FUZZ_WRAP_ctl_http := qr_stream_open connect
 FUZZ_WRAP_ctl_file := qr_ctl_fail qr_ctl_warn
 FUZZ_WRAP_case := qr_ctl_fail
 FUZZ_WRAP_storewire := qr_mono_ns poll
+FUZZ_WRAP_sigv4 := qr_client_key qr_client_sign qr_sigv4_check
+FUZZ_WRAP_rpc := qr_client_key qr_client_sign
 FUZZ_LIB := $(BUILD)/libfuzz.a
 $(FUZZ_LIB): $(FUZZ_AUX:%.c=$(BUILD)/%.o) $(GW_SRC:%.c=$(BUILD)/%.o) $(CTL_SRC:%.c=$(BUILD)/%.o)
 	$(archive)
