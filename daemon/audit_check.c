@@ -398,6 +398,12 @@ check_head(struct qr_audit_check *k, const char *where, qr_view line,
              (unsigned long long)r->serial);
         return;
     }
+    if (k->p.is && k->p.either && k->p.second == r->serial) {
+        /* The head is good, so what it was made over is not what stands before it. */
+        k->p.either = 0;
+        (void)snprintf(k->p.text, sizeof k->p.text, "record %llu was changed",
+                       (unsigned long long)k->p.first);
+    }
     settle(k, r->serial);
     k->sum.heads++;
     k->head_serial = r->serial;
