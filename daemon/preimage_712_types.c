@@ -10,7 +10,7 @@
 #include "protocol/base/mem.h"
 
 /* All encodeType texts of one document together. Real ones have some hundred bytes. */
-#define TEXT_MAX (256u * 1024u)
+#define TEXT_MAX (64u * 1024u)
 
 /*
  * Names of members may have a dollar sign, as in Solidity. Names of types may not: widely used readers

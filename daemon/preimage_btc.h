@@ -10,7 +10,9 @@
  * What the amounts are worth: with BIP143 the signature commits to the amount of the input it signs, so
  *       a lie about that one makes a signature that nobody accepts; the amounts of the other inputs, and
  *       all of legacy inputs, are the client's word. So fees count only where all inputs of the
- *       transaction are signed by BIP143 within the same request (`fee_bound`).
+ *       transaction are signed by BIP143 within the same request (`fee_bound`), by items that share
+ *       its prevouts: the first brings them, the others say `of`. The scripts are bound in every
+ *       case: a wrapped or hashed one must hash to what the spent output says.
  * Source: Bitcoin Core's documentation of serialisation; BIP143, BIP141; BIP16.
  */
 #ifndef QR_PREIMAGE_BTC_H

@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include "daemon/keccak.h"
 #include "protocol/base/enc.h"
 #include "protocol/base/hash.h"
 #include "test/common/vectors.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define HEAD                                                                                       \
     "{\"v\":1,\"cluster\":\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\","   \
@@ -229,6 +231,62 @@ test_712(void **state)
     assert_int_equal(req.mem_cap, cap); /* kept */
 }
 
+static double
+ms_between(const struct timespec *a, const struct timespec *b)
+{
+    return (double)(b->tv_sec - a->tv_sec) * 1e3 + (double)(b->tv_nsec - a->tv_nsec) / 1e6;
+}
+
+/* The most work that a body can ask for: the largest transaction, signed again and again by `of`. */
+static void
+test_cost(void **state)
+{
+    static char items[QR_BODY_MAX], block[1024 * 1024];
+    double best = 1e9, reference = 1e9;
+    struct timespec a, b;
+    uint8_t d[32];
+    size_t n = 0;
+
+    (void)state;
+    n += (size_t)snprintf(items, sizeof items,
+                          "{\"kind\":\"btc_legacy\",\"input\":0,\"preimage\":\"020000003e");
+    for (unsigned i = 0; i < 62; i++) {
+        n += (size_t)snprintf(items + n, sizeof items - n, "%064x%08x00ffffffff", 1, i);
+    }
+    n += (size_t)snprintf(items + n, sizeof items - n, "fd1009"); /* 2320 outputs */
+    for (unsigned i = 0; i < 2320; i++) {
+        n += (size_t)snprintf(items + n, sizeof items - n,
+                              "0000000000000000"
+                              "0151");
+    }
+    n += (size_t)snprintf(items + n, sizeof items - n, "00000000\",\"prevouts\":[");
+    for (unsigned i = 0; i < 62; i++) {
+        n += (size_t)snprintf(items + n, sizeof items - n, "%s{\"sat\":1,\"script\":\"51\"}",
+                              i ? "," : "");
+    }
+    n += (size_t)snprintf(items + n, sizeof items - n, "]}");
+    for (unsigned i = 1; i < 62; i++) {
+        n += (size_t)snprintf(items + n, sizeof items - n,
+                              ",{\"kind\":\"btc_legacy\",\"input\":%u,\"of\":0}", i);
+    }
+    for (int i = 0; i < 3; i++) {
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+        qr_err e = parse(items);
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+        if (e != QR_OK) {
+            fail_msg("%s, %zu bytes", why, n);
+        }
+        best = ms_between(&a, &b) < best ? ms_between(&a, &b) : best;
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+        qr_keccak256(qr_view_of(block, sizeof block), d);
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+        reference = ms_between(&a, &b) < reference ? ms_between(&a, &b) : reference;
+    }
+    print_message("62 inputs of one transaction: %.2f ms (a mebibyte hashed: %.2f ms)\n", best,
+                  reference);
+    assert_true(best < 6 * reference);
+}
+
 int
 main(void)
 {
@@ -236,6 +294,7 @@ main(void)
         cmocka_unit_test(test_btc),
         cmocka_unit_test(test_btc_refused),
         cmocka_unit_test(test_712),
+        cmocka_unit_test(test_cost),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
