@@ -8,7 +8,7 @@
  * under the key before it counts. Closed loop with C connections, or open loop with R requests a
  * second (latency then counts from when the request was due, not from when it was sent). Plain HTTP.
  * Prints one JSON object: signatures, requests, errors (and by_code: how many of each), bad_signatures,
- * sigs_per_s, p50_us, p90_us, p99_us, cpu_s, seconds. Exit code 1 if anything was refused or bad.
+ * sigs_per_s, p50_us, p90_us, p99_us, cpu_s, seconds, reopened (connections). Exit code 1 if anything was refused or bad.
  * Without --cluster it asks the gateway's /v1/status.
  */
 #include "daemon/stamp.h"
@@ -37,6 +37,7 @@
 #define MAX_LATENCIES 4000000u
 #define REQ_MAX (32u * 1024u)
 #define ANS_MAX (64u * 1024u)
+#define REOPEN_MAX 10000u /* more is no crowd at the gateway but a fault */
 
 struct conn {
     int fd, busy;
@@ -56,7 +57,7 @@ struct load {
     uint64_t count, rate, seconds;
     int ep, timer;
     struct conn *conn;
-    uint64_t sent, done, ok, errors, bad, *lat, n_lat, run_id;
+    uint64_t sent, done, ok, errors, bad, *lat, n_lat, run_id, reopened;
     char first_error[160];
     struct {
         char code[32];
@@ -123,7 +124,18 @@ static int
 open_conn(const struct load *l)
 {
     int one = 1, fd = socket(l->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&l->addr, l->addr_len) != 0) {
+    struct timeval second = {.tv_sec = 1};
+    int tries = 30;
+    /* A full queue of connections drops the first packet; the system's own patience is a minute. */
+    while (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second) == 0 &&
+           connect(fd, (const struct sockaddr *)&l->addr, l->addr_len) != 0) {
+        if ((errno != EINPROGRESS && errno != ETIMEDOUT) || --tries == 0) {
+            die("connect", strerror(errno));
+        }
+        (void)close(fd);
+        fd = socket(l->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    }
+    if (fd < 0) {
         die("connect", strerror(errno));
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -139,6 +151,27 @@ watch(struct load *l, struct conn *c, int op, uint32_t events)
     }
 }
 
+/*
+ * A server may close a connection: it is opened again when it is needed, and what was under way is sent
+ * again, the same bytes.
+ */
+static void
+reopen(struct load *l, struct conn *c, const char *why)
+{
+    if (++l->reopened > REOPEN_MAX) {
+        die("gateway closed the connection", why);
+    }
+    if (c->fd >= 0) {
+        (void)close(c->fd);
+    }
+    c->fd = -1;
+    c->out_done = c->in_len = 0;
+    if (c->busy) {
+        c->fd = open_conn(l);
+        watch(l, c, EPOLL_CTL_ADD, (uint32_t)EPOLLIN | EPOLLOUT);
+    }
+}
+
 static void
 flush_out(struct load *l, struct conn *c)
 {
@@ -150,7 +183,8 @@ flush_out(struct load *l, struct conn *c)
             return;
         }
         if (n <= 0) {
-            die("send", strerror(errno));
+            reopen(l, c, strerror(errno));
+            return;
         }
         c->out_done += (size_t)n;
     }
@@ -162,6 +196,10 @@ begin(struct load *l, struct conn *c, uint64_t due)
     make_request(l, c);
     c->busy = 1;
     c->due = due;
+    if (c->fd < 0) {
+        c->fd = open_conn(l);
+        watch(l, c, EPOLL_CTL_ADD, EPOLLIN);
+    }
     flush_out(l, c);
 }
 
@@ -265,7 +303,8 @@ on_event(struct load *l, struct conn *c, uint32_t events)
         return;
     }
     if (n <= 0) {
-        die("gateway closed the connection", n < 0 ? strerror(errno) : "end of stream");
+        reopen(l, c, n < 0 ? strerror(errno) : "end of stream");
+        return;
     }
     c->in_len += (size_t)n;
     c->in[c->in_len] = '\0';
@@ -493,11 +532,12 @@ main(int argc, char **argv)
                      (unsigned long long)l.by_code[i].n);
     }
     (void)printf("},\"bad_signatures\":%llu,\"sigs_per_s\":%.1f,\"p50_us\":%llu,\"p90_us\":%llu,"
-                 "\"p99_us\":%llu,\"cpu_s\":%.3f,\"seconds\":%.3f}\n",
+                 "\"p99_us\":%llu,\"cpu_s\":%.3f,\"seconds\":%.3f,\"reopened\":%llu}\n",
                  (unsigned long long)l.bad, (double)(l.ok * l.items) * 1e9 / (double)ns,
                  (unsigned long long)l.lat[n / 2], (unsigned long long)l.lat[n * 9 / 10],
                  (unsigned long long)l.lat[n * 99 / 100],
-                 (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9, (double)ns / 1e9);
+                 (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9, (double)ns / 1e9,
+                 (unsigned long long)l.reopened);
     if (l.first_error[0]) {
         (void)fprintf(stderr, "first error: %s\n", l.first_error);
     }

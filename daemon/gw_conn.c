@@ -89,6 +89,7 @@ qr_gw_on_completed(void *cls, struct MHD_Connection *mhd, void **req,
     *req = NULL;
     if (c->phase == QR_GW_WAITING) {
         qr_gw_party_forget(l->gw->party, c->ask_id);
+        qr_gw_crowd_done(c);
     }
     if (c->reply) {
         MHD_destroy_response(c->reply);
@@ -343,6 +344,7 @@ qr_gw_on_answer(void *ctx, void *waiter, const struct qr_answer *a, qr_err why)
     }
     struct qr_gw_conn *c = waiter;
     QR_ASSERT(c->phase == QR_GW_WAITING && !c->reply);
+    qr_gw_crowd_done(c);
     make_answer(c, a, why);
     enter(c, QR_GW_SENDING);
     MHD_resume_connection(c->mhd);
@@ -504,9 +506,12 @@ dispatch(struct qr_gw_conn *c)
     if (!build_ask(c, &ask, arg)) {
         return send_reply(c);
     }
-    qr_err e =
-        g->draining ? QR_ERR_DRAINING : qr_gw_party_ask(g->party, &ask, c, g->now_ns, &c->ask_id);
+    qr_err e = g->draining ? QR_ERR_DRAINING
+               : !qr_gw_crowd_may_ask(c)
+                   ? QR_ERR_BUSY
+                   : qr_gw_party_ask(g->party, &ask, c, g->now_ns, &c->ask_id);
     if (e == QR_OK) {
+        qr_gw_crowd_asked(c);
         enter(c, QR_GW_WAITING);
         MHD_suspend_connection(c->mhd);
         return MHD_YES;

@@ -44,6 +44,30 @@ qr_gw_crowd_sweep(struct qr_gw *g)
     }
 }
 
+int
+qr_gw_crowd_may_ask(const struct qr_gw_conn *c)
+{
+    return c->known || !c->l->api || c->l->gw->strangers < QR_GW_STRANGERS;
+}
+
+void
+qr_gw_crowd_asked(struct qr_gw_conn *c)
+{
+    if (!c->known && c->l->api) {
+        c->counted = 1;
+        c->l->gw->strangers++;
+    }
+}
+
+void
+qr_gw_crowd_done(struct qr_gw_conn *c)
+{
+    if (c->counted) {
+        c->counted = 0;
+        c->l->gw->strangers--;
+    }
+}
+
 enum { STRANGER, KNOWN_IDLE, RANKS, STAYS };
 
 static int

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
-#define BACKLOG 1024
+#define BACKLOG 4096
 #define PEM_MAX (64u * 1024u)
 #define SPARE_FDS (QR_GW_SURPLUS + 64u)
 #define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -294,6 +294,7 @@ qr_gw_free(struct qr_gw *g)
     for (struct qr_gw_conn *c = g->conns; c; c = c->next) {
         if (c->phase == QR_GW_WAITING) {
             qr_gw_party_forget(g->party, c->ask_id);
+            qr_gw_crowd_done(c);
             c->phase = QR_GW_SENDING; /* no reply: the connection is closed */
             MHD_resume_connection(c->mhd);
         }

@@ -44,8 +44,9 @@ struct qr_gw_conn {
     struct MHD_Connection *mhd;
     struct qr_gw_conn *prev, *next;
     int fd;
-    int known;  /* it has got a signature */
-    int ending; /* we have shut it down; the library does not know yet */
+    int known;   /* it has got a signature */
+    int counted; /* its question is one of gw->strangers */
+    int ending;  /* we have shut it down; the library does not know yet */
     enum qr_gw_phase phase;
     uint64_t since_ns;   /* of the phase */
     uint64_t started_ns; /* of the request */
@@ -71,6 +72,7 @@ struct qr_gw {
     struct qr_gw_store *store;         /* NULL: the party keeps its own */
     struct qr_gw_conn *conns, *oldest; /* the newest first */
     uint64_t ending;                   /* how many of them are */
+    uint32_t strangers;                /* questions at the party of those that are not known */
     struct qr_gw_cors cors;
     struct qr_gw_metrics count;
     struct qr_dbuf scratch; /* one answer being rendered */

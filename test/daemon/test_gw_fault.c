@@ -2,9 +2,11 @@
  * The gateway when others fail: a party that is away, silent or mad, clients that are slow, leave or
  * come in numbers. Limits are made short; nothing waits for a fixed time.
  */
+#include "daemon/gw_crowd.h"
 #include "daemon/loop.h"
 #include "test/common/gwrig.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -308,6 +310,60 @@ test_crowd(void **state)
 }
 
 static void
+room_for_all(struct qr_config_gateway *c)
+{
+    c->max_connections = c->max_per_ip = c->max_in_flight = 2 * QR_GW_STRANGERS;
+}
+
+/* Questions of strangers fill their share and no more: who has got a signature is still served. */
+static void
+test_strangers(void **state)
+{
+    (void)state;
+    static struct rawhttp stranger[QR_GW_STRANGERS + 8];
+    struct rawhttp known;
+    struct rawresp r;
+    gwrig_restart(room_for_all);
+    gwrig_wait_party(1);
+    rawhttp_open(&known, qr_gw_port(gwrig.gw), 5000);
+    rawhttp_text(&known, gwrig_sign);
+    rawhttp_read(&known, &r);
+    assert_int_equal(r.status, 200);
+    atomic_store(&gwrig.mode, SILENT);
+    for (unsigned i = 0; i < QR_GW_STRANGERS + 8; i++) {
+        rawhttp_open(&stranger[i], qr_gw_port(gwrig.gw), 5000);
+        rawhttp_text(&stranger[i], gwrig_sign);
+    }
+    /* Eight too many; which ones, is the order in which they were read. */
+    for (unsigned refused = 0, i = 0; refused < 8; i = (i + 1) % (QR_GW_STRANGERS + 8)) {
+        struct pollfd p = {.fd = stranger[i].fd, .events = POLLIN};
+        if (i == 0) {
+            usleep(500);
+        }
+        if (poll(&p, 1, 0) == 1) {
+            rawhttp_read(&stranger[i], &r);
+            gwrig_expect_problem(&r, 503, "not_ready");
+            assert_true(rawresp_has(&r, "Retry-After: 1"));
+            refused++;
+        }
+    }
+    atomic_store(&gwrig.mode, GOOD);
+    rawhttp_text(&known, gwrig_sign);
+    rawhttp_read(&known, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(fakeparty_asks(gwrig.party), 2 + QR_GW_STRANGERS);
+    /* When they leave, their places come back. */
+    for (unsigned i = 0; i < QR_GW_STRANGERS + 8; i++) {
+        rawhttp_close(&stranger[i]);
+    }
+    do {
+        gwrig_once(gwrig_sign, &r);
+        assert_true(r.status == 200 || r.status == 503);
+    } while (r.status != 200);
+    rawhttp_close(&known);
+}
+
+static void
 test_drain(void **state)
 {
     (void)state;
@@ -392,15 +448,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_party_away),
-        CASE(test_party_breaks),
-        CASE(test_party_silent),
-        CASE(test_client_leaves),
-        CASE(test_too_many_in_flight),
-        CASE(test_slow_clients),
-        CASE(test_connection_limits),
-        CASE(test_crowd),
-        CASE(test_drain),
+        CASE(test_party_away),         CASE(test_party_breaks),
+        CASE(test_party_silent),       CASE(test_client_leaves),
+        CASE(test_too_many_in_flight), CASE(test_slow_clients),
+        CASE(test_connection_limits),  CASE(test_crowd),
+        CASE(test_strangers),          CASE(test_drain),
         CASE(test_memory_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
