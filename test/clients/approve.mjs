@@ -190,6 +190,36 @@ try {
         execFileSync('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], {cwd: join(ROOT, 'clients/approve')});
     });
 
+    await check('changed requests: what the command line takes, the page shows in the same words', async () => {
+        const {parseRequest} = await import(join(sites[APPROVE].folder, 'request.js'));
+        const {wordsText} = await import(join(sites[APPROVE].folder, 'words.js'));
+        const names = readdirSync(words).filter((n) => n.endsWith('.json')).sort();
+        let seed = 7, taken = 0;
+        const random = (n) => {
+            seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+            return (seed >> 8) % n;
+        };
+        for (let i = 0; i < 300; i++) {
+            const b = [...readFileSync(join(words, names[i % names.length]), 'latin1')];
+            const at = random(b.length);
+            // another digit, a piece that is gone, a piece that stands twice, another character
+            [() => b.splice(at, 1, '0123456789abcdef'[random(16)]), () => b.splice(at, 1 + random(8)),
+             () => b.splice(at, 0, ...b.slice(at, at + 1 + random(8))),
+             () => b.splice(at, 1, String.fromCharCode(32 + random(95)))][random(4)]();
+            const bytes = Buffer.from(b.join(''), 'latin1');
+            const cli = quorate('approve', 'show', file(bytes));
+            let page = null, why = '';
+            try {
+                page = wordsText(parseRequest(new Uint8Array(bytes)), null);
+            } catch (e) {
+                why = e.message;
+            }
+            must(cli.code !== 0 || cli.out === page, `${bytes}\n${cli.out}\n---\n${page ?? why}`);
+            taken += cli.code === 0;
+        }
+        must(taken > 30, `only ${taken} were taken`);
+    });
+
     let approver = null, entry = null;
     await check('enrolment prints the policy element and the entry', async () => {
         const tab = await open(`${origin(APPROVE)}/enrol.html`);
