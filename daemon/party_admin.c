@@ -19,6 +19,7 @@ failed(struct qr_party *p, uint64_t to, const char *what, qr_err e, const char *
     char text[512];
     (void)snprintf(text, sizeof text, "%s refused: %s", what, why[0] ? why : qr_err_text(e));
     qr_party_log(QR_LOG_WARN, "admin_refused", 0, "%s", text);
+    qr_audit_event(p, "admin", "refused", 0, "%s", text);
     qr_party_answer_error(p, to, e, 0, text);
 }
 
@@ -41,6 +42,20 @@ relink(struct qr_party *p, char *why, size_t cap)
         return QR_ERR_STORE;
     }
     return p->roster && p->policy && p->self ? qr_party_link(p, why, cap) : QR_OK;
+}
+
+/* What came into force stands in the log by its hash. */
+static void
+log_document(struct qr_party *p, int is_roster)
+{
+    char hex[65];
+    if (!p->roster || (!is_roster && !p->policy)) {
+        return;
+    }
+    qr_hex_encode(qr_view_of(is_roster ? p->roster->hash : qr_policy_hash(p->policy), 32), hex);
+    qr_audit_event(
+        p, is_roster ? "roster" : "policy", "loaded", 0, "serial %llu, hash %s",
+        (unsigned long long)(is_roster ? p->roster->serial : qr_policy_serial(p->policy)), hex);
 }
 
 static void
@@ -68,6 +83,7 @@ load(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
             QR_LOG_INFO, is_roster ? "roster_loaded" : "policy_loaded", 0,
             "%s serial %llu is in force", what,
             (unsigned long long)(is_roster ? p->roster->serial : qr_policy_serial(p->policy)));
+        log_document(p, is_roster);
     }
     done(p, to, changed ? "loaded" : "already in force");
 }
@@ -83,6 +99,9 @@ load_measurements(struct qr_party *p, uint64_t to, const struct qr_ask *ask)
     if (e != QR_OK) {
         failed(p, to, "manifest", e, why);
         return;
+    }
+    if (!same) {
+        qr_audit_event(p, "policy", "measurements", 0, "a manifest of measurements counts");
     }
     if (!same && p->net) {
         qr_attest_policy(p); /* it may have revoked what somebody runs */
@@ -109,6 +128,13 @@ check(struct qr_party *p, qr_view body, const qr_view *stamps, size_t n, struct 
 static qr_err
 act(struct qr_party *p, const struct qr_command *cmd, uint64_t ask, char *why, size_t cap)
 {
+    char hex[65];
+    qr_hex_encode(qr_view_of(cmd->hash, 32), hex);
+    qr_audit_event(p, "admin", "command", 0, "%s, hash %s",
+                   cmd->cmd == QR_CMD_KEYGEN   ? "make a key"
+                   : cmd->cmd == QR_CMD_RETIRE ? "retire a pair"
+                                               : "re-admit a pair",
+                   hex);
     switch (cmd->cmd) {
     case QR_CMD_KEYGEN:
         return qr_keygen_begin(p, cmd, ask, why, cap);

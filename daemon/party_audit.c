@@ -671,7 +671,7 @@ qr_audit_event(struct qr_party *p, const char *event, const char *what, uint16_t
     struct qr_paudit *a = p->audit;
     char text[400];
     va_list ap;
-    if (!a || !a->log || (p->draining && strcmp(event, "peer") == 0)) {
+    if (!a || !a->log || (p->draining && strcmp(what, "down") == 0) || a->final) {
         return; /* before there is a roster nobody could tell whose log it is */
     }
     va_start(ap, fmt);
@@ -715,4 +715,28 @@ qr_audit_query(struct qr_party *p, qr_view arg, struct qr_dbuf *out)
         qr_audit_hash(line, a->durable.hash);
     }
     return QR_OK;
+}
+
+void
+qr_audit_metrics(const struct qr_party *p, struct qr_dbuf *d)
+{
+    const struct qr_paudit *a = p->audit;
+    struct qr_audit_head h = {0};
+    char text[700];
+    if (a->log) {
+        qr_audit_head(a->log, &h);
+    }
+    int n = snprintf(
+        text, sizeof text,
+        "# HELP quorated_audit_serial Records of this boot.\n# TYPE quorated_audit_serial gauge\n"
+        "quorated_audit_serial %llu\n"
+        "# HELP quorated_audit_waiting Records that the gateway has not confirmed.\n"
+        "# TYPE quorated_audit_waiting gauge\nquorated_audit_waiting %llu\n"
+        "# HELP quorated_audit_full 1: no request is taken before the gateway fetches.\n"
+        "# TYPE quorated_audit_full gauge\nquorated_audit_full %d\n",
+        (unsigned long long)h.serial, (unsigned long long)(a->log ? qr_audit_waiting(a->log) : 0),
+        a->full);
+    if (qr_dbuf_append(d, text, (size_t)n) != QR_OK) {
+        d->len = 0; /* shows as an empty page, as elsewhere on it */
+    }
 }

@@ -99,6 +99,8 @@ void qr_audit_evidence(struct qr_party *p, uint16_t peer, qr_view evidence);
 void qr_audit_on_head(struct qr_party *p, struct qr_msg_in *m);
 /* Query AUDIT: arg is u64 boot || u64 serial, the last record that is durable with whoever asks. */
 qr_err QR_MUST qr_audit_query(struct qr_party *p, qr_view arg, struct qr_dbuf *out);
+/* Appends quorated_audit_*. */
+void qr_audit_metrics(const struct qr_party *p, struct qr_dbuf *d);
 /* Why qr_party_ready says no, with a comma before it; "" when the log takes records. */
 const char *qr_audit_trouble(const struct qr_party *p);
 

@@ -154,6 +154,8 @@ advance(struct qr_party *p, struct qr_keygenrun *r)
                  k->pub.t, k->pub.n,
                  k->pub.flags & QR_KEY_INSECURE_SIM ? ", software TEE: insecure" : "",
                  (unsigned)((p->now - r->started) / MS));
+    qr_audit_event(p, "key", "made", 0, "key %s, %u of %u%s", hex, k->pub.t, k->pub.n,
+                   k->pub.flags & QR_KEY_INSECURE_SIM ? ", software TEE: insecure" : "");
     if (r->ask) {
         struct qr_dbuf out;
         qr_dbuf_init(&out, QR_KEYJSON_MAX);
@@ -307,4 +309,5 @@ qr_keygen_on_sync(struct qr_party *p, struct qr_msg_in *m)
     p->pool_want = 1;
     qr_party_log(QR_LOG_INFO, "key_activated", m->from,
                  "a key left pending by a restart is active: this party had all confirmations");
+    qr_audit_event(p, "key", "activated", m->from, "all confirmations are there after a restart");
 }

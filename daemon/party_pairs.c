@@ -332,6 +332,7 @@ qr_pairs_retire(struct qr_party *p, uint16_t peer)
                  "a consistency check failed with this party: the pair is retired%s. Find out why "
                  "before administrators re-admit it",
                  e == QR_OK ? "" : " in memory, but the store refused to record it");
+    qr_audit_event(p, "peer", "retired", peer, "a consistency check failed with this party");
     for (uint16_t i = 1; i <= p->roster->n; i++) {
         if (i != p->self) {
             qr_err s = qr_net_send(p->net, i, QR_MSG_RETIRE, 0, h, qr_buf_view(&b));
@@ -390,6 +391,8 @@ qr_pairs_on_retire(struct qr_party *p, struct qr_msg_in *m)
     qr_party_log(QR_LOG_ERROR, "pair_retired", r.by, "party %u retired its pair with party %u%s",
                  r.by, r.by == r.lo ? r.hi : r.lo,
                  e == QR_OK ? "" : " (not recorded: store failed)");
+    qr_audit_event(p, "peer", "retired", r.by, "party %u retired its pair with party %u", r.by,
+                   r.by == r.lo ? r.hi : r.lo);
 }
 
 qr_err

@@ -444,6 +444,7 @@ put_metrics(struct qr_dbuf *d, const struct qr_party *p)
                 qr_secret_waits(p) >> (i - 1) & 1);
         }
     }
+    qr_audit_metrics(p, d);
     put(d, "# TYPE quorated_presignatures gauge\n");
     qr_pool_each(p->pool, metric_pool, &s);
     if (p->policy) {
