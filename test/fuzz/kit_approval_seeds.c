@@ -32,6 +32,75 @@ assertion(qr_seed_fn seed, const char *name, uint8_t flags, size_t more, const c
     seed("approval", name, 1, qr_view_of(all, 1 + n + len));
 }
 
+/* What is refused, each by a rule of its own. */
+static void
+refused(qr_seed_fn seed)
+{
+    static const struct {
+        const char *name, *rp, *origins;
+    } bad[] = {
+        {"approver-http", "example.org", "\"http://example.org\""},
+        {"approver-port", "example.org", "\"https://example.org:0\""},
+        {"approver-port-implied", "example.org", "\"https://example.org:443\""},
+        {"approver-scheme", "example.org", "\"ftp://example.org\""},
+        {"approver-slash", "example.org", "\"https://example.org/\""},
+        {"approver-below", "example.org", "\"https://example.net\""},
+        {"approver-twice", "example.org", "\"https://example.org\",\"https://example.org\""},
+        {"approver-rp", "-.org", "\"https://example.org\""},
+        {"approver-dot", "example.org.", "\"https://example.org\""},
+    };
+    static const struct {
+        const char *name;
+        uint8_t flags;
+        size_t more;
+        const char *client;
+    } said[] = {
+        {"unverified", 0x01, 0,
+         "{\"type\":\"webauthn.get\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}"},
+        {"backed-up", 0x15, 0,
+         "{\"type\":\"webauthn.get\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}"},
+        {"credential", 0x45, 9,
+         "{\"type\":\"webauthn.get\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}"},
+        {"length", 0x05, 9,
+         "{\"type\":\"webauthn.get\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}"},
+        {"create", 0x05, 0,
+         "{\"type\":\"webauthn.create\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}"},
+        {"another", 0x05, 0,
+         "{\"type\":\"webauthn.get\",\"challenge\":\"AAAA\",\"origin\":\"" ORIGIN "\"}"},
+        {"no-json", 0x05, 0, "@"},
+    };
+    char text[512];
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int n = snprintf(text, sizeof text,
+                         "{\"name\":\"a\",\"scheme\":\"webauthn\",\"key\":" KEY
+                         ",\"rp_id\":\"%s\",\"origins\":[%s]}",
+                         bad[i].rp, bad[i].origins);
+        FUZZ_MUST(n > 0 && (size_t)n < sizeof text);
+        seed("approval", bad[i].name, 2, qr_view_str(text));
+    }
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        assertion(seed, said[i].name, said[i].flags, said[i].more, said[i].client);
+    }
+    seed("approval", "short", 1, qr_view_of("\3abc{\"type\":\"webauthn.get\"}", 27));
+    uint8_t other[200] = {37, 9}; /* another relying party */
+    static const char client[] =
+        "{\"type\":\"webauthn.get\",\"challenge\":\"@\",\"origin\":\"" ORIGIN "\"}";
+    memcpy(other + 38, client, sizeof client - 1);
+    seed("approval", "relying-party", 1, qr_view_of(other, 38 + sizeof client - 1));
+    header(seed, "header-hex",
+           "{\"scheme\":\"webauthn\",\"publicKey\":" KEY ",\"authenticatorData\":\"AAAA\","
+           "\"clientDataJSON\":\"e30\",\"signature\":\"3006020101020101AA\"}");
+    header(seed, "header-data",
+           "{\"scheme\":\"webauthn\",\"publicKey\":" KEY ",\"authenticatorData\":\"A\","
+           "\"clientDataJSON\":\"e30\",\"signature\":\"3006020101020101\"}");
+    header(seed, "header-client",
+           "{\"scheme\":\"webauthn\",\"publicKey\":" KEY ",\"authenticatorData\":\"AAAA\","
+           "\"clientDataJSON\":\"e31\",\"signature\":\"3006020101020101\"}");
+    seed("approval", "header-text", 0, qr_view_str("no base64"));
+    seed("approval", "headers", 0, qr_view_str("\n\n\n\n\n\n\n\n"));
+}
+
 static void
 approvals(qr_seed_fn seed)
 {
@@ -70,9 +139,24 @@ approvals(qr_seed_fn seed)
 static void
 words(qr_seed_fn seed)
 {
-    static const char *const names[] = {"btc",           "digest",      "eth_2930",
-                                        "eth_token",     "eth_unknown", "message_bytes",
-                                        "message_lines", "raw_several", "typed"};
+    static const char *const names[] = {"btc",
+                                        "btc_legacy",
+                                        "eth_any_chain",
+                                        "eth_approve_all",
+                                        "eth_create",
+                                        "eth_for_all",
+                                        "eth_short_data",
+                                        "typed_any_chain",
+                                        "raw_transaction",
+                                        "times_far",
+                                        "digest",
+                                        "eth_2930",
+                                        "eth_token",
+                                        "eth_unknown",
+                                        "message_bytes",
+                                        "message_lines",
+                                        "raw_several",
+                                        "typed"};
     static uint8_t body[8192];
     char path[128];
 
@@ -94,5 +178,6 @@ void
 fuzz_seeds_approval(qr_seed_fn seed)
 {
     approvals(seed);
+    refused(seed);
     words(seed);
 }
