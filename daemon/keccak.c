@@ -84,8 +84,8 @@ static uint64_t
 load_lane(const uint8_t *p)
 {
     uint64_t v = 0;
-    for (size_t i = 8; i-- > 0;) {
-        v = (v << 8) | p[i];
+    for (size_t i = 8; i > 0; i--) {
+        v = (v << 8) | p[i - 1];
     }
     return v;
 }
