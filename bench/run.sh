@@ -30,6 +30,8 @@ echo "pump, hybrid sockets" >&2
 "$BUILD/bench/bench_pump" | tee "$OUT/pump.jsonl"
 echo "the peer secret, in process" >&2
 "$BUILD/bench/bench_secret" | tee "$OUT/secret.jsonl"
+echo "policy decisions, in process" >&2
+"$BUILD/bench/bench_policy" | tee "$OUT/policy.jsonl"
 echo "evidence, in process" >&2
 "$BUILD/bench/bench_verify" | tee "$OUT/verify.jsonl"
 if command -v swtpm >/dev/null 2>&1; then

@@ -19,7 +19,8 @@ struct deciding {
     uint16_t rule[QR_RULES_MAX]; /* those that concern it, in the document's order */
     size_t n_rules;
     uint16_t slot[QR_LIMITS_MAX]; /* of a limit: 1 + its place in says->charge; NO_SLOT: none yet */
-    const struct qr_rule *by[QR_ITEMS_MAX]; /* the rule that allows an item */
+    uint16_t first[QR_ITEMS_MAX]; /* the first allow rule that matches an item, in `rule` */
+    const struct qr_rule *by[QR_ITEMS_MAX]; /* the rule that allows it */
 };
 
 static qr_err __attribute__((format(printf, 5, 6)))
@@ -86,6 +87,7 @@ check_denied(struct deciding *d, size_t i)
                               d->ask->client->name, qr_kind_name(item->kind), r->id);
             }
             allowed = 1;
+            d->first[i] = (uint16_t)k;
         }
     }
     return allowed ? QR_OK : refuse_unmatched(d, i);
@@ -205,7 +207,7 @@ allow(struct deciding *d, size_t i)
     uint16_t limit = 0, lacking_limit = 0;
     uint64_t retry = 0, lacking_retry = 0;
 
-    for (size_t k = 0; k < d->n_rules; k++) {
+    for (size_t k = d->first[i]; k < d->n_rules; k++) {
         const struct qr_rule *r = &d->p->rule[d->rule[k]];
         if (r->deny || !qr_rule_match(r, &d->q, item, NULL)) {
             continue;

@@ -63,19 +63,18 @@ struct qr_rule_path {
     size_t depth;
 };
 
+/* What deciding looks at for every rule comes first, so that it lies together. */
 struct qr_rule {
-    char id[QR_NAME_MAX];
     int deny, all_clients, all_keys;
     unsigned kinds, asks;
+    uint32_t life_ms; /* how long a request may live that this rule allows */
     uint64_t clients[QR_CLIENTS_MAX / 64];
-    struct qr_rule_list keys;
-    struct qr_rule_path *path;
-    size_t n_paths;
-
     unsigned eth_types; /* bit n: type n */
     int create, no_data;
     struct qr_rule_list eth_chains, eth_to, eth_selectors;
     struct qr_u256 max_value, max_fee;
+    struct qr_rule_list keys;
+
     unsigned erc20; /* bit per enum qr_erc20 */
     struct qr_rule_list erc20_to;
     struct qr_u256 max_amount;
@@ -84,6 +83,8 @@ struct qr_rule {
     struct qr_rule_list recipients;
     uint64_t max_value_sat, max_fee_sat;
 
+    struct qr_rule_path *path;
+    size_t n_paths;
     unsigned days; /* bit 0: Monday */
     unsigned from_min,
         until_min; /* minutes of the day; until 1..1440; from > until: over midnight */
@@ -91,7 +92,7 @@ struct qr_rule {
     size_t limit_first, n_limits; /* its limits, in the policy's list */
     unsigned need;                /* approvals; 0: none */
     uint64_t of;
-    uint32_t life_ms; /* how long a request may live that this rule allows */
+    char id[QR_NAME_MAX];
 };
 
 /* What names in a rule may refer to. */
