@@ -173,7 +173,20 @@ WALLET_SO  := $(LIBDIR)/libquorate-verify.so.1
 WALLET_A   := $(LIBDIR)/libquorate-verify.a
 WALLET_EX  := $(BUILD)/enclave-shim/verify/example/wallet
 
-all: $(LIB) $(PROGRAMS) $(WALLET_SO) $(WALLET_A)
+# The client's library, in the same manner: what `quorate sign` is made of, without the verifier.
+CLIENT_SRC := $(sort $(wildcard daemon/client/*.c)) proto/json_line.c proto/json_strict.c transport/address.c transport/attest_if.c \
+              $(addprefix daemon/,addr.c admins.c btc_wire.c jsonw.c keccak.c keyjson.c loop.c preimage_712.c preimage_712_types.c \
+              preimage_btc.c preimage_eth.c request.c request_item.c request_raw.c ripemd160.c roster.c stamp.c window.c) \
+              $(addprefix protocol/,derive.c fq.c group.c ids.c key.c poly.c) \
+              $(addprefix protocol/base/,buf.c check.c enc.c err.c hash.c mem.c rng.c secret.c)
+CLIENT_OBJ := $(CLIENT_SRC:%.c=$(BUILD)/pic/%.o)
+CLIENT_MAP := daemon/client/quorate_client.map
+CLIENT_SO  := $(LIBDIR)/libquorate-client.so.1
+CLIENT_A   := $(LIBDIR)/libquorate-client.a
+CLIENT_LIBS := -lsecp256k1 -lsodium -lssl -lcrypto -ljansson -lpthread
+CLIENT_EX  := $(BUILD)/daemon/client/example/sign
+
+all: $(LIB) $(PROGRAMS) $(WALLET_SO) $(WALLET_A) $(CLIENT_SO) $(CLIENT_A)
 	@:
 
 # ---- rules ----------------------------------------------------------------------------------------
@@ -229,6 +242,21 @@ $(WALLET_A): $(WALLET_OBJ)
 	    rm $@.$$$$.o && rm -f $@ && $(AR) crD $@ $(BUILD)/pic/quorate_verify.o
 
 # Against the shared library alone, as a wallet is.
+$(CLIENT_SO): $(CLIENT_OBJ) $(CLIENT_MAP)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -pie $(SAN_cov),$(LDFLAGS_ALL)) -shared -Wl,-soname,$(@F) \
+	    -Wl,--version-script=$(CLIENT_MAP) $(if $(SAN_$(CONF)),,-Wl,-z,defs) \
+	    -o $@ $(CLIENT_OBJ) $(CLIENT_LIBS)
+	$(Q)ln -sf $(@F) $(@:.1=)
+
+$(CLIENT_A): $(CLIENT_OBJ)
+	$(Q)ld -r -o $@.$$$$.o $^ && objcopy --wildcard --keep-global-symbol='quorate_*' $@.$$$$.o $(BUILD)/pic/quorate_client.o && \
+	    rm $@.$$$$.o && rm -f $@ && $(AR) crD $@ $(BUILD)/pic/quorate_client.o
+
+$(CLIENT_EX): daemon/client/example/sign.c daemon/client/quorate_client.h $(CLIENT_SO)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Idaemon/client $(LDFLAGS_ALL) -o $@ $< -L$(LIBDIR) -lquorate-client
+
 $(WALLET_EX): enclave-shim/verify/example/wallet.c enclave-shim/verify/quorate_verify.h $(WALLET_SO)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Ienclave-shim/verify $(LDFLAGS_ALL) -o $@ $< -L$(LIBDIR) -lquorate-verify
@@ -403,7 +431,7 @@ $(BUILD)/bench/bench_%: $(BUILD)/bench/bench_%.o $(BENCH_AUX:%.c=$(BUILD)/%.o) $
 .PHONY: FORCE
 FORCE:
 
--include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)) $(WALLET_OBJ:.o=.d))
+-include $(wildcard $(patsubst %.c,$(BUILD)/%.d,$(OWN_SRC)) $(WALLET_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d))
 
 # ---- everything else is a phony target ------------------------------------------------------------
 .PHONY: sim help deps proofs tests test check test-clients test-swtpm test-vm test-nitro artefacts gates demo demo-stop bench instructions asan tsan ctime dudect mutants fuzz fuzz-bins fuzz-coverage fuzz-seeds coverage nightly \
@@ -424,7 +452,7 @@ help: ## show this list
 deps: ## install the Debian packages that are missing (needs root or sudo)
 	@deploy/deps.sh build
 
-tests: $(TEST_BIN) $(BUILD)/test/e2e/rig/interpose.so
+tests: $(TEST_BIN) $(BUILD)/test/e2e/rig/interpose.so $(CLIENT_EX)
 
 test: all tests ## build and run every test: units, model, end to end
 	@BUILD=$(BUILD) BIN=$(BIN) JOBS=$(JOBS) test/run $(TESTS)
@@ -551,12 +579,14 @@ lint: $(GEN_H) $(BUILD)/gen/build_info.h ## clang-tidy, cppcheck, gcc -fanalyzer
 	@BUILD=$(BUILD) JOBS=$(JOBS) test/lint.sh $(LINT)
 
 PREFIX ?= /usr/local
-install: all ## install programs, library and header below DESTDIR and PREFIX=/usr/local
+install: all ## install programs, libraries and headers below DESTDIR and PREFIX=/usr/local
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib include)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(WALLET_A) $(WALLET_SO) $(DESTDIR)$(PREFIX)/lib
 	ln -sf $(notdir $(WALLET_SO)) $(DESTDIR)$(PREFIX)/lib/$(notdir $(WALLET_SO:.1=))
-	install -m 644 enclave-shim/verify/quorate_verify.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(CLIENT_A) $(CLIENT_SO) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(notdir $(CLIENT_SO)) $(DESTDIR)$(PREFIX)/lib/$(notdir $(CLIENT_SO:.1=))
+	install -m 644 enclave-shim/verify/quorate_verify.h daemon/client/quorate_client.h $(DESTDIR)$(PREFIX)/include
 
 clean: ## remove build/
 	rm -rf build

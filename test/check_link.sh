@@ -64,16 +64,19 @@ if [ -x "$init" ]; then
 else
     bad "$init is not built"
 fi
-# The library for wallets: three libraries and libc, and no function but those of its header.
-lib=${BIN%/bin}/lib/libquorate-verify
-wallet="$libc|libcrypto\.so\.3|libjansson\.so\.4|libcbor\.so\.0\.[0-9]+"
-header=enclave-shim/verify/quorate_verify.h
-if [ -f "$lib.so.1" ] && [ -f "$lib.a" ]; then
+# The libraries for programs of others: these shared objects and libc, and no function but those of the header.
+# check_library NAME HEADER OBJECTS CALLS-IT-MAY-NOT-MAKE
+check_library() {
+    local lib=${BIN%/bin}/lib/$1 header=$2 allowed="$libc|$3" dyn needed extra declared exported archived calls hit
+    if [ ! -f "$lib.so.1" ] || [ ! -f "$lib.a" ]; then
+        bad "$lib.so.1 or $lib.a is not built"
+        return
+    fi
     dyn=$(readelf -dW "$lib.so.1")
     needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dyn")
-    extra=$(printf '%s\n' "$needed" | grep -vxE "$wallet")
+    extra=$(printf '%s\n' "$needed" | grep -vxE "$allowed")
     [ -z "$extra" ] || bad "$lib.so.1 needs $(echo "$extra" | tr '\n' ' ')which its list does not allow"
-    grep -q 'SONAME.*\[libquorate-verify\.so\.1\]' <<<"$dyn" || bad "$lib.so.1 has another soname"
+    grep -q "SONAME.*\[$1\.so\.1\]" <<<"$dyn" || bad "$lib.so.1 has another soname"
     grep -qE 'BIND_NOW|FLAGS_1.*NOW' <<<"$dyn" || bad "$lib.so.1 binds lazily"
     grep -qE 'R(UN)?PATH' <<<"$dyn" && bad "$lib.so.1 has a run path"
     readelf -lW "$lib.so.1" | grep GNU_STACK | grep -q RWE && bad "$lib.so.1 has an executable stack"
@@ -84,13 +87,17 @@ if [ -f "$lib.so.1" ] && [ -f "$lib.a" ]; then
         bad "$lib.so.1 exports other functions than $header declares: $(diff <(echo "$declared") <(echo "$exported") | grep '^[<>]' | tr '\n' ' ')"
     [ "$declared" = "$archived" ] || bad "$lib.a shows other functions than $header declares"
     calls=$(nm -D --undefined-only "$lib.so.1" | awk '{ sub(/@.*/, "", $2); print $2 }')
-    # no files, sockets, clocks or environment: what is judged is given
-    io='open|openat|fopen|read|write|socket|connect|getenv|secure_getenv|time|clock_gettime|gettimeofday'
-    hit=$(grep -xE "$banned|$io" <<<"$calls" | tr '\n' ' ')
+    hit=$(grep -xE "$banned|$4" <<<"$calls" | tr '\n' ' ')
     [ -z "$hit" ] || bad "$lib.so.1 calls $hit"
-else
-    bad "$lib.so.1 or $lib.a is not built"
-fi
+}
+# The verifier: no files, sockets, clocks or environment; what is judged is given.
+check_library libquorate-verify enclave-shim/verify/quorate_verify.h \
+    'libcrypto\.so\.3|libjansson\.so\.4|libcbor\.so\.0\.[0-9]+' \
+    'open|openat|fopen|read|write|socket|connect|getenv|secure_getenv|time|clock_gettime|gettimeofday'
+# The client: it dials gateways and reads its key file; no environment, no listener.
+check_library libquorate-client daemon/client/quorate_client.h \
+    'libcrypto\.so\.3|libssl\.so\.3|libjansson\.so\.4|libsodium\.so\..*|libsecp256k1\.so\..*' \
+    'getenv|secure_getenv|listen|accept|accept4|bind|fork|execve'
 if [ $n != 0 ]; then
     echo "check_link: $n violations"
     exit 1

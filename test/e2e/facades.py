@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Other APIs in front of a quorum: what they sign, whom they refuse, and in which words."""
+"""Other ways to ask a quorum: facades, the C library, and the longer ways of the command line. What they
+sign, whom they refuse, and in which words."""
 
 import base64
 import hashlib
@@ -20,7 +21,7 @@ from rig.quorum import Quorum, ctl, die_with_parent, new_folder, program, until
 REGION, ACCOUNT = "us-east-1", "111122223333"
 ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 LESSER = "AKIDLESSER"
-KINDS = ["sha256", "digest", "eip191", "eth_tx", "eip712"]
+KINDS = ["sha256", "digest", "eip191", "eth_tx", "eip712", "btc_bip143"]
 TOKEN = "t" * 31 + "k"
 Q = F = KMS = RPC = None
 
@@ -576,6 +577,117 @@ class Rpc(unittest.TestCase):
         self.assertEqual(len(result("personal_sign", "0x00", self.accounts()[0], facade=one)), 132)
         self.assertTrue([e for e in one.events() if e["ev"] == "gateway_failed"])
         one.stop()
+
+
+# ---- the client's side
+
+
+def sha256d(b):
+    return hashlib.sha256(hashlib.sha256(b).digest()).digest()
+
+
+def record(key, value):
+    return bytes([len(key)]) + key + (bytes([len(value)]) if len(value) < 253 else
+                                      b"\xfd" + len(value).to_bytes(2, "little")) + value
+
+
+class Client(unittest.TestCase):
+    def sign(self, *args, check=0):
+        return ctl("sign", "--gateway", gateway_urls(), "--roster", path("roster"), "--json", *args,
+                   check=check)
+
+    def test_the_c_library(self):
+        build = os.environ.get("BUILD", "build/release")
+        lib = "build/lib" if build == "build/release" else os.path.join(build, "lib")
+        write("message", "a file of a program")
+
+        def run(key, pem="client.pem"):
+            return subprocess.run([os.path.join(build, "daemon/client/example/sign"),
+                                   gateway_urls(), path("roster"), key, path(pem), path("message")],
+                                  capture_output=True, timeout=60, check=False,
+                                  env={**os.environ, "LD_LIBRARY_PATH": lib})
+        r = run(Q.key["key"])
+        self.assertEqual(r.returncode, 0, r.stderr)
+        der, key = (bytes.fromhex(x) for x in r.stdout.decode().split())
+        self.assertEqual(key.hex(), Q.key["key"])
+        self.assertTrue(ec.SECP256K1.verify(key, hashlib.sha256(b"a file of a program").digest(),
+                                            *der_numbers(der)))
+        self.assertIn(b"signed", r.stderr)
+        ec.Key("p256").write_pem(path("stranger3.pem"))
+        r = run(Q.key["key"], "stranger3.pem")
+        self.assertEqual((r.returncode, r.stdout), (4, b""))
+        self.assertIn(b"client_unknown", r.stderr)
+        self.assertEqual(run("02" + "11" * 32).stdout, b"")
+
+    def test_a_request_is_made_first_and_sent_later(self):
+        write("doc", json.dumps({"types": {"A": [{"name": "b", "type": "uint256"}]},
+                                 "primaryType": "A", "domain": {"name": "x"}, "message": {"b": "1"}}))
+        made = ctl("request", "--roster", path("roster"), "--key", Q.key["key"], "--client",
+                   path("client.pem"), "--kind", "eip712", "--out", path("request.json"), path("doc"),
+                   check=0)
+        o = json.loads(self.sign("--request", path("request.json")).out)
+        self.assertEqual(o["request"], made.out.strip())
+        again = json.loads(self.sign("--request", path("request.json")).out)
+        self.assertEqual((again["r"], again["s"]), (o["r"], o["s"]))
+        with open(path("request.json"), encoding="ascii") as f:
+            changed = f.read().replace("eip712", "eip191")
+        self.sign("--request", write("changed.json", changed), check=77)
+        self.sign("--request", path("request.json"), "--key", Q.key["key"], check=64)
+        self.sign("--request", path("doc"), check=78)
+
+    def test_an_approval_that_is_none_is_said_by_the_quorum(self):
+        write("words", "AAAA\n")
+        r = self.sign("--key", Q.key["key"], "--client", path("client.pem"), "--approval",
+                      path("words"), path("roster"), check=77)
+        self.assertIn("approval_invalid", r.err)
+        r = self.sign("--key", Q.key["key"], "--client", path("client.pem"), "--approval",
+                      write("bad-words", "A A"), path("roster"), check=78)
+        self.assertIn("holds no approval", r.err)
+
+    def test_several_files_and_a_receipt(self):
+        for i in range(3):
+            write(f"m{i}", f"message {i}")
+        with open(path("policy"), "wb") as f:
+            f.write(Q.policy)
+        o = json.loads(self.sign("--key", Q.key["key"], "--client", path("client.pem"), "--receipt",
+                                 path("receipt.json"), path("m0"), path("m1"), path("m2")).out)
+        self.assertEqual([s["digest"] for s in o["signatures"]],
+                         [hashlib.sha256(f"message {i}".encode()).hexdigest() for i in range(3)])
+        r = ctl("receipt", "verify", "--roster", path("roster"), "--policy", path("policy"), "--json",
+                path("receipt.json"), check=0)
+        said = json.loads(r.out)
+        self.assertEqual((said["request"], said["signers"]), (o["request"], o["signers"]))
+
+    def test_a_psbt(self):
+        """One input of the key by BIP143, one of somebody else."""
+        public = bytes.fromhex(Q.key["key"])
+        h160 = hashlib.new("ripemd160", hashlib.sha256(public).digest()).digest()
+        ours, other = b"\x00\x14" + h160, b"\x00\x14" + b"\x11" * 20
+        outpoints = [bytes([i]) * 32 + (0).to_bytes(4, "little") for i in (1, 2)]
+        sequence = b"\xff" * 4
+        output = (90000).to_bytes(8, "little") + b"\x16" + other
+        tx = ((2).to_bytes(4, "little") + b"\x02" +
+              b"".join(o + b"\x00" + sequence for o in outpoints) + b"\x01" + output + bytes(4))
+        utxos = [(60000).to_bytes(8, "little") + b"\x16" + ours,
+                 (50000).to_bytes(8, "little") + b"\x16" + other]
+        psbt = (b"psbt\xff" + record(b"\x00", tx) + b"\x00" +
+                b"".join(record(b"\x01", u) + b"\x00" for u in utxos) + b"\x00")
+        write("in.psbt", base64.b64encode(psbt).decode())
+        self.sign("--key", Q.key["key"], "--client", path("client.pem"), "--psbt", path("in.psbt"),
+                  "--out", path("out.psbt"))
+        with open(path("out.psbt"), "rb") as f:
+            signed = base64.b64decode(f.read())
+        at = signed.index(b"\x22\x02" + public) + 35
+        sig = signed[at + 1:at + 1 + signed[at]]
+        self.assertEqual(sig[-1], 1)
+        code = b"\x19\x76\xa9\x14" + h160 + b"\x88\xac"
+        digest = sha256d((2).to_bytes(4, "little") + sha256d(b"".join(outpoints)) +
+                         sha256d(sequence * 2) + outpoints[0] + code + utxos[0][:8] + sequence +
+                         sha256d(output) + bytes(4) + (1).to_bytes(4, "little"))
+        self.assertTrue(ec.SECP256K1.verify(public, digest, *der_numbers(sig[:-1])))
+        r = self.sign("--key", Q.key["key"], "--client", path("client.pem"), "--psbt",
+                      path("out.psbt"), "--out", path("out2.psbt"), check=78)
+        self.assertIn("no input", r.err)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ static const struct {
     {"rpc", "typed", 0,
      "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_signTypedData_v4\",\"params\":[\"" FROM
      "\",{\"types\":{\"A\":[{\"name\":\"b\",\"type\":\"string\"}]},\"primaryType\":\"A\","
-     "\"domain\":{},\"message\":{\"b\":\"c\"}}]}"},
+     "\"domain\":{\"name\":\"x\"},\"message\":{\"b\":\"c\"}}]}"},
     {"rpc", "stranger", 1,
      "\x02\x0e"
      "127.0.0.1:8545\x11https://a.example\x27"
