@@ -60,7 +60,7 @@ static const struct {
      "\"0x0\",\"value\":\"0xde0b6b3a7640000\",\"data\":\"0xa9059cbb\"}"},
     {"rpc", "tx-1", 2,
      "{\"from\":\"" FROM "\",\"nonce\":\"0x0\",\"gasLimit\":\"0x1\",\"gasPrice\":\"0x1\",\"type\":"
-                         "\"0x1\",\"accessList\":"
+     "\"0x1\",\"accessList\":"
      "[{\"address\":\"" FROM
      "\",\"storageKeys\":[\"0x00000000000000000000000000000000000000000000000"
      "0000000000000000a\"]}],\"chainId\":\"0x1\"}"},
