@@ -14,7 +14,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 ROOT=$PWD
-: "${BIN:=build/bin}" "${JOBS:=2}" "${TIME_LIMIT:=180}"
+: "${BIN:=build/bin}" "${JOBS:=2}" "${TIME_LIMIT:=300}"
 BIN=$(realpath "$BIN")
 WORK=$ROOT/build/clients
 LOGS=$WORK/logs
