@@ -15,7 +15,9 @@
 static void
 put(char *to, qr_view v)
 {
-    memcpy(to, v.p, v.len);
+    if (v.len) {
+        memcpy(to, v.p, v.len);
+    }
     to[v.len] = '\0';
 }
 
