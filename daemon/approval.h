@@ -43,8 +43,7 @@ struct qr_approver {
  * and it; scheme https, or http with host localhost when insecure. Errors as qr_json_fields, POINT.
  * ret->pub is the caller's (qr_pubkey_free), ret->index too.
  */
-qr_err QR_MUST qr_approver_read(const struct qr_json_at *at, int insecure,
-                                struct qr_approver *ret);
+qr_err QR_MUST qr_approver_read(const struct qr_json_at *at, int insecure, struct qr_approver *ret);
 
 #define QR_APPROVAL_TEXT_LEN (20u + 64u + 1u)
 void qr_approval_text(const uint8_t request[static 32], char ret[static QR_APPROVAL_TEXT_LEN]);

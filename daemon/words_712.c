@@ -40,14 +40,16 @@ next(struct walk *k)
     return k->text.p[k->at];
 }
 
-/* The four hex digits at p; case does not matter in JSON. */
+/* The four hex digits at p; case does not matter in JSON. What is no digit counts as nothing. */
 static uint32_t
 hex4(const uint8_t *p)
 {
+    static const char digits[] = "0123456789abcdef";
     uint32_t v = 0;
     for (size_t i = 0; i < 4; i++) {
-        uint32_t d = p[i] <= '9' ? p[i] - (uint32_t)'0' : (p[i] | 0x20u) - 'a' + 10;
-        v = v << 4 | (d & 15);
+        int letter = (p[i] >= 'A' && p[i] <= 'F');
+        const char *d = memchr(digits, letter ? p[i] - 'A' + 'a' : p[i], 16);
+        v = v << 4 | (uint32_t)(d ? d - digits : 0);
     }
     return v;
 }
@@ -87,7 +89,7 @@ take_string(struct walk *k, uint8_t *out, size_t cap, size_t *ret_len)
             uint32_t u = hex4(p + k->at + 2);
             k->at += 6;
             if (u >= 0xd800 && u < 0xdc00 && k->at + 6 <= k->text.len && p[k->at] == '\\') {
-                u = 0x10000 + ((u - 0xd800) << 10) + (hex4(p + k->at + 2) - 0xdc00);
+                u = 0x10000 + ((u - 0xd800) << 10) + (hex4(p + k->at + 2) & 0x3ff);
                 k->at += 6;
             }
             len = utf8_put(u & 0x1fffff, c);

@@ -130,7 +130,8 @@ static int
 gate(size_t n)
 {
     (void)n;
-    return left-- > 0;
+    left -= left > 0;
+    return left > 0;
 }
 
 static void
