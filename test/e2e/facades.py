@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import subprocess
+import threading
 import time
 import unittest
 
@@ -545,6 +546,25 @@ class Rpc(unittest.TestCase):
         self.assertEqual(status(target="/other"), 404)
         self.assertEqual(status(headers={"Content-Type": "text/plain"}), 415)
         self.assertEqual(status(raw=b" " * 100000), 413)
+
+    def test_many_at_once(self):
+        """Threads of one facade share a client: every answer is to its own question."""
+        account = self.accounts()[1]
+        got = {}
+
+        def ask(i):
+            message = f"message {i}".encode()
+            sig = bytes.fromhex(result("personal_sign", "0x" + message.hex(), account)[2:])
+            digest = keccak256(b"\x19Ethereum Signed Message:\n" +
+                               str(len(message)).encode() + message)
+            got[i] = signer(digest, int.from_bytes(sig[:32], "big"),
+                            int.from_bytes(sig[32:64], "big"), sig[64] - 27)
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(24)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(got, {i: account for i in range(24)})
 
     def test_a_unix_socket_needs_no_token(self):
         config = rpc_config()
