@@ -374,13 +374,58 @@ test_eip191(void **state)
     vectors_ran("eip-191", sizeof v / sizeof v[0]);
 }
 
+/* EIP-55's examples; one case alone has no checksum. */
+static void
+test_address(void **state)
+{
+    static const char *const good[] = {
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB", "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        "0x52908400098527886E0F7030069857D2E4169EE7", "0xde709f2102306220921060314715629080e2fb77",
+    };
+    static const char *const bad[] = {
+        "",
+        "0x",
+        "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "0X5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+        "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beae",
+        "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaedd",
+        "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaeg",
+        "0x 5aaeb6053f3e94c9b9a09f33669435e7ef1beae",
+    };
+    uint8_t a[20], b[20];
+    char text[43];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(qr_eth_address_read(qr_view_str(good[i]), a), QR_OK);
+        for (size_t k = 2; k < 42; k++) {
+            memcpy(text, good[i], sizeof text);
+            if (text[k] >= 'a' && text[k] <= 'f' && i < 4) { /* one letter of another case */
+                text[k] = (char)(text[k] - 'a' + 'A');
+                assert_int_equal(qr_eth_address_read(qr_view_str(text), b), QR_ERR_MALFORMED);
+            }
+        }
+        for (size_t k = 2; k < 42; k++) {
+            text[k] = good[i][k];
+            text[k] = (char)(text[k] >= 'A' && text[k] <= 'F' ? text[k] - 'A' + 'a' : text[k]);
+        }
+        assert_int_equal(qr_eth_address_read(qr_view_str(text), b), QR_OK);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(qr_eth_address_read(qr_view_str(bad[i]), a), QR_ERR_MALFORMED);
+    }
+    vectors_ran("EIP-55", sizeof good / sizeof good[0]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_eip191),
+        cmocka_unit_test(test_address), cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_eip191),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
