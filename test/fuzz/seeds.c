@@ -28,6 +28,7 @@
 #include "test/fuzz/kit_facade_seeds.h"
 #include "test/fuzz/kit_nsm_seeds.h"
 #include "test/fuzz/kit_platform_seeds.h"
+#include "test/fuzz/kit_policy_seeds.h"
 #include "test/fuzz/kit_preimage_seeds.h"
 #include "test/fuzz/kit_seeds.h"
 #include "test/fuzz/kit_tpm_seeds.h"
@@ -779,6 +780,7 @@ main(int argc, char **argv)
     collateral();
     fuzz_seeds_approval(seed);
     fuzz_seeds_platform(seed);
+    fuzz_seeds_policy(seed);
     fuzz_seeds_preimage(seed);
     fuzz_seeds_snp(seed);
     fuzz_seeds_eif(seed);
