@@ -77,7 +77,7 @@ export class NetworkError extends Error {
   }
 }
 
-/** Every gateway failed; `errors` has one error for each, in order. The worst of them is `cause`. */
+/** Every gateway failed; `errors` has one error for each, in order; `cause` is the first. */
 export class AllGatewaysFailed extends Error {
   override readonly name = "AllGatewaysFailed";
   readonly errors: readonly Error[];
