@@ -78,9 +78,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t mem[CAP];
     static int started;
     unsigned which;
-    if (size > 0 && data[0] >= 0xf8) { /* outside the modulus, so that old inputs keep their kind */
-        static const unsigned kind[] = {14, 15, 10, 11, 12, 13, 8, 9};
-        which = kind[data[0] - 0xf8];
+    if (size > 0 && data[0] >= 0xf5) { /* outside the modulus, so that old inputs keep their kind */
+        static const unsigned kind[] = {16, 17, 18, 14, 15, 10, 11, 12, 13, 8, 9};
+        which = kind[data[0] - 0xf5];
         data++;
         size--;
     } else {
@@ -100,6 +100,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct qr_ctl_secret_put secret_put;
         struct qr_ctl_secret_have secret_have;
         struct qr_ctl_secret_piece secret_piece;
+        struct qr_ctl_audit_head audit_head;
+        struct qr_ctl_receipt_ask receipt_ask;
+        struct qr_ctl_receipt_tell receipt_tell;
         uint32_t epoch;
     } m;
 
@@ -127,6 +130,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ONE(10, secret_put);
         ONE(11, secret_have);
         ONE(12, secret_piece);
+        ONE(16, audit_head);
+        ONE(17, receipt_ask);
+        ONE(18, receipt_tell);
     case 13:
         if (qr_ctl_get_epoch(in, &m.epoch) != QR_OK) {
             return 0;
