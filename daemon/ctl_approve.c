@@ -284,6 +284,10 @@ sign(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
                            "quorate approve show",
                            rest.v[0], j.hash);
     }
+    if (code == QR_EXIT_OK && j.policy && !j.client) {
+        code = qr_ctl_fail(c, QR_EXIT_REFUSED, "%s carries no stamp of a client of %s", rest.v[0],
+                           j.policy_file);
+    }
     if (code == QR_EXIT_OK) {
         code = make_words(c, &j); /* what cannot be shown is not approved */
     }

@@ -144,6 +144,11 @@ test_show(void **state)
     assert_int_equal(ctl_run("approve show", "--policy @/p @/b"), QR_EXIT_OK);
     ctl_says("has no stamp, so nobody knows who asks");
     assert_string_equal(ctl_out, words);
+    /* ... but not approved by somebody who gave a policy, and so wants to know who asks */
+    assert_int_equal(
+        ctl_run("approve sign", "--policy @/p --key @/alice.pem --request %s @/b", hash),
+        QR_EXIT_REFUSED);
+    ctl_says("carries no stamp of a client");
     /* with the policy: who, and which rule */
     assert_int_equal(ctl_run("approve show", "--policy @/p @/r"), QR_EXIT_OK);
     assert_non_null(strstr(ctl_out, "\nasked by: ops-1\n"));
