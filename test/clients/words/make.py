@@ -140,6 +140,9 @@ CORPUS = {
         {"kind": "btc_bip143", "input": 1, "of": 0}]),
     "btc_one_of_two": native([
         {"kind": "btc_bip143", "preimage": PAY.hex(), "input": 1, "prevouts": PREVOUTS}]),
+    "btc_one_input": native([
+        {"kind": "btc_bip143", "preimage": btc_tx(1, [(90000, P2PKH)], 1800000000).hex(), "input": 0,
+         "prevouts": PREVOUTS[:1]}]),
     "btc_legacy": native([
         {"kind": "btc_legacy", "preimage": LEGACY.hex(), "input": 0,
          "prevouts": [{"sat": 2100000000000000, "script": P2PKH.hex()}]}]),
