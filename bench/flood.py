@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU of the daemons per honest signature, alone and while a gateway is flooded.
 
-usage: bench/flood.py [--seconds 4] [--rate 20] [--connections 5000] [--per-second 2000]
+usage: bench/flood.py [--seconds 4] [--rate 50] [--connections 5000] [--per-second 2000]
 
 Three parties and their gateways on this machine; honest clients ask gateway 1 for `rate` signatures a
 second over kept connections (quorate-load, which verifies each). The flood opens its connections to
@@ -87,7 +87,7 @@ def made(q):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--seconds", type=int, default=4)
-    p.add_argument("--rate", type=int, default=20)
+    p.add_argument("--rate", type=int, default=50)
     p.add_argument("--connections", type=int, default=5000)
     p.add_argument("--per-second", type=int, default=2000)
     a = p.parse_args()
