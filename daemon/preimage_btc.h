@@ -9,9 +9,10 @@
  * Why: a party signs what it understood: to whom how much goes, and what the fee is.
  * What the amounts are worth: with BIP143 the signature commits to the amount of the input it signs, so
  *       a lie about that one makes a signature that nobody accepts; the amounts of the other inputs, and
- *       all of legacy inputs, are the client's word. So fees count only where all inputs of the
- *       transaction are signed by BIP143 within the same request (`fee_bound`), by items that share
- *       its prevouts: the first brings them, the others say `of`. The scripts are bound in every
+ *       all of legacy inputs, are the client's word. That all inputs are signed within one request does
+ *       not help: a client asks twice for the same transaction, each time with another input's amount
+ *       told too low, and puts the good half of each answer together. So a fee counts only where there is
+ *       one input, signed by BIP143 (`fee_bound`). The scripts are bound in every
  *       case: a wrapped or hashed one must hash to what the spent output says.
  * Source: Bitcoin Core's documentation of serialisation; BIP143, BIP141; BIP16.
  */
@@ -41,7 +42,7 @@ struct qr_btc {
     size_t outputs_at;           /* where the outputs begin in tx */
     uint16_t first; /* the item of the request that brought this transaction, by request.c */
     uint8_t bip143;
-    uint8_t fee_bound; /* set by request.c when every input is signed by BIP143 in this request */
+    uint8_t fee_bound; /* set by request.c: the only input, by BIP143 */
 };
 
 /*

@@ -35,7 +35,7 @@ qr_view qr_req_keep(struct qr_req_reader *r, qr_view text);
 qr_err QR_MUST qr_req_item(struct qr_req_reader *r, const struct qr_json_at *at, size_t i);
 /* The digest of kind and preimage, which are set; not for Bitcoin and DIGEST. */
 qr_err QR_MUST qr_req_derive(struct qr_request_item *item, const struct qr_json_at *at);
-/* What can be said only when all items are there: fee_bound; no input is signed twice. */
+/* What can be said only when all items are there: fee_bound; no input is signed twice in it. */
 qr_err QR_MUST qr_req_items_end(struct qr_request *q, const struct qr_json_at *items);
 
 /* The raw form. `root` is an object with "type" and without "v". */

@@ -153,7 +153,6 @@ qr_req_items_end(struct qr_request *q, const struct qr_json_at *items)
         if (a->kind != QR_KIND_BTC_BIP143 && a->kind != QR_KIND_BTC_LEGACY) {
             continue;
         }
-        size_t signed_here = 1;
         for (size_t k = a->btc.first; k < q->n_items; k++) {
             const struct qr_request_item *b = &q->items[k];
             if (k == i || b->kind != a->kind || b->btc.first != a->btc.first) {
@@ -165,9 +164,8 @@ qr_req_items_end(struct qr_request *q, const struct qr_json_at *items)
                                     "input %u of this transaction is signed by another item, too",
                                     (unsigned)a->btc.input);
             }
-            signed_here++;
         }
-        a->btc.fee_bound = a->btc.bip143 && signed_here == a->btc.n_in;
+        a->btc.fee_bound = a->btc.bip143 && a->btc.n_in == 1; /* why: preimage_btc.h */
     }
     return QR_OK;
 }

@@ -98,14 +98,14 @@ function readItem(value, where, items) {
     });
 }
 
-// The fee counts where every input of the transaction is signed by BIP143 in this request.
+// The fee counts where BIP143 signs the only input: a signature binds the amount of its own input alone.
 function bindFees(items) {
     for (const a of items.filter((i) => i.tx && i.prev)) {
         const mine = items.filter((b) => b.kind === a.kind && b.first === a.first && b.prev);
         if (new Set(mine.map((b) => b.input)).size !== mine.length) {
             refuse('an input is signed by two items');
         }
-        a.feeBound = a.kind === 'btc_bip143' && mine.length === a.prev.length;
+        a.feeBound = a.kind === 'btc_bip143' && a.prev.length === 1;
     }
 }
 

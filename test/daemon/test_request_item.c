@@ -42,6 +42,10 @@
     "16" P2WPKH "00000000\",\"prevouts\":[{\"sat\":1000,\"script\":\"" P2WPKH                      \
     "\"},{\"sat\":500,\"script\":\"" P2WPKH "\"}]"
 
+#define SINGLE                                                                                     \
+    "\"preimage\":\"0200000001" H64 "0000000000ffffffff01e80300000000000016" P2WPKH                \
+    "00000000\",\"prevouts\":[{\"sat\":1100,\"script\":\"" P2WPKH "\"}]"
+
 static char why[256];
 static struct qr_request req;
 
@@ -85,12 +89,12 @@ test_btc(void **state)
     assert_true(t->own_script.p >= req.mem && t->own_script.p < req.mem + req.mem_cap);
     assert_int_equal(t->own_script.len, 22);
 
-    /* one transaction, both inputs: the fee counts for both */
+    /* one transaction, both inputs: still each signature binds one amount, so no fee is known */
     assert_int_equal(parse("{\"kind\":\"btc_bip143\",\"input\":1," BOTH "},"
                            "{\"kind\":\"sha256\",\"preimage\":\"\"},"
                            "{\"kind\":\"btc_bip143\",\"input\":0,\"of\":0}"),
                      QR_OK);
-    assert_true(req.items[0].btc.fee_bound && req.items[2].btc.fee_bound);
+    assert_true(!req.items[0].btc.fee_bound && !req.items[2].btc.fee_bound);
     assert_true(req.items[2].btc.first == 0 && req.items[2].btc.input == 0);
     assert_true(req.items[2].btc.own_sat == 1000 && req.items[0].btc.own_sat == 500);
     assert_memory_not_equal(req.items[0].digest, req.items[2].digest, 32);
@@ -103,6 +107,10 @@ test_btc(void **state)
                      QR_OK);
     assert_true(!req.items[0].btc.fee_bound && !req.items[1].btc.fee_bound);
     assert_true(req.items[1].btc.first == 1);
+    /* the only input: its signature binds what it spends, so the fee is known */
+    assert_int_equal(parse("{\"kind\":\"btc_bip143\",\"input\":0," SINGLE "}"), QR_OK);
+    assert_int_equal(req.items[0].btc.fee_bound, 1);
+    assert_true(req.items[0].btc.spent_sat == 1100 && req.items[0].btc.out_sat == 1000);
     /* legacy: the fee never counts */
     assert_int_equal(parse("{\"kind\":\"btc_legacy\",\"input\":0," MIXED "}"), QR_OK);
     assert_int_equal(req.items[0].btc.fee_bound, 0);
