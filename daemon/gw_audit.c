@@ -87,11 +87,50 @@ find_last(DIR *d, char *name, size_t cap, uint64_t best[3])
     return found;
 }
 
+/*
+ * The last whole line that ends at *end or before it; *end becomes the place behind it. boot 0 in *ret: there is none.
+ * MALFORMED: it is no record; NOT_FOUND: the file cannot be read.
+ */
+static qr_err
+last_record(int fd, off_t *end, struct qr_audit_record *ret, char *why, size_t cap)
+{
+    static char tail[QR_AUDIT_RECORD_MAX + 2];
+    *ret = (struct qr_audit_record){0};
+    for (;;) {
+        size_t want = *end > (off_t)sizeof tail ? sizeof tail : (size_t)*end;
+        ssize_t n = want ? pread(fd, tail, want, *end - (off_t)want) : 0;
+        if (n != (ssize_t)want) {
+            (void)snprintf(why, cap, "it cannot be read");
+            return QR_ERR_NOT_FOUND;
+        }
+        size_t stop = want; /* behind the last newline */
+        while (stop > 0 && tail[stop - 1] != '\n') {
+            stop--;
+        }
+        if (stop == 0 && want == (size_t)*end) {
+            *end = 0;
+            return QR_OK;
+        }
+        *end -= (off_t)(want - stop);
+        if (stop > 0 && stop < want && want == sizeof tail) {
+            continue; /* the whole last line, from its beginning */
+        }
+        size_t from = stop ? stop - 1 : 0;
+        while (from > 0 && tail[from - 1] != '\n') {
+            from--;
+        }
+        if (stop == 0 || (from == 0 && want < (size_t)*end)) {
+            (void)snprintf(why, cap, "too long a line");
+            return QR_ERR_MALFORMED;
+        }
+        return qr_audit_parse(qr_view_of(tail + from, stop - 1 - from), ret, why, cap);
+    }
+}
+
 /* The place of the last whole line; what a crash left of another one is cut off. */
 static qr_err
 find_end(struct qr_gw_audit *a, const char *name, char *err_text, size_t err_cap)
 {
-    static char tail[QR_AUDIT_RECORD_MAX + 2];
     struct qr_audit_record r;
     char why[128] = "";
     struct stat st;
@@ -100,49 +139,15 @@ find_end(struct qr_gw_audit *a, const char *name, char *err_text, size_t err_cap
         return QR_ERR_NOT_FOUND;
     }
     off_t end = st.st_size;
-    for (;;) {
-        size_t want = end > (off_t)sizeof tail ? sizeof tail : (size_t)end;
-        ssize_t n = want ? pread(a->fd, tail, want, end - (off_t)want) : 0;
-        if (n != (ssize_t)want) {
-            (void)snprintf(err_text, err_cap, "%s/%s: cannot be read", a->folder, name);
-            return QR_ERR_NOT_FOUND;
-        }
-        size_t stop = want; /* behind the last newline */
-        while (stop > 0 && tail[stop - 1] != '\n') {
-            stop--;
-        }
-        if (stop == 0) {
-            if (want < (size_t)end) {
-                break; /* no record is so long */
-            }
-            a->boot = a->serial = 0;
-            end = 0;
-            return QR_OK; /* nothing whole is in it */
-        }
-        end -= (off_t)(want - stop);
-        if (stop < want && want == sizeof tail) {
-            continue; /* the whole last line, from its beginning */
-        }
-        size_t from = stop - 1;
-        while (from > 0 && tail[from - 1] != '\n') {
-            from--;
-        }
-        if ((from == 0 && want < (size_t)end) ||
-            qr_audit_parse(qr_view_of(tail + from, stop - 1 - from), &r, why, sizeof why) !=
-                QR_OK) {
-            break;
-        }
-        a->boot = r.boot;
-        a->serial = r.serial;
-        goto cut;
+    qr_err e = last_record(a->fd, &end, &r, why, sizeof why);
+    if (e != QR_OK) {
+        (void)snprintf(err_text, err_cap,
+                       "%s/%s does not end with a record of an audit log (%s); move it away to "
+                       "start a new file",
+                       a->folder, name, why);
+        return e;
     }
-    (void)snprintf(err_text, err_cap,
-                   "%s/%s does not end with a record of an audit log (%s); move it away to start "
-                   "a new file",
-                   a->folder, name, why[0] ? why : "too long a line");
-    return QR_ERR_MALFORMED;
-cut:
-    if (end < st.st_size) {
+    if (r.boot && end < st.st_size) {
         qr_log(QR_LOG_WARN, "audit", "cut_off", "a record that a crash cut off is fetched again",
                QR_LOG_STR("file", name), QR_LOG_U64("bytes", (uint64_t)(st.st_size - end)),
                QR_LOG_END);
@@ -151,6 +156,8 @@ cut:
             return QR_ERR_PERMISSIONS;
         }
     }
+    a->boot = r.boot;
+    a->serial = r.serial;
     a->size = end;
     return QR_OK;
 }

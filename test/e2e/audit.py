@@ -40,6 +40,7 @@ def setUpModule():
         f.write(body)
     ANSWERS.append(Q.check(body))
     take_receipt()
+    gateway_crashes(Q.party[3])
     for p in Q.parties:
         until(lambda p=p: kept(p), f"the log of party {p.index} at its gateway")
     Q.party[2].kill()
@@ -56,6 +57,18 @@ def setUpModule():
 
 def tearDownModule():
     Q.kill()
+
+
+def gateway_crashes(p):
+    """In the middle of a line: it is cut off and fetched again; a file without a record goes."""
+    until(lambda: files(p.index), "the first file")
+    p.gateway.kill()
+    with open(files(p.index)[-1], "ab") as f:
+        f.write(b'{"v":1,"party":3,"bo')
+    with open(f"{p.audit}/audit-3-9-1.jsonl", "wb") as f:
+        f.write(b'{"v":1,')
+    p.start_gateway()
+    assert p.gateway.events("cut_off")
 
 
 def take_receipt():

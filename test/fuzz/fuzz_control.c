@@ -8,7 +8,7 @@
 #include "protocol/key.h"
 #include "test/fuzz/fuzz.h"
 
-#define CAP (QR_CTL_SIGN_MAX + 4096u)
+#define CAP (QR_CTL_SIGN_MAX + QR_EVIDENCE_MAX + 32768u)
 
 static void
 record(qr_view in)
