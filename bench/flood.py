@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU of the daemons per honest signature, alone and while a gateway is flooded.
 
-usage: bench/flood.py [--seconds 4] [--rate 50] [--connections 5000] [--per-second 2000]
+usage: bench/flood.py [--seconds 4] [--rate 100] [--connections 5000] [--per-second 2000] [--only asks]
 
 Three parties and their gateways on this machine; honest clients ask gateway 1 for `rate` signatures a
 second over kept connections (quorate-load, which verifies each). The flood opens its connections to
@@ -27,7 +27,7 @@ from rig.flood import KINDS, Flood  # noqa: E402
 from rig.quorum import Quorum, die_with_parent, program, until  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
-BEFORE, AFTER = 2, 15  # seconds of honest load before the flood, and at most until it stands
+BEFORE, AFTER = 2, 8  # seconds of honest load before the flood, and at most until it stands
 
 
 def cpu(daemons):
@@ -87,12 +87,14 @@ def made(q):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--seconds", type=int, default=4)
-    p.add_argument("--rate", type=int, default=50)
+    p.add_argument("--rate", type=int, default=100)
     p.add_argument("--connections", type=int, default=5000)
     p.add_argument("--per-second", type=int, default=2000)
+    p.add_argument("--only", choices=KINDS, help="this kind of connection alone")
     a = p.parse_args()
-    rows = ((), KINDS[:1], KINDS[1:3], KINDS[3:], KINDS, ())
-    want = min((len(rows) + 1) * a.rate * (BEFORE + AFTER + a.seconds), 9000)
+    floods = ((a.only,),) if a.only else (KINDS[:1], KINDS[1:3], KINDS[3:], KINDS)
+    rows = ((), *floods, ())
+    want = min(len(rows) * a.rate * (BEFORE + AFTER + a.seconds), 9000)
     q = Quorum(pool=(0, want, 0))
     q.start()
     q.keygen()
