@@ -55,6 +55,7 @@ struct cluster {
     uint8_t cluster[32];
     char roster[8192], policy[16384];
     unsigned policy_serial, roster_serial;
+    int no_fetch; /* 1: nobody keeps the audit logs, so that they may fill up */
     uint16_t paired[QR_MAX_PARTIES + 1]; /* no_pairs: with whom each may have a pair, as a mask */
     /* the last answer to each ask id */
     struct qr_answer *answer[64];
