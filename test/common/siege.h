@@ -29,8 +29,16 @@ enum siege_who { OPS, DESK, MOLE, SIEGE_CLIENTS, LEAVER = SIEGE_CLIENTS, STRANGE
 enum siege_approver { ALICE, BOB, CAROL, SIEGE_APPROVERS };
 
 /* The rules that may allow an item, as bits. */
-enum siege_rule { R_PAY = 1, R_BIG = 2, R_NOTES = 4, R_HASHES = 8, R_MOLE = 16, R_OFFICE = 32 };
-#define SIEGE_RULES 6u
+enum siege_rule {
+    R_PAY = 1,
+    R_BIG = 2,
+    R_NOTES = 4,
+    R_HASHES = 8,
+    R_MOLE = 16,
+    R_OFFICE = 32,
+    R_SCRAP = 64
+};
+#define SIEGE_RULES 7u
 
 struct siege_item {
     enum qr_kind kind;
@@ -91,9 +99,9 @@ struct siege {
 };
 
 /* The policy's limits, of the whole quorum in one window. */
-#define SIEGE_PAY_REQUESTS 12u
-#define SIEGE_PAY_WEI 5000u
-#define SIEGE_MOLE_REQUESTS 6u
+#define SIEGE_PAY_REQUESTS 4u
+#define SIEGE_PAY_WEI 2000u
+#define SIEGE_MOLE_REQUESTS 2u
 #define SIEGE_APPROVED_LIFE_MS 600000u
 
 /* siege_try.c: the next attempt: body, stamps, and what is done with them. */
@@ -109,6 +117,7 @@ struct siege_try {
     enum siege_way way;
     uint8_t sid[32]; /* DIRECT: which session it says */
     uint16_t n;      /* DIRECT: how many items it says */
+    unsigned key;    /* DIRECT: whose presignatures it gives */
     int by_mole;     /* stamped by the mole, whatever it is */
 };
 void siege_try_make(struct siege *s, struct siege_try *ret);

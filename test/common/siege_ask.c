@@ -38,7 +38,8 @@ static const char rules_text[] =
     "\"max_value_wei\":\"1000\"},\"limits\":[{\"window_s\":60,\"requests\":%u},"
     "{\"window_s\":60,\"value_wei\":\"%u\"}]},"
     "{\"id\":\"big\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"%s\"],"
-    "\"kinds\":[\"eth_tx\"],\"eth\":{\"chain_ids\":[1,10],\"to\":[\"0x%s\",\"0x%s\",\"0x%s\"],"
+    "\"kinds\":[\"eth_tx\"],\"eth\":{\"chain_ids\":[1,10],\"to\":[\"0x%s\",\"0x%s\",\"0x%s\",\"0x%"
+    "s\"],"
     "\"max_value_wei\":\"1000000\"},\"approvals\":{\"need\":2,\"of\":[\"alice\",\"bob\",\"carol\"],"
     "\"within_s\":600}},"
     "{\"id\":\"notes\",\"effect\":\"allow\",\"clients\":[\"ops\",\"desk\"],\"keys\":[\"*\"],"
@@ -47,6 +48,8 @@ static const char rules_text[] =
     "\"kinds\":[\"sha256\"]},"
     "{\"id\":\"mole\",\"effect\":\"allow\",\"clients\":[\"mole\"],\"keys\":[\"%s\"],"
     "\"kinds\":[\"eip191\"],\"limits\":[{\"window_s\":60,\"requests\":%u}]},"
+    "{\"id\":\"scrap\",\"effect\":\"allow\",\"clients\":[\"mole\"],\"keys\":[\"%s\"],"
+    "\"kinds\":[\"keccak256\"]},"
     "{\"id\":\"office\",\"effect\":\"allow\",\"clients\":[\"desk\"],\"keys\":[\"%s\"],"
     "\"kinds\":[\"sha256d\"],\"hours\":{\"days\":[\"fri\"],\"from\":\"00:00\",\"to\":\"23:00\"}},"
     "{\"id\":\"night\",\"effect\":\"allow\",\"clients\":[\"ops\"],\"keys\":[\"*\"],"
@@ -82,8 +85,8 @@ siege_policy(struct siege *s, int old, char *out, size_t cap)
                        "\"kinds\":[\"eth_tx\",\"eip191\",\"sha256\",\"sha256d\",\"digest\"]}");
     } else {
         (void)snprintf(rules, sizeof rules, rules_text, a[DENIED], key[0], a[0], a[1], a[DENIED],
-                       SIEGE_PAY_REQUESTS, SIEGE_PAY_WEI, key[0], a[0], a[1], a[2], key[0], key[1],
-                       SIEGE_MOLE_REQUESTS, key[1]);
+                       SIEGE_PAY_REQUESTS, SIEGE_PAY_WEI, key[0], a[0], a[1], a[2], a[DENIED],
+                       key[0], key[1], SIEGE_MOLE_REQUESTS, key[1], key[1]);
     }
     n += (size_t)snprintf(out + n, cap - n,
                           "{\"v\":1,\"type\":\"quorate/policy\",\"cluster\":\"%s\",\"serial\":%u,"
@@ -138,6 +141,9 @@ allowed_for(const struct siege_req *q, enum siege_who who, size_t i)
     }
     if (it->kind == QR_KIND_SHA256 && shortly && (who == OPS || who == DESK) && q->key == 0) {
         allowed |= R_HASHES;
+    }
+    if (it->kind == QR_KIND_KECCAK256 && shortly && who == MOLE && q->key == 1) {
+        allowed |= R_SCRAP;
     }
     if (it->kind == QR_KIND_SHA256D && shortly && who == DESK && q->key == 1) {
         allowed |= R_OFFICE; /* a siege begins on a Friday at eight and does not last until 23:00 */
@@ -287,6 +293,8 @@ item_bytes(struct siege *s, struct siege_item *it, char *hex)
             n = 32;
             memset(p + 8, 0x5a, 24);
             memcpy(it->digest, p, 32);
+        } else if (it->kind == QR_KIND_KECCAK256) {
+            qr_keccak256(qr_view_of(p, n), it->digest);
         } else {
             crypto_hash_sha256(it->digest, p, n);
             if (it->kind == QR_KIND_SHA256D) {
@@ -375,13 +383,15 @@ choose_item(struct siege *s, struct siege_req *q, struct siege_item *it)
         it->kind = QR_KIND_ETH_TX;
         it->type = below(s, 6) ? 2 : below(s, 2);
         it->chain = below(s, 5) ? 0 : 1 + below(s, 2);
-        it->to = below(s, 4) ? below(s, 2) : below(s, RECEIVERS);
+        it->to = below(s, 3) ? below(s, 2) : below(s, 2) ? DENIED : below(s, RECEIVERS);
         it->selector = below(s, 6) ? below(s, 2) : 2;
         it->value = below(s, 4) ? 1 + below(s, 1000) : 1 + below(s, 2000000);
     } else if (below(s, 12) == 0) {
         it->kind = others[below(s, 4)];
     } else {
-        it->kind = q->who == MOLE ? QR_KIND_EIP191 : others[below(s, 3)];
+        it->kind = q->who != MOLE ? others[below(s, 3)]
+                   : below(s, 2)  ? QR_KIND_EIP191
+                                  : QR_KIND_KECCAK256;
     }
 }
 
@@ -458,8 +468,8 @@ request_hash(const char *body, uint8_t ret[32])
 struct siege_req *
 siege_ask_new(struct siege *s)
 {
-    static const enum siege_who callers[] = {OPS, OPS,  OPS,  OPS,  OPS,    OPS,
-                                             OPS, DESK, DESK, MOLE, LEAVER, STRANGER};
+    static const enum siege_who callers[] = {OPS,  OPS,  OPS,  OPS,  OPS,    OPS,     OPS,
+                                             DESK, DESK, MOLE, MOLE, LEAVER, STRANGER};
     struct siege_req *q = qr_alloc(sizeof *q);
 
     if (s->n_req == s->cap_req) {
@@ -467,14 +477,14 @@ siege_ask_new(struct siege *s)
         s->req = qr_realloc(s->req, s->cap_req * sizeof(struct siege_req *));
     }
     QR_ASSERT(q != NULL && s->req != NULL);
-    q->who = callers[below(s, 12)];
+    q->who = callers[below(s, 13)];
     q->key = q->who == MOLE ? 1 : below(s, 6) == 0 || (q->who == DESK && below(s, 2));
     q->other_cluster = below(s, 25) == 0;
     q->raw = below(s, 5) == 0;
     q->n_items = q->raw || below(s, 3) ? 1 : 1 + below(s, SIEGE_ITEMS);
     (void)snprintf(q->id, sizeof q->id, "siege-request-%zu", s->n_req);
     /* now and then a client uses an id twice, which is its mistake */
-    if (below(s, 20) == 0 && s->n_req > 0) {
+    if (below(s, 6) == 0 && s->n_req > 0) {
         size_t k = s->n_req - 1 - below(s, s->n_req < 8 ? (unsigned)s->n_req : 8);
         if (!s->req[k]->raw && !q->raw && s->req[k]->who == q->who) {
             memcpy(q->id, s->req[k]->id, sizeof q->id);

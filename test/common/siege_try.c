@@ -50,13 +50,26 @@ some(struct siege *s)
     return s->req[below(s, 8) ? n - 1 - below(s, newest) : below(s, n)];
 }
 
-/* One that somebody approved, if there is any among the newest. */
+/* One that two people approved, if there is any among the newest. */
 static struct siege_req *
 approved(struct siege *s)
 {
     for (unsigned k = 0; k < 24; k++) {
         struct siege_req *q = some(s);
-        if (q->approved && q->who == OPS) {
+        if ((q->approved & (q->approved - 1)) != 0 && q->who == OPS) {
+            return q;
+        }
+    }
+    return some(s);
+}
+
+/* One that a rule with limits allows, if there is any among the newest. */
+static struct siege_req *
+limited(struct siege *s, unsigned rules)
+{
+    for (unsigned k = 0; k < 24; k++) {
+        struct siege_req *q = some(s);
+        if (siege_allowed(q, 0) & rules) {
             return q;
         }
     }
@@ -222,25 +235,37 @@ move_approvals(struct siege *s)
 {
     struct siege_req *q = some(s), *other = approved(s);
 
+    /* what rule big is for: of the client that may, and more than rule pay gives */
+    for (unsigned k = 0; k < 24 && !(q->who == OPS && q->item[0].kind == QR_KIND_ETH_TX &&
+                                     q->item[0].value > 1000 && q->item[0].to < 3);
+         k++) {
+        q = some(s);
+    }
     (void)snprintf(s->body, sizeof s->body, "%s", q->body);
     push(s, q->stamp);
-    if (below(s, 2)) {
+    if (below(s, 3)) { /* one that is missing, and those that are not */
+        unsigned a = below(s, SIEGE_APPROVERS);
+        if ((other->approved & ~q->approved) >> a & 1) {
+            push(s, other->approval[a]);
+        }
         push_approvals(s, q);
+    } else {
+        push_approvals(s, other);
     }
-    push_approvals(s, other);
 }
 
 static void
 move_direct(struct siege *s, struct siege_try *t)
 {
-    struct siege_req *q = below(s, 2) ? approved(s) : some(s), *other = some(s);
+    struct siege_req *q = below(s, 3) ? limited(s, R_PAY | R_MOLE) : approved(s), *other = some(s);
 
     t->way = WAY_DIRECT;
     t->at = below(s, 2) ? 1 : 3;
     whole(s, q);
     memcpy(t->sid, q->hash, 32);
     t->n = (uint16_t)q->n_items;
-    switch (below(s, 6)) {
+    t->key = below(s, 8) ? q->key : 1 - q->key;
+    switch (below(s, 10)) {
     case 0:
         memcpy(t->sid, other->hash, 32);
         break;
@@ -288,7 +313,7 @@ shuffle(struct siege *s)
 static void
 add_fake(struct siege *s, unsigned move)
 {
-    struct siege_req *q = some(s);
+    struct siege_req *q = approved(s);
 
     (void)snprintf(s->body, sizeof s->body, "%s", q->body);
     push(s, q->stamp);
@@ -364,7 +389,9 @@ siege_try_make(struct siege *s, struct siege_try *t)
     switch (t->move) {
     case 0:
     case 14:
-        whole(s, t->move ? s->req[below(s, (unsigned)s->n_req)] : some(s));
+        whole(s, t->move       ? s->req[below(s, (unsigned)s->n_req)]
+                 : below(s, 2) ? limited(s, R_PAY | R_MOLE)
+                               : some(s));
         break;
     case 1:
         whole(s, some(s));
@@ -383,7 +410,7 @@ siege_try_make(struct siege *s, struct siege_try *t)
         graft(s, some(s));
         break;
     case 5:
-        whole(s, some(s));
+        whole(s, limited(s, R_SCRAP));
         twice(s, some(s));
         stamp_by_mole(s, t);
         break;
@@ -411,7 +438,7 @@ siege_try_make(struct siege *s, struct siege_try *t)
         add_fake(s, t->move);
         break;
     case 15:
-        whole(s, some(s));
+        whole(s, limited(s, R_PAY | R_MOLE));
         t->way = WAY_ALL;
         break;
     case 16:
