@@ -23,8 +23,11 @@ add(const struct qr_ctl *c, struct qr_ctl_logs *l, const char *path)
         l->cap = cap;
     }
     l->log[l->n] = (struct qr_ctl_log){.path = qr_strdup(path)};
-    return l->log[l->n].path ? (l->n++, QR_EXIT_OK)
-                             : qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
+    if (!l->log[l->n].path) {
+        return qr_ctl_fail(c, QR_EXIT_INTERNAL, "out of memory");
+    }
+    l->n++;
+    return QR_EXIT_OK;
 }
 
 static int

@@ -140,8 +140,9 @@ qr_judge(struct qr_party *p, int coordinator, qr_view body, const qr_view *stamp
     qr_err e = judge(p, coordinator, body, stamps, n, v);
     if (e != QR_OK) {
         p->c.sign_refused++;
-        qr_log(QR_LOG_INFO, "sign", "refused", v->detail, QR_LOG_ERR(e),
-               QR_LOG_STR("rule", v->rule), QR_LOG_END);
+        /* Lines of one event are limited: whoever is no client must not crowd out what clients met. */
+        qr_log(QR_LOG_INFO, "sign", v->client.scheme ? "refused" : "stranger_refused", v->detail,
+               QR_LOG_ERR(e), QR_LOG_STR("rule", v->rule), QR_LOG_END);
     }
     return e;
 }

@@ -110,7 +110,7 @@ class Bodies(Case):
             ("upper-case key", changed(key=Q.key["key"].upper()), 400, "malformed", "key"),
             ("key of 04", changed(key="04" + "11" * 32), 400, "malformed", "key"),
             ("unknown key", changed(key="02" + "11" * 32), 404, "key_unknown", "no such key"),
-            ("other cluster", changed(cluster="ab" * 32), 400, "malformed", "another cluster"),
+            ("other cluster", changed(cluster="ab" * 32), 400, "wrong_cluster", "another cluster"),
             ("hardened", changed(path=[0, 2**31]), 400, "malformed",
              "path[1]: 2147483648 is a hardened index"),
             ("negative index", changed(path=[-1]), 400, "malformed",

@@ -173,7 +173,7 @@ class Bytes(Case):
                     a = self.ask(p.index, bytes(other), stamps)
                     self.assertEqual(a.error, STAMP_INVALID, f"party {p.index}, byte {at}: "
                                      f"{a.error} {a.detail}")
-            self.assertTrue([o for o in p.events("refused", self.marks[p.index])
+            self.assertTrue([o for o in p.events("stranger_refused", self.marks[p.index])
                              if o.get("err") == "STAMP_INVALID"])
         self.signed(body, stamps)  # as it was asked, it is good
         print(f"{len(body)} bytes changed at each of {Q.n} parties: none was signed", flush=True)
