@@ -77,10 +77,11 @@ find_last(DIR *d, char *name, size_t cap, uint64_t best[3])
     int found = 0;
     for (struct dirent *e = readdir(d); e; e = readdir(d)) {
         uint64_t v[3];
-        if (read_name(e->d_name, v) &&
+        size_t len = strlen(e->d_name);
+        if (len < cap && read_name(e->d_name, v) &&
             (!found || v[1] > best[1] || (v[1] == best[1] && v[2] > best[2]))) {
             memcpy(best, v, sizeof v);
-            (void)snprintf(name, cap, "%s", e->d_name);
+            memcpy(name, e->d_name, len + 1);
             found = 1;
         }
     }

@@ -76,7 +76,7 @@ static int
 partition(void *ctx, const char *from, const char *to, uint8_t *bytes, size_t *len)
 {
     unsigned a = number_of(from), b = number_of(to);
-    uint16_t both = a && b ? (uint16_t)(1u << (a - 1) | 1u << (b - 1)) : 0;
+    uint16_t both = (uint16_t)(a && b ? 1u << (a - 1) | 1u << (b - 1) : 0);
 
     (void)ctx, (void)bytes, (void)len;
     return both != 0 && both == g.apart;
