@@ -88,11 +88,11 @@ struct qr_config_gateway {
     uint32_t max_connections;
     uint32_t header_max; /* bytes of request line and headers */
     uint32_t max_per_ip;
-    uint32_t max_in_flight;      /* requests at the party; more are answered 503 */
-    uint32_t idle_timeout_ms;    /* keep-alive connection without a request */
-    uint32_t request_timeout_ms; /* header and body, from the first byte of silence to the last */
-    uint32_t answer_timeout_ms;  /* the party's answer; then 504 */
-    uint32_t drain_timeout_ms;   /* after SIGTERM */
+    uint32_t max_in_flight;        /* requests at the party; more are answered 503 */
+    uint32_t idle_timeout_ms;      /* keep-alive connection without a request */
+    uint32_t request_timeout_ms;   /* header and body, from the first byte of silence to the last */
+    uint32_t answer_timeout_ms;    /* the party's answer; then 504 */
+    uint32_t drain_timeout_ms;     /* after SIGTERM */
     char cors[QR_CONFIG_TEXT_MAX]; /* origins, or empty: gw_cors.h */
     struct {
         char path[QR_CONFIG_TEXT_MAX];   /* the party's store, kept here; or empty */

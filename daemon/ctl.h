@@ -143,7 +143,7 @@ int qr_ctl_add_manifests(const struct qr_ctl *c, struct qr_policy *p,
 
 extern const struct qr_ctl_cmd qr_ctl_key_cmds[], qr_ctl_doc_cmds[], qr_ctl_admin_cmds[],
     qr_ctl_sign_cmds[], qr_ctl_verify_cmds[], qr_ctl_measure_cmds[], qr_ctl_image_eif_cmds[],
-    qr_ctl_image_uki_cmds[], qr_ctl_release_cmds[], qr_ctl_facade_cmds[],
-    qr_ctl_approve_cmds[], qr_ctl_audit_cmds[], qr_ctl_receipt_cmds[]; /* each ends with name NULL */
+    qr_ctl_image_uki_cmds[], qr_ctl_release_cmds[], qr_ctl_facade_cmds[], qr_ctl_approve_cmds[],
+    qr_ctl_audit_cmds[], qr_ctl_receipt_cmds[]; /* each ends with name NULL */
 
 #endif

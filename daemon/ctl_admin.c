@@ -2,9 +2,9 @@
 #include "daemon/ctl.h"
 
 #include "daemon/addr.h"
-#include "daemon/command.h"
 #include "daemon/client/check.h"
 #include "daemon/client/http.h"
+#include "daemon/command.h"
 #include "daemon/ctl_sock.h"
 #include "daemon/jsonw.h"
 #include "daemon/keyjson.h"

@@ -556,5 +556,6 @@ qr_party_ready(const struct qr_party *p, char *line, size_t cap)
                    a->stage != QR_FRESH_OK ? age : "", a->agreed ? "" : ", CLOCKS DISAGREE",
                    a->quorum_broken ? ", QUORUM CONSTRAINT BROKEN" : "", qr_audit_trouble(p));
     return !waits && !p->store_failed && !p->draining && qr_store_writable(p->env.store) &&
-           !a->quorum_broken && a->stage != QR_FRESH_STOP && !*qr_audit_trouble(p) && up + 1 >= (t ? t : 2);
+           !a->quorum_broken && a->stage != QR_FRESH_STOP && !*qr_audit_trouble(p) &&
+           up + 1 >= (t ? t : 2);
 }

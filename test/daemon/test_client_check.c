@@ -158,7 +158,8 @@ answer(const struct qr_answer_signed *s, struct qr_client_signed *ret)
     struct qr_dbuf d;
     qr_dbuf_init(&d, 65536);
     assert_int_equal(qr_gw_render_signed(&d, s), QR_OK);
-    qr_err e = qr_client_signed_check(qr_view_of(d.p, d.len), &asked, &key.pub, ret, why, sizeof why);
+    qr_err e =
+        qr_client_signed_check(qr_view_of(d.p, d.len), &asked, &key.pub, ret, why, sizeof why);
     qr_dbuf_free(&d);
     return e;
 }
@@ -287,7 +288,7 @@ test_answer_form(void **state)
         int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)before, base, edits[i][1],
                          (int)after, at + strlen(from));
         if (qr_client_signed_check(qr_view_of(text, (size_t)n), &asked, &key.pub, &out, why,
-                                sizeof why) == QR_OK) {
+                                   sizeof why) == QR_OK) {
             fail_msg("edit %zu was taken", i);
         }
     }

@@ -174,7 +174,7 @@ test_refusals(void **state)
          0,
          {"metrics_listen", "loopback"}},
         {QR_CONFIG_GATEWAY, GATEWAY_MIN "header_max = 1KiB\n", 3, {"header_max", "4KiB to 64KiB"}},
-        {QR_CONFIG_GATEWAY, GATEWAY_MIN "max_per_ip = 2000\n", 0, {"max_per_ip = 2000"}},
+        {QR_CONFIG_GATEWAY, GATEWAY_MIN "max_per_ip = 5000\n", 0, {"max_per_ip = 5000"}},
         {QR_CONFIG_GATEWAY, PARTY_MIN, 1, {"[party]", "no section of quorate-gateway", "gateway"}},
     };
     union {

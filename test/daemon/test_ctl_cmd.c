@@ -2,8 +2,8 @@
  * The command line as its users see it: arguments, files, exit codes, what is on stdout. Gateways
  * and parties behind it are fakes, honest and otherwise.
  */
-#include "daemon/ctl.h"
 #include "daemon/client/check.h"
+#include "daemon/ctl.h"
 #include "daemon/descriptor.h"
 #include "daemon/gw_render.h"
 #include "daemon/keyjson.h"

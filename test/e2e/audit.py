@@ -20,7 +20,7 @@ TAG = hashlib.sha256(b"quorate/1/audit").digest()
 
 
 def setUpModule():
-    """Two boots of party 2 (the first ends as in a power failure), requests through all, refusals; all stop."""
+    """Two boots of party 2, requests through all, refusals; all stop."""
     global Q, F, ANSWERS
     F = new_folder()
     Q = Quorum().start()
@@ -43,10 +43,12 @@ def setUpModule():
     gateway_crashes(Q.party[3])
     for p in Q.parties:
         until(lambda p=p: kept(p), f"the log of party {p.index} at its gateway")
-    Q.party[2].kill()
+    assert Q.party[2].stop() == 0
     Q.party[2].start()
     Q.wait_pairs()
     ANSWERS.append(Q.sign(2))
+    for i in (1, 3):
+        until(lambda i=i: vouched(i, 2, 2), f"party {i} to keep a head of party 2's new boot")
     for p in Q.parties:
         p.process.terminate()
     for p in Q.parties:
@@ -80,6 +82,11 @@ def files(party, folder=None):
     """In the order in which they were written."""
     names = glob.glob(f"{folder or Q.party[party].audit}/audit-{party}-*.jsonl")
     return sorted(names, key=lambda n: [int(x) for x in re.findall(r"\d+", os.path.basename(n))])
+
+
+def vouched(by, of, boot):
+    return any(o["event"] == "anchor" and (o["of"], o["of_boot"]) == (of, boot)
+               for n in files(by) for o in map(json.loads, lines(n)))
 
 
 def lines(name):

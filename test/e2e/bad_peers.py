@@ -283,6 +283,9 @@ class Copies(unittest.TestCase):
         self.assertIn(1, Q.sign(1)["signers"])
         # The operator brings the state back that the peers know.
         p2.stop()
+        for _ in range(4):  # its store goes on, beyond all that party 1 saw of the other one
+            copy.start()
+            copy.kill()
         for name in os.listdir(p2.state):
             os.unlink(os.path.join(p2.state, name))
         for name in os.listdir(copy.state):

@@ -5,8 +5,8 @@
  * The first byte chooses. Complaints go to --wrap of qr_ctl_fail and qr_ctl_warn, which check that they
  * are printable; output goes nowhere. Must hold: an exit code that we document, and memory given back.
  */
-#include "daemon/ctl.h"
 #include "daemon/client/check.h"
+#include "daemon/ctl.h"
 #include "daemon/stamp.h"
 #include "protocol/base/hash.h"
 #include "protocol/group.h"

@@ -5,11 +5,11 @@
  * The first byte chooses. The ends of the connections are the target's: --wrap of qr_stream_open (a
  * stream over a socket pair that holds the input) and of connect.
  */
-#include "daemon/ctl.h"
 #include "daemon/client/check.h"
 #include "daemon/client/http.h"
-#include "daemon/ctl_sock.h"
 #include "daemon/client/stream.h"
+#include "daemon/ctl.h"
+#include "daemon/ctl_sock.h"
 #include "daemon/loop.h"
 #include "test/fuzz/kit.h"
 

@@ -1,6 +1,6 @@
 /* Signed documents and the bodies of requests: refused with a sentence that can be shown, or read. */
-#include "daemon/command.h"
 #include "daemon/client/check.h"
+#include "daemon/command.h"
 #include "daemon/descriptor.h"
 #include "daemon/keyjson.h"
 #include "daemon/policy.h"

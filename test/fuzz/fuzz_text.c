@@ -6,11 +6,11 @@
  * explanation is printable; what is rendered for a client is JSON, whatever is in it.
  */
 #include "daemon/addr.h"
-#include "daemon/config.h"
-#include "daemon/ctl.h"
 #include "daemon/client/check.h"
 #include "daemon/client/ecsig.h"
 #include "daemon/client/http.h"
+#include "daemon/config.h"
+#include "daemon/ctl.h"
 #include "daemon/gw_check.h"
 #include "daemon/log.h"
 #include "daemon/roster.h"

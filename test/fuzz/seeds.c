@@ -5,10 +5,10 @@
  * usage: seeds FOLDER. Files are FOLDER/TARGET/NAME; those that targets found have hashes for names
  * and are not touched.
  */
-#include "daemon/config.h"
-#include "daemon/control.h"
 #include "daemon/client/check.h"
 #include "daemon/client/ecsig.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
 #include "daemon/descriptor.h"
 #include "daemon/fresh.h"
 #include "daemon/keyjson.h"
