@@ -54,7 +54,7 @@ root=$(
     libs=$(deploy/deps.sh --list build | grep -E -- '-dev$|^libc6')
     tools='make gcc pkg-config protobuf-c-compiler python3-minimal binutils faketime'
     if [ "$arch" = arm64 ]; then
-        tools="$tools gcc-aarch64-linux-gnu libc6-dev:arm64"
+        tools="$tools gcc-aarch64-linux-gnu libc6-dev:arm64 python3"
         libs=$(for l in $libs; do echo "$l:arm64"; done)
     fi
     artefact_chroot "trixie-nitro-$arch" trixie $tools $libs

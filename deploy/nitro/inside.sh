@@ -12,10 +12,12 @@ mkdir -p "$stage"
 case $arch in
     x86_64)
         cc=gcc strip=strip triplet=x86_64-linux-gnu loader=lib64/ld-linux-x86-64.so.2
+        made_by='gcc-14 binutils'
         ;;
     arm64)
         cc=aarch64-linux-gnu-gcc strip=aarch64-linux-gnu-strip triplet=aarch64-linux-gnu
         loader=lib/ld-linux-aarch64.so.1
+        made_by='gcc-14-aarch64-linux-gnu libgcc-14-dev-arm64-cross binutils-aarch64-linux-gnu'
         PKG_CONFIG_LIBDIR=/usr/lib/$triplet/pkgconfig:/usr/share/pkgconfig
         export PKG_CONFIG_LIBDIR
         ;;
@@ -93,10 +95,7 @@ done
     while read -r file _; do
         dpkg-query -S "$file" "/${file#/usr/}" 2>/dev/null | sed 's/: .*//' | head -n 1
     done <"$stage/libs"
-    echo gcc-14
-    echo binutils
-    echo libnng-dev
-    echo libc6-dev
+    for p in $made_by libnng-dev libc6-dev; do echo "$p"; done
 } | sort -u | while read -r p; do
     # shellcheck disable=SC2016 # dpkg's own variables
     dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' "$p" 2>/dev/null || true

@@ -80,6 +80,7 @@ attack_cloned_process(char *said, size_t cap)
         }
     }
     clone_end(k);
+    clone_watch(NULL);
     cluster_stop(c);
     free(c);
     return r;

@@ -19,7 +19,7 @@
 struct clone;
 
 /* Before the cluster is started: from now on shares are counted. */
-void clone_watch(struct cluster *c);
+void clone_watch(struct cluster *c); /* NULL: nobody any more */
 /* Copies party who as it is now. */
 struct clone *clone_make(struct cluster *c, size_t who);
 void clone_end(struct clone *k);
