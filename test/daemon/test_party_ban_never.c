@@ -582,9 +582,9 @@ attack_07_documents_and_clocks_never_ban(void **state)
     from = w.n;
     malice_demand(&c, 2, BOTH);
     turns(2);
-    c.wall_ms += 86400000; /* a day ahead, and back */
+    c.wall_ms -= 86400000; /* a day back, and again; the other way round what was sure stays sure */
     turns(50);
-    c.wall_ms -= 86400000;
+    c.wall_ms += 86400000;
     turns(50);
     expect_no_ban("clocks", from);
 }
