@@ -40,9 +40,8 @@
 #define QR_ITEMS_MAX 64u
 #define QR_PREIMAGE_MAX (32u * 1024u)
 #define QR_PATH_MAX 8u
-#define QR_REQUEST_LIFE_MS 300000u /* expires_ms - issued_ms */
-#define QR_APPROVAL_LIFE_MS                                                                        \
-    86400000u /* the same, where the rule that allows it asks for approvals */
+#define QR_REQUEST_LIFE_MS 300000u    /* expires_ms - issued_ms */
+#define QR_APPROVAL_LIFE_MS 86400000u /* the same, when a rule waits for approvals */
 #define QR_BTC_INPUTS_MAX 256u
 #define QR_CLOCK_SKEW_MS 30000u
 #define QR_ID_MIN 16u
