@@ -7,7 +7,6 @@
 #include "protocol/base/enc.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #define GET_MS 10000u
 
@@ -75,34 +74,6 @@ load_policy(const struct qr_ctl *c, struct job *j)
     return e == QR_OK
                ? QR_EXIT_OK
                : qr_ctl_fail(c, QR_EXIT_CONFIG, "%s: %s", j->policy, err[0] ? err : qr_err_text(e));
-}
-
-/* A manifest, with its signers' lines beside it in FILE.sigs. */
-static int
-load_manifest(const struct qr_ctl *c, struct job *j, size_t i)
-{
-    char err[QR_ERR_TEXT_MAX] = "", sigs[4096];
-    struct qr_dbuf d, s = {0};
-    if ((size_t)snprintf(sigs, sizeof sigs, "%s.sigs", j->manifests.v[i]) >= sizeof sigs) {
-        return qr_ctl_fail(c, QR_EXIT_USAGE, "%s: the name is too long", j->manifests.v[i]);
-    }
-    int code = qr_ctl_read(c, j->manifests.v[i], QR_MANIFEST_MAX, &d);
-    if (code == QR_EXIT_OK && access(sigs, F_OK) == 0) {
-        code = qr_ctl_read(c, sigs, QR_MANIFEST_SIGS_MAX, &s);
-    }
-    if (code == QR_EXIT_OK) {
-        qr_err e = qr_manifest_parse(qr_view_of(d.p, d.len), &j->m[i], err, sizeof err);
-        if (e == QR_OK) {
-            e = qr_policy_add_manifest(j->p, j->m[i], qr_view_of(s.p, s.len), err, sizeof err);
-        }
-        if (e != QR_OK) {
-            code = qr_ctl_fail(c, qr_ctl_code(e), "%s: %s", j->manifests.v[i],
-                               err[0] ? err : qr_err_text(e));
-        }
-    }
-    qr_dbuf_free(&d);
-    qr_dbuf_free(&s);
-    return code;
 }
 
 static int
@@ -200,8 +171,8 @@ verify(struct qr_ctl *c, const struct qr_ctl_cmd *cmd, int argc, char **argv)
     if (code == QR_EXIT_OK) {
         code = load_policy(c, &j);
     }
-    for (size_t i = 0; i < j.manifests.n && code == QR_EXIT_OK; i++) {
-        code = load_manifest(c, &j, i);
+    if (code == QR_EXIT_OK) {
+        code = qr_ctl_add_manifests(c, j.p, &j.manifests, j.m);
     }
     if (code == QR_EXIT_OK) {
         code = judge(c, &j, rest.v[0]);

@@ -72,6 +72,10 @@ static qr_err
 decide(struct qr_party *p, const struct qr_client *client, const struct qr_key *k, int known,
        struct qr_judgement *v)
 {
+    if (!p->budget) { /* cannot be under a policy in force; a limit that is not looked at is none */
+        (void)snprintf(v->detail, sizeof v->detail, "this party's limits are not loaded");
+        return QR_ERR_NOT_READY;
+    }
     qr_limits_time(p);
     const struct qr_policy_ask ask = {.client = client,
                                       .req = &v->req,

@@ -42,6 +42,8 @@ step sim 14400 make sim SEEDS="${SIM_SEEDS:-10000}"
 step mutants 3600 env QR_TEST_LONG=1 make mutants
 step proofs 3600 make proofs PROOFS_LONG=1
 step sim-asan 3600 make CONF=asan sim SEEDS=300
+# All of it; .ci/run builds what has checks of its own.
+step verify 3600 make CONF=verify check
 step asan 3600 env QR_TEST_LONG=1 TIME_LIMIT=3500 make CONF=asan check
 step tsan 3600 make tsan
 step integer 1800 make integer
